@@ -1,0 +1,26 @@
+/** The arrows between folders (ARCHITECTURE.md, "Layout"). Each rule names what a folder must not reach. */
+const ours = '^(agent|api|cni|netns|iptables|dns|scripts|test)/';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'netns-imports-nothing-of-ours', severity: 'error', from: { path: '^netns/' }, to: { path: ours, pathNot: '^netns/' } },
+    { name: 'koffi-only-in-netns', severity: 'error', from: { pathNot: '^netns/' }, to: { path: 'node_modules/koffi' } },
+    { name: 'cni-imports-netns-only', severity: 'error', from: { path: '^cni/' }, to: { path: ours, pathNot: '^(cni|netns)/' } },
+    { name: 'iptables-imports-netns-and-kinds', severity: 'error', from: { path: '^iptables/' }, to: { path: ours, pathNot: '^(iptables|netns|api/kinds)/' } },
+    { name: 'iptables-takes-types-of-kinds', severity: 'error', from: { path: '^iptables/' }, to: { path: '^api/', dependencyTypesNot: ['type-only'] } },
+    { name: 'dns-imports-kinds', severity: 'error', from: { path: '^dns/' }, to: { path: ours, pathNot: '^(dns|api/kinds)/' } },
+    { name: 'dns-takes-types-of-kinds', severity: 'error', from: { path: '^dns/' }, to: { path: '^api/', dependencyTypesNot: ['type-only'] } },
+    { name: 'api-stands-alone', severity: 'error', from: { path: '^api/' }, to: { path: ours, pathNot: '^api/' } },
+    { name: 'kinds-know-no-server', severity: 'error', from: { path: '^api/(kinds|client)/' }, to: { path: '^api/(server|store|controllers)/' } },
+    { name: 'controllers-know-no-server', severity: 'error', from: { path: '^api/controllers/' }, to: { path: '^api/(server|store)/' } },
+    { name: 'nobody-imports-tests-or-scripts', severity: 'error', from: { pathNot: '^(test|scripts)/' }, to: { path: '^(test|scripts)/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: 'specify',
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js'] },
+  },
+};

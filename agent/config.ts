@@ -1,0 +1,41 @@
+/** What the whole cluster agrees on. The server publishes it as ConfigMap kube-system/weft-cluster. */
+export interface ClusterConfig {
+  /** Pod ranges, one per family, primary family first, e.g. `['10.244.0.0/16', 'fd00:10:244::/56']`. */
+  readonly clusterCIDRs: readonly string[];
+  /** Service ranges, one per family, in the same order of families. */
+  readonly serviceCIDRs: readonly string[];
+  /** Prefix length of one node's share of each cluster range: 24 for IPv4, 64 for IPv6. */
+  readonly nodeCIDRMaskSizes: { readonly ipv4: number; readonly ipv6: number };
+  /** The cluster DNS addresses, one per Service range (its tenth address). */
+  readonly dnsIPs: readonly string[];
+  /** The cluster's DNS zone without a trailing dot, e.g. `cluster.local`. */
+  readonly zone: string;
+  readonly nodePortRange: { readonly first: number; readonly last: number };
+}
+
+/** One agent's own settings. */
+export interface AgentConfig {
+  readonly nodeName: string;
+  /** URL of the Kubernetes API, e.g. `https://192.0.2.1:6443`. */
+  readonly server: string;
+  /** Durable state: certificates, IPAM leases, images, pods. */
+  readonly stateDir: string;
+  /** Volatile state: sockets, runc's state, the lock. */
+  readonly runDir: string;
+  /** The node's own addresses, primary family first. */
+  readonly nodeIPs: readonly string[];
+  /** The node's external addresses, shown as ExternalIP. */
+  readonly externalIPs: readonly string[];
+  /** Which tool programs Services. */
+  readonly backend: 'iptables' | 'nftables';
+  /** UDP port and network identifier of the vxlan device. */
+  readonly vxlan: { readonly port: number; readonly vni: number };
+  /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */
+  readonly upstreams: readonly string[];
+  /** Port of the agent's HTTPS server for exec and logs (10250), on the node's addresses. */
+  readonly port: number;
+  /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */
+  readonly healthPort: number;
+  /** Extra labels for the Node object. */
+  readonly nodeLabels: Readonly<Record<string, string>>;
+}
