@@ -1,0 +1,122 @@
+import t from 'tap';
+import { Runner, type Clock } from '../../agent/runner.ts';
+
+/** A clock that stands still until told to move. */
+function fakeClock() {
+  let now = 0;
+  let timers: { at: number; callback: () => void }[] = [];
+  const clock: Clock = {
+    now: () => now,
+    setTimeout: (callback, ms) => {
+      const timer = { at: now + ms, callback, unref: () => undefined };
+      timers.push(timer);
+      return timer;
+    },
+    clearTimeout: (timer) => {
+      timers = timers.filter((other) => other !== timer);
+    },
+  };
+  const advance = async (ms: number) => {
+    const until = now + ms;
+    for (;;) {
+      const next = timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      timers = timers.filter((timer) => timer !== next);
+      now = Math.max(now, next.at);
+      next.callback();
+      await new Promise(setImmediate);
+    }
+    now = until;
+  };
+  return { clock, advance };
+}
+
+function makeRunner(run: () => Promise<void>) {
+  const { clock, advance } = fakeClock();
+  const errors: [unknown, number][] = [];
+  const runner = new Runner({
+    run,
+    minIntervalMs: 100,
+    maxIntervalMs: 30_000,
+    retryMs: 200,
+    onError: (error, nextMs) => errors.push([error, nextMs]),
+    clock,
+  });
+  return { runner, advance, errors };
+}
+
+t.test('runs at the start and then every maxInterval', async (t) => {
+  let passes = 0;
+  const { runner, advance } = makeRunner(async () => void passes++);
+  runner.start();
+  await advance(0);
+  t.equal(passes, 1);
+  await advance(29_999);
+  t.equal(passes, 1);
+  await advance(1);
+  t.equal(passes, 2);
+  await runner.stop();
+});
+
+t.test('a burst of requests costs one pass, minInterval after the last', async (t) => {
+  let passes = 0;
+  const { runner, advance } = makeRunner(async () => void passes++);
+  runner.start();
+  await advance(10);
+  for (let i = 0; i < 50; i++) runner.request();
+  await advance(89);
+  t.equal(passes, 1);
+  await advance(1);
+  t.equal(passes, 2);
+  await advance(1_000);
+  t.equal(passes, 2);
+  await runner.stop();
+});
+
+t.test('a request during a pass is not lost and does not overlap it', async (t) => {
+  let passes = 0;
+  let release: () => void = () => undefined;
+  const { runner, advance } = makeRunner(() => {
+    passes += 1;
+    return new Promise((resolve) => (release = resolve));
+  });
+  runner.start();
+  await advance(0);
+  runner.request();
+  await advance(5_000);
+  t.equal(passes, 1);
+  release();
+  await new Promise(setImmediate);
+  await advance(100);
+  t.equal(passes, 2);
+  release();
+  await runner.stop();
+});
+
+t.test('errors are reported and retried with doubling delays, and requests do not shorten them', async (t) => {
+  const { runner, advance, errors } = makeRunner(() => Promise.reject(new Error('no')));
+  runner.start();
+  await advance(0);
+  runner.request();
+  await advance(199);
+  t.equal(errors.length, 1);
+  await advance(1);
+  t.equal(errors.length, 2);
+  await advance(400);
+  t.same(
+    errors.map(([, nextMs]) => nextMs),
+    [200, 400, 800],
+  );
+  await runner.stop();
+});
+
+t.test('nothing runs after stop', async (t) => {
+  let passes = 0;
+  const { runner, advance } = makeRunner(async () => void passes++);
+  runner.start();
+  await advance(0);
+  await runner.stop();
+  runner.request();
+  await advance(100_000);
+  t.equal(passes, 1);
+});
