@@ -1,0 +1,42 @@
+import type { Status } from '../kinds/meta.ts';
+
+/** What went wrong with one request to the API. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  /** HTTP status code; 0 when no answer came (connection refused, certificate not trusted, time out, abort). */
+  readonly code: number;
+  /** Kubernetes' reason (`NotFound`, `Conflict`, `Expired`, …); `Unreachable`, `Timeout` or `Aborted` when code is 0. */
+  readonly reason: string;
+  /** The Status object the server sent, if it sent one. */
+  readonly status: Status | undefined;
+
+  constructor(
+    message: string,
+    details: { code: number; reason: string; status?: Status | undefined; cause?: unknown },
+  ) {
+    super(message, { cause: details.cause });
+    this.code = details.code;
+    this.reason = details.reason;
+    this.status = details.status;
+  }
+}
+
+/** Whether `error` is the API saying that the object does not exist. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 404;
+}
+
+/** Whether `error` is the API saying that the object changed meanwhile (409 Conflict). */
+export function isConflict(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 409 && error.reason === 'Conflict';
+}
+
+/** Whether `error` is the API saying that an object of this name is there already. */
+export function isAlreadyExists(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 409 && error.reason === 'AlreadyExists';
+}
+
+/** Whether `error` is the API saying that a revision is compacted away (410): list again. */
+export function isExpired(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 410;
+}

@@ -1,0 +1,246 @@
+import type { Logger } from 'pino';
+import { ApiError } from './api-error.ts';
+import type { CacheEvent, ReadCache } from './cache.ts';
+import type { ApiClient } from './client.ts';
+import { objectKey } from './resource.ts';
+import type { ApiObject, Resource } from './resource.ts';
+
+export interface ReflectorOptions<T> {
+  readonly client: ApiClient;
+  readonly resource: Resource<T>;
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** What of each object to keep; applied as objects arrive, so that the rest never stays in memory. */
+  readonly trim?: (object: T) => T;
+  readonly log?: Logger;
+  /** Items per page of a list. Default 500. */
+  readonly pageSize?: number;
+  /** A watch without event or bookmark for this long is torn down; kube-apiserver sends a bookmark a minute. Default 90,000. */
+  readonly idleMs?: number;
+  /** First delay after a failure; doubles up to `maxRetryMs`. Defaults 200 and 10,000. */
+  readonly retryMs?: number;
+  readonly maxRetryMs?: number;
+}
+
+/**
+ * Mirrors one collection: lists it page by page, then watches from the list's revision. A broken watch goes on
+ * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
+ * ordinary events. While the API is away the last state stands.
+ */
+export class Reflector<T extends ApiObject> implements ReadCache<T> {
+  readonly #options: ReflectorOptions<T>;
+  readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
+  readonly #stop = new AbortController();
+  #objects = new Map<string, T>();
+  #revision: string | undefined;
+  #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  #lastContact: number | undefined;
+  #lastError: ApiError | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options;
+  }
+
+  get synced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** When the server last sent anything for this collection, in ms since the epoch; undefined before the first. */
+  get lastContact(): number | undefined {
+    return this.#lastContact;
+  }
+
+  /** Why the collection cannot be read now; undefined while all is well. */
+  get lastError(): ApiError | undefined {
+    return this.#lastError;
+  }
+
+  whenSynced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  list(): Iterable<T> {
+    return this.#objects.values();
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  subscribe(listener: (event: CacheEvent<T>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Ends the watch; the cache keeps its last state. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      const before = this.#lastContact;
+      try {
+        if (this.#revision === undefined) await this.#relist();
+        await this.#watch(this.#revision);
+        failures = 0;
+        this.#lastError = undefined;
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        // A watch that delivered something before it broke starts over with a short delay.
+        failures = this.#lastContact === before ? failures + 1 : 1;
+        await this.#recover(error, failures);
+      }
+    }
+  }
+
+  async #recover(error: unknown, failures: number): Promise<void> {
+    if (!(error instanceof ApiError)) throw error;
+    if (needsRelist(error)) this.#revision = undefined;
+    this.#lastError = error;
+    const { retryMs = 200, maxRetryMs = 10_000 } = this.#options;
+    // Half of it random, so that many nodes do not come back in one instant.
+    const delayMs = Math.min(retryMs * 2 ** (failures - 1), maxRetryMs) * (0.5 + Math.random() / 2);
+    this.#options.log?.[error.code === 410 ? 'debug' : 'warn'](
+      { resource: this.#options.resource.plural, reason: error.reason, delayMs: Math.round(delayMs) },
+      error.message,
+    );
+    await sleep(delayMs, this.#stop.signal);
+  }
+
+  async #relist(): Promise<void> {
+    const { client, resource, pageSize = 500, namespace, labelSelector, fieldSelector } = this.#options;
+    const signal = this.#stop.signal;
+    const fresh = new Map<string, T>();
+    let continueToken: string | undefined;
+    let revision: string | undefined;
+    do {
+      const page = await client.list(resource, {
+        namespace,
+        labelSelector,
+        fieldSelector,
+        limit: pageSize,
+        continue: continueToken,
+        signal,
+      });
+      this.#touch();
+      for (const item of page.items) fresh.set(objectKey(item), this.#trimmed(item));
+      continueToken = page.metadata.continue;
+      revision = page.metadata.resourceVersion;
+    } while (continueToken);
+    this.#replace(fresh);
+    this.#revision = revision;
+  }
+
+  #replace(fresh: Map<string, T>): void {
+    const events: CacheEvent<T>[] = [];
+    for (const [key, previous] of this.#objects) {
+      if (!fresh.has(key)) events.push({ type: 'deleted', key, object: previous });
+    }
+    for (const [key, object] of fresh) {
+      const previous = this.#objects.get(key);
+      // The same name with another uid is another object: its listeners must see the first one go.
+      if (previous && previous.metadata.uid !== object.metadata.uid) {
+        events.push({ type: 'deleted', key, object: previous }, { type: 'added', key, object });
+      } else if (!previous) {
+        events.push({ type: 'added', key, object });
+      } else if (previous.metadata.resourceVersion !== object.metadata.resourceVersion) {
+        events.push({ type: 'updated', key, object, previous });
+      }
+    }
+    for (const event of events) this.#apply(event);
+    this.#isSynced = true;
+    this.#synced.resolve();
+    this.#emit({ type: 'synced' });
+  }
+
+  async #watch(revision: string | undefined): Promise<void> {
+    const { client, resource, namespace, labelSelector, fieldSelector, idleMs = 90_000 } = this.#options;
+    const watch = client.watch(resource, {
+      namespace,
+      labelSelector,
+      fieldSelector,
+      resourceVersion: revision,
+      bookmarks: true,
+      // As client-go: five to ten minutes, spread out.
+      timeoutSeconds: Math.round(300 * (1 + Math.random())),
+      idleMs,
+      signal: this.#stop.signal,
+    });
+    for await (const event of watch) {
+      this.#touch();
+      this.#lastError = undefined;
+      if (event.type !== 'BOOKMARK') this.#take(event.type, event.object);
+      this.#revision = event.object.metadata.resourceVersion;
+    }
+  }
+
+  #take(type: 'ADDED' | 'MODIFIED' | 'DELETED', received: T): void {
+    const key = objectKey(received);
+    const previous = this.#objects.get(key);
+    const object = this.#trimmed(received);
+    if (type === 'DELETED') {
+      if (previous) this.#apply({ type: 'deleted', key, object });
+    } else if (previous && previous.metadata.uid === object.metadata.uid) {
+      this.#apply({ type: 'updated', key, object, previous });
+    } else {
+      if (previous) this.#apply({ type: 'deleted', key, object: previous });
+      this.#apply({ type: 'added', key, object });
+    }
+  }
+
+  #trimmed(object: T): T {
+    return this.#options.trim ? this.#options.trim(object) : object;
+  }
+
+  #apply(event: Exclude<CacheEvent<T>, { type: 'synced' }>): void {
+    if (event.type === 'deleted') this.#objects.delete(event.key);
+    else this.#objects.set(event.key, event.object);
+    this.#emit(event);
+  }
+
+  #emit(event: CacheEvent<T>): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        // One broken listener must not keep the others, and this cache, from going on.
+        this.#options.log?.error({ err: error, resource: this.#options.resource.plural }, 'listener failed');
+      }
+    }
+  }
+
+  #touch(): void {
+    this.#lastContact = Date.now();
+  }
+}
+
+/** Whether going on from the last revision is hopeless: it is compacted, or the server says it knows it not. */
+function needsRelist(error: ApiError): boolean {
+  return error.code >= 400 && error.code !== 429 && error.code !== 503;
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+  });
+}
