@@ -1,0 +1,207 @@
+/**
+ * The only door to libc. Each function is one syscall with its errors thrown as {@link KernelError}; nothing is
+ * decided here. Numbers come from the kernel headers named beside them and are the same on x86-64 and arm64;
+ * both are little-endian, which every encoder in this folder relies on.
+ */
+import koffi from 'koffi';
+import { KernelError } from './kernel-error.ts';
+
+const libc = koffi.load('libc.so.6');
+
+type Call = (...args: unknown[]) => number;
+const declare = (prototype: string): Call => libc.func(prototype) as unknown as Call;
+
+const calls = {
+  setns: declare('int setns(int fd, int nstype)'),
+  unshare: declare('int unshare(int flags)'),
+  mount: declare(
+    'int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)',
+  ),
+  umount2: declare('int umount2(const char *target, int flags)'),
+  flock: declare('int flock(int fd, int operation)'),
+  socket: declare('int socket(int domain, int type, int protocol)'),
+  setsockopt: declare('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  getsockname: declare('int getsockname(int fd, void *address, void *length)'),
+  bind: declare('int bind(int fd, const void *address, uint length)'),
+  connect: declare('int connect(int fd, const void *address, uint length)'),
+  listen: declare('int listen(int fd, int backlog)'),
+  send: declare('long send(int fd, const void *data, size_t length, int flags)'),
+  sendto: declare(
+    'long sendto(int fd, const void *data, size_t length, int flags, const void *to, uint toLength)',
+  ),
+  recv: declare('long recv(int fd, void *buffer, size_t length, int flags)'),
+  close: declare('int close(int fd)'),
+} as const;
+
+/** Calls a syscall until it is not interrupted, and throws its error. */
+function invoke(name: keyof typeof calls, about: string, ...args: unknown[]): number {
+  for (;;) {
+    const result = calls[name](...args);
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno !== koffi.os.errno['EINTR']) throw new KernelError(name, errno, about);
+  }
+}
+
+/** linux/sched.h */
+export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWNET = 0x40000000;
+
+/** Moves the calling thread into the namespace behind `fd`. */
+export function setns(fd: number, type = 0): void {
+  invoke('setns', '', fd, type);
+}
+
+/** Gives the calling thread new namespaces. */
+export function unshare(flags: number): void {
+  invoke('unshare', '', flags);
+}
+
+/** linux/mount.h */
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_REMOUNT = 32;
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SLAVE = 1 << 19;
+export const MS_SHARED = 1 << 20;
+export const MNT_DETACH = 2;
+
+/** mount(2). */
+export function mount(
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+): void {
+  invoke('mount', target, source, target, type, flags, data);
+}
+
+/** umount2(2). */
+export function umount2(target: string, flags: number): void {
+  invoke('umount2', target, target, flags);
+}
+
+/** sys/file.h */
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
+
+/** flock(2); with LOCK_NB a lock held by somebody else throws EWOULDBLOCK (code `EAGAIN`). */
+export function flock(fd: number, operation: number): void {
+  invoke('flock', '', fd, operation);
+}
+
+/** linux/socket.h, linux/net.h, asm-generic/socket.h */
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+export const SOL_NETLINK = 270;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+
+/** A new socket's fd, close-on-exec. It stays for ever in the namespace the thread is in now. */
+export function socket(domain: number, type: number, protocol = 0): number {
+  return invoke('socket', '', domain, type | SOCK_CLOEXEC, protocol);
+}
+
+/** setsockopt(2) with an int value. */
+export function setsockopt(fd: number, level: number, name: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  invoke('setsockopt', '', fd, level, name, bytes, bytes.length);
+}
+
+/** bind(2) to an encoded socket address (see sockaddr.ts). */
+export function bind(fd: number, address: Uint8Array, about = ''): void {
+  invoke('bind', about, fd, address, address.length);
+}
+
+/** connect(2) to an encoded socket address. */
+export function connect(fd: number, address: Uint8Array, about = ''): void {
+  invoke('connect', about, fd, address, address.length);
+}
+
+/** listen(2). */
+export function listen(fd: number, backlog: number): void {
+  invoke('listen', '', fd, backlog);
+}
+
+/** The socket's own address, encoded. */
+export function getsockname(fd: number): Buffer {
+  const address = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  invoke('getsockname', '', fd, address, length);
+  return address.subarray(0, length.readUInt32LE());
+}
+
+/** send(2); the number of bytes the kernel took. */
+export function send(fd: number, data: Uint8Array, flags = MSG_NOSIGNAL): number {
+  return invoke('send', '', fd, data, data.length, flags);
+}
+
+/** sendto(2) an encoded socket address. */
+export function sendTo(fd: number, data: Uint8Array, to: Uint8Array, flags = MSG_NOSIGNAL): number {
+  return invoke('sendto', '', fd, data, data.length, flags, to, to.length);
+}
+
+/**
+ * recv(2) into `buffer`; the number of bytes, or undefined when nothing is queued (with MSG_DONTWAIT).
+ * ENOBUFS (a netlink receive overrun) is thrown like any other error.
+ */
+export function recv(fd: number, buffer: Uint8Array, flags: number): number | undefined {
+  for (;;) {
+    const result = calls.recv(fd, buffer, buffer.length, flags);
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno === koffi.os.errno['EAGAIN']) return undefined;
+    if (errno !== koffi.os.errno['EINTR']) throw new KernelError('recv', errno);
+  }
+}
+
+/** close(2). */
+export function close(fd: number): void {
+  invoke('close', '', fd);
+}
+
+/**
+ * Calls `onReadable` from the event loop whenever `fd` can be read, until the returned function is called.
+ * `onBroken` is told once when polling ended by itself (on a netlink overrun epoll reports an error and stops):
+ * drain the socket and poll again.
+ */
+export function pollReadable(fd: number, onReadable: () => void, onBroken: () => void): () => void {
+  let stopped = false;
+  // koffi hands over (status, events), unlike its types say, and an exception in the callback would abort the
+  // process: so nothing happens in it but a hop to the event loop.
+  const callback = (status: unknown): void => {
+    setImmediate(() => {
+      if (stopped) return;
+      if (typeof status === 'number' && status < 0) onBroken();
+      else onReadable();
+    });
+  };
+  const handle = koffi.node.poll(fd, { readable: true }, callback);
+  return () => {
+    if (stopped) return;
+    stopped = true;
+    handle.close();
+  };
+}

@@ -1,0 +1,39 @@
+import ipaddr from 'ipaddr.js';
+import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from './libc.ts';
+
+/** struct sockaddr_in or sockaddr_in6 (linux/in.h, linux/in6.h) for a literal address. */
+export function encodeInetAddress(host: string, port: number): Buffer {
+  const address = ipaddr.parse(host);
+  const bytes = Buffer.from(address.toByteArray());
+  const v4 = bytes.length === 4;
+  const encoded = Buffer.alloc(v4 ? 16 : 28);
+  encoded.writeUInt16LE(v4 ? AF_INET : AF_INET6, 0);
+  encoded.writeUInt16BE(port, 2);
+  bytes.copy(encoded, v4 ? 4 : 8);
+  return encoded;
+}
+
+/** The port of an encoded internet address. */
+export function decodePort(encoded: Buffer): number {
+  return encoded.readUInt16BE(2);
+}
+
+/** struct sockaddr_un (linux/un.h); a leading `@` means the abstract namespace, as systemd writes it. */
+export function encodeUnixAddress(path: string): Buffer {
+  const encoded = Buffer.concat([
+    Buffer.alloc(2),
+    Buffer.from(path),
+    Buffer.alloc(path.startsWith('@') ? 0 : 1),
+  ]);
+  encoded.writeUInt16LE(AF_UNIX, 0);
+  if (path.startsWith('@')) encoded[2] = 0;
+  return encoded;
+}
+
+/** struct sockaddr_nl (linux/netlink.h): let the kernel choose the port, join `groups` (legacy bit mask). */
+export function encodeNetlinkAddress(groups: number): Buffer {
+  const encoded = Buffer.alloc(12);
+  encoded.writeUInt16LE(AF_NETLINK, 0);
+  encoded.writeUInt32LE(groups, 8);
+  return encoded;
+}
