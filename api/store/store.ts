@@ -30,13 +30,23 @@ export type Write =
   /** Fails with `exists` when the key is there. */
   | { readonly type: 'create'; readonly key: string; readonly value: string }
   /** Fails with `conflict` unless the key's newest version is `expectedRevision`. */
-  | { readonly type: 'update'; readonly key: string; readonly value: string; readonly expectedRevision: number }
+  | {
+      readonly type: 'update';
+      readonly key: string;
+      readonly value: string;
+      readonly expectedRevision: number;
+    }
   /** Fails with `conflict` unless the key's newest version is `expectedRevision`; without it a missing key is fine. */
   | { readonly type: 'delete'; readonly key: string; readonly expectedRevision?: number };
 
 /** What happened to one key. */
 export type StoreEvent =
-  | { readonly type: 'put'; readonly revision: number; readonly entry: Entry; readonly previous: Entry | undefined }
+  | {
+      readonly type: 'put';
+      readonly revision: number;
+      readonly entry: Entry;
+      readonly previous: Entry | undefined;
+    }
   | { readonly type: 'delete'; readonly revision: number; readonly previous: Entry };
 
 /** A group of events, whole transactions in order of revision; `revision` says how far the watch has seen. */
@@ -81,7 +91,8 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export type StoreErrorCode = 'exists' | 'conflict' | 'compacted' | 'future' | 'closed' | 'locked' | 'unavailable';
+export type StoreErrorCode =
+  'exists' | 'conflict' | 'compacted' | 'future' | 'closed' | 'locked' | 'unavailable';
 
 /** Why the store refused. `key` names the write that failed, `revision` the oldest readable one after `compacted`. */
 export class StoreError extends Error {
