@@ -1,0 +1,50 @@
+/** An address family, by its nft and iptables names nowhere else than in {@link familyTraits}. */
+export type Family = 'ipv4' | 'ipv6';
+
+/** Everything in which the two families differ for rules. */
+export interface FamilyTraits {
+  readonly family: Family;
+  /** Suffix of nft object names and the nft expression of an address: `ip daddr`, `ip6 daddr`. */
+  readonly suffix: '4' | '6';
+  readonly nftProtocol: 'ip' | 'ip6';
+  readonly nftAddressType: 'ipv4_addr' | 'ipv6_addr';
+  readonly nftIcmp: 'icmp' | 'icmpv6';
+  /** The iptables program's name without `iptables`' own choice of back end. */
+  readonly command: 'iptables' | 'ip6tables';
+  /** Number of bits of an address. */
+  readonly bits: 32 | 128;
+  readonly loopback: string;
+  readonly multicast: string;
+  /** `--reject-with` of ports that nobody serves (RFC 1122 section 3.2.2.1, RFC 4443 section 3.1). */
+  readonly portUnreachable: 'icmp-port-unreachable' | 'icmp6-port-unreachable';
+  readonly icmpProtocol: 'icmp' | 'ipv6-icmp';
+}
+
+export const families: readonly FamilyTraits[] = [
+  {
+    family: 'ipv4',
+    suffix: '4',
+    nftProtocol: 'ip',
+    nftAddressType: 'ipv4_addr',
+    nftIcmp: 'icmp',
+    command: 'iptables',
+    bits: 32,
+    loopback: '127.0.0.0/8',
+    multicast: '224.0.0.0/4',
+    portUnreachable: 'icmp-port-unreachable',
+    icmpProtocol: 'icmp',
+  },
+  {
+    family: 'ipv6',
+    suffix: '6',
+    nftProtocol: 'ip6',
+    nftAddressType: 'ipv6_addr',
+    nftIcmp: 'icmpv6',
+    command: 'ip6tables',
+    bits: 128,
+    loopback: '::1/128',
+    multicast: 'ff00::/8',
+    portUnreachable: 'icmp6-port-unreachable',
+    icmpProtocol: 'ipv6-icmp',
+  },
+];

@@ -1,0 +1,79 @@
+import type { Family } from './family.ts';
+
+/** The layer-4 protocols a Service port can have, spelled as rules spell them. */
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+/** Where a connection can be sent: one address and port that serves. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  /** Runs on this node: only then can it meet itself through its Service (hairpin). */
+  readonly local: boolean;
+}
+
+/**
+ * One address and port on which a Service is reached, with everything the data plane has to know about it.
+ * Independent of the backend; families and protocols are independent of each other.
+ */
+export interface Frontend {
+  readonly family: Family;
+  readonly protocol: Protocol;
+  readonly kind: 'clusterIP' | 'externalIP' | 'loadBalancer' | 'nodePort';
+  /** In the kernel's notation (RFC 5952). Undefined for a NodePort: every node address that serves NodePorts. */
+  readonly address: string | undefined;
+  readonly port: number;
+  /** `namespace/name:port` for people: the comment on the rule. */
+  readonly name: string;
+  /** Chosen at random with equal chances. With {@link outside}, only for packets of this node's pods and processes. */
+  readonly endpoints: readonly Endpoint[];
+  /** What happens when there is no endpoint to choose. */
+  readonly whenEmpty: 'reject' | 'drop';
+  /**
+   * `externalTrafficPolicy: Local`: the endpoints for packets that come from elsewhere; the client's address is kept.
+   * Empty with {@link endpoints} present: such packets are dropped, so that load balancers go elsewhere.
+   */
+  readonly outside?: readonly Endpoint[];
+  /** `loadBalancerSourceRanges`: CIDRs that may use it; others are dropped. */
+  readonly sourceRanges?: readonly string[];
+  /** `sessionAffinity: ClientIP`: a client stays with its endpoint until idle for so many seconds. */
+  readonly affinitySeconds?: number;
+}
+
+/** What one Service asks of the data plane. */
+export interface CompiledService {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly frontends: readonly Frontend[];
+  /** `externalTrafficPolicy: Local` with a load balancer: the port that tells it whether this node has endpoints. */
+  readonly healthCheckNodePort?: number;
+  /** Distinct local endpoint addresses, for the health check's answer. */
+  readonly localEndpoints: number;
+  /** Parts of the object that make no sense and were left out, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** What the rules must know of the node and the cluster, Services aside. CIDRs and addresses of both families mixed. */
+export interface NodeSettings {
+  readonly clusterCIDRs: readonly string[];
+  readonly serviceCIDRs: readonly string[];
+  /** Served by this node's own DNS server: no Service rules, no connection tracking, port 53 only. */
+  readonly dnsIPs: readonly string[];
+  /** This node's own pod ranges; until they are known, the cluster's. */
+  readonly podCIDRs: readonly string[];
+  /** Addresses of all nodes: pods reach them with their own address. */
+  readonly nodeIPs: readonly string[];
+  /** Only these node addresses serve NodePorts; empty: all but loopback, cluster and Service ranges. */
+  readonly nodePortAddresses: readonly string[];
+}
+
+/** The whole desired state of the data plane. */
+export interface Ruleset {
+  readonly settings: NodeSettings;
+  /** By `namespace/name`. */
+  readonly services: ReadonlyMap<string, CompiledService>;
+}
+
+/** The identity of a frontend in the kernel: two Services cannot both have it. */
+export function frontendId(frontend: Pick<Frontend, 'family' | 'protocol' | 'address' | 'port'>): string {
+  return `${frontend.family} ${frontend.protocol} ${frontend.address ?? 'node'} ${String(frontend.port)}`;
+}
