@@ -39,3 +39,34 @@ export interface AgentConfig {
   /** Extra labels for the Node object. */
   readonly nodeLabels: Readonly<Record<string, string>>;
 }
+
+/** How an agent becomes a member of the cluster. */
+export interface JoinConfig {
+  /** `weft1.<SHA-256 of the CA certificate>.<secret>`, if given in the configuration itself. */
+  readonly token: string | undefined;
+  /** File that holds the token; it may appear after the agent has started. */
+  readonly tokenFile: string;
+}
+
+/** The API server's own settings. */
+export interface ServerConfig {
+  /** Durable state: the store, the certificates, the join token, the admin kubeconfig. */
+  readonly stateDir: string;
+  /** Where the API listens. */
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  /** The address other machines reach this server at. */
+  readonly advertiseAddress: string;
+  /** Further names and addresses for the serving certificate. */
+  readonly names: readonly string[];
+  readonly cluster: ClusterConfig;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+/** Everything one configuration says; the server and the agent of one machine read the same file. */
+export interface Config {
+  readonly logLevel: LogLevel;
+  readonly server: ServerConfig;
+  readonly agent: AgentConfig;
+  readonly join: JoinConfig;
+}

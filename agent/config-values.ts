@@ -1,0 +1,134 @@
+import ipaddr from 'ipaddr.js';
+
+/**
+ * Turns one raw value, text from a flag or the environment or any value from YAML, into a setting's value.
+ * Throws {@link ValueError} with a message that completes "backend: …".
+ */
+export type ValueParser<T> = (raw: unknown) => T;
+
+/** A value that does not fit its setting. */
+export class ValueError extends Error {
+  override readonly name = 'ValueError';
+}
+
+function show(raw: unknown): string {
+  return JSON.stringify(raw);
+}
+
+/** Any text that is not empty. */
+export function text(raw: unknown): string {
+  if (typeof raw !== 'string' || raw === '')
+    throw new ValueError(`${show(raw)} is not text: write a word or a path`);
+  return raw;
+}
+
+/** An absolute path, without a trailing slash. */
+export function path(raw: unknown): string {
+  const value = text(raw);
+  if (!value.startsWith('/')) throw new ValueError(`${show(raw)} is not an absolute path: begin it with /`);
+  return value.length > 1 ? value.replace(/\/+$/, '') : value;
+}
+
+/** A whole number between two bounds, both allowed. */
+export function integer(first: number, last: number): ValueParser<number> {
+  return (raw) => {
+    const value = typeof raw === 'string' && /^\d+$/.test(raw) ? Number(raw) : raw;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < first || value > last) {
+      throw new ValueError(`${show(raw)} is not a whole number from ${first} to ${last}`);
+    }
+    return value;
+  };
+}
+
+/** One of a few words. */
+export function oneOf<const T extends string>(...words: readonly T[]): ValueParser<T> {
+  return (raw) => {
+    const word = words.find((candidate) => candidate === raw);
+    if (word === undefined) throw new ValueError(`${show(raw)} is not one of ${words.join(', ')}`);
+    return word;
+  };
+}
+
+/** A YAML sequence, or text separated by commas. */
+export function listOf<T>(parse: ValueParser<T>): ValueParser<readonly T[]> {
+  return (raw) => {
+    if (raw === '') return [];
+    const items: unknown = typeof raw === 'string' ? raw.split(',').map((item) => item.trim()) : raw;
+    if (!Array.isArray(items)) throw new ValueError(`${show(raw)} is not a list: write [a, b]`);
+    return items.map((item) => parse(item));
+  };
+}
+
+/** An IPv4 or IPv6 address in its canonical form. */
+export function address(raw: unknown): string {
+  const isAddress =
+    typeof raw === 'string' && (ipaddr.IPv4.isValidFourPartDecimal(raw) || ipaddr.IPv6.isValid(raw));
+  if (!isAddress)
+    throw new ValueError(`${show(raw)} is not an IP address: write e.g. 192.0.2.1 or 2001:db8::1`);
+  return ipaddr.parse(raw).toString();
+}
+
+/** A range whose host bits are zero, e.g. `10.244.0.0/16`, in its canonical form. */
+export function cidr(raw: unknown): string {
+  if (typeof raw !== 'string' || !ipaddr.isValidCIDR(raw)) {
+    throw new ValueError(`${show(raw)} is not a range: write e.g. 10.244.0.0/16`);
+  }
+  const [given, length] = ipaddr.parseCIDR(raw);
+  const network = (given.kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(raw);
+  const canonical = `${network.toString()}/${length}`;
+  if (network.toString() !== given.toString()) {
+    throw new ValueError(`${show(raw)} has bits set behind its prefix: write ${canonical}`);
+  }
+  return canonical;
+}
+
+/** `https://host:port` without path. */
+export function httpsUrl(raw: unknown): string {
+  const url = typeof raw === 'string' && URL.canParse(raw) ? new URL(raw) : undefined;
+  if (url?.protocol !== 'https:' || url.pathname !== '/') {
+    throw new ValueError(`${show(raw)} is not the URL of an API server: write e.g. https://192.0.2.1:6443`);
+  }
+  return url.origin;
+}
+
+/** RFC 1123 subdomain, as Kubernetes asks of node names and zones. */
+export function domainName(raw: unknown): string {
+  const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
+  if (typeof raw !== 'string' || raw.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(raw)) {
+    throw new ValueError(`${show(raw)} is not a DNS name: use lower-case letters, digits, - and .`);
+  }
+  return raw;
+}
+
+/** Two ports joined by a dash: `30000-32767`. */
+export function portRange(raw: unknown): { first: number; last: number } {
+  const match = typeof raw === 'string' ? /^(\d+)-(\d+)$/.exec(raw) : null;
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2]);
+  if (!match || first < 1 || last > 65535 || first > last) {
+    throw new ValueError(`${show(raw)} is not a range of ports: write e.g. 30000-32767`);
+  }
+  return { first, last };
+}
+
+/** A YAML map of text to text, or `key=value,key=value`. */
+export function labels(raw: unknown): Readonly<Record<string, string>> {
+  const entries: [string, unknown][] =
+    typeof raw === 'string'
+      ? raw.split(',').filter(Boolean).map(splitLabel)
+      : raw !== null && typeof raw === 'object' && !Array.isArray(raw)
+        ? Object.entries(raw)
+        : [['', undefined]];
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      if (key === '' || typeof value !== 'string')
+        throw new ValueError(`${show(raw)} is not labels: write key=value`);
+      return [key, value];
+    }),
+  );
+}
+
+function splitLabel(item: string): [string, string | undefined] {
+  const at = item.indexOf('=');
+  return at < 0 ? [item, undefined] : [item.slice(0, at).trim(), item.slice(at + 1).trim()];
+}
