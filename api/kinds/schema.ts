@@ -1,0 +1,146 @@
+import { Type, type Static, type TObject, type TOptional, type TProperties, type TSchema } from 'typebox';
+
+/**
+ * The few shapes the Kubernetes API is made of, as TypeBox schemas. One schema is the only source of a kind's
+ * TypeScript type, its structural validation and defaults (decode.ts), its strategic-merge keys (server/patch/)
+ * and its OpenAPI documents (server/openapi*.ts).
+ */
+
+/** Annotations of one field. */
+export interface FieldOptions {
+  /** What `kubectl explain` says. */
+  description?: string;
+  /** Filled in where the field is absent and its parent is there. Static defaults only. */
+  default?: unknown;
+}
+
+export interface StringOptions extends FieldOptions {
+  /** The values the field may have. The TypeScript type stays `string`: the API's enums are open. */
+  enum?: readonly string[];
+  format?: string;
+}
+
+export interface NumberOptions extends FieldOptions {
+  format?: 'int32' | 'int64' | 'double';
+}
+
+export interface ListOptions extends FieldOptions {
+  /** Elements are merged by this field in a strategic merge patch; without it the list is replaced. */
+  mergeKey?: string;
+  /** `merge`: a list of plain values is a set in a strategic merge patch. */
+  strategy?: 'merge' | 'merge,retainKeys';
+  /** The fields that together identify an element, for server-side apply. */
+  mapKeys?: readonly string[];
+  listType?: 'atomic' | 'set' | 'map';
+}
+
+export interface StructOptions extends FieldOptions {
+  /** Protobuf field numbers of the message, by field name. */
+  protobuf?: Readonly<Record<string, number>>;
+}
+
+type Optionals<P extends TProperties> = { [K in keyof P]: TOptional<P[K]> };
+type EmptyProperties = Record<never, TSchema>;
+
+/**
+ * A message of the API. `required` fields must be there (or have a zero value, see {@link filled}); `optional`
+ * ones may be absent. `id` is the definition's name in OpenAPI, e.g. `io.k8s.api.core.v1.PodSpec`.
+ */
+export function struct<R extends TProperties, O extends TProperties = EmptyProperties>(
+  id: string,
+  required: R,
+  optional: O,
+  options: StructOptions = {},
+): TObject<R & Optionals<O>> {
+  const properties: TProperties = { ...required };
+  for (const [name, schema] of Object.entries(optional)) properties[name] = Type.Optional(schema);
+  const schema = Type.Object(properties, { ...options, $id: id });
+  const needed = schema.required.filter((name) => !('zero' in (required[name] ?? {})));
+  return { ...schema, required: needed } as unknown as TObject<R & Optionals<O>>;
+}
+
+/** Makes a required field optional on the wire: where absent it is filled with `zero`, as Go's types do. */
+export function filled<S extends TSchema>(schema: S, zero: unknown): S {
+  return { ...schema, zero };
+}
+
+export function string(options: StringOptions = {}) {
+  return Type.Unsafe<string>({ type: 'string', ...options });
+}
+
+export function integer(options: NumberOptions = {}) {
+  return Type.Unsafe<number>({ type: 'integer', format: 'int32', ...options });
+}
+
+export function int64(options: NumberOptions = {}) {
+  return integer({ format: 'int64', ...options });
+}
+
+export function boolean(options: FieldOptions = {}) {
+  return Type.Unsafe<boolean>({ type: 'boolean', ...options });
+}
+
+/** RFC 3339, seconds. */
+export function time(options: FieldOptions = {}) {
+  return Type.Unsafe<string>({ type: 'string', format: 'date-time', ...options });
+}
+
+/** RFC 3339 with microseconds. */
+export function microTime(options: FieldOptions = {}) {
+  return Type.Unsafe<string>({
+    $id: 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime',
+    type: 'string',
+    format: 'date-time',
+    ...options,
+  });
+}
+
+/** Base64 in JSON. */
+export function bytes(options: FieldOptions = {}) {
+  return string({ format: 'byte', ...options });
+}
+
+/** A port or amount that may be a number or a name. */
+export function intOrString(options: FieldOptions = {}) {
+  return Type.Unsafe<number | string>({
+    $id: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+    type: 'string',
+    format: 'int-or-string',
+    ...options,
+  });
+}
+
+/** An amount such as `500m` or `1Gi`; numbers are taken too and become text. */
+export function quantity(options: FieldOptions = {}) {
+  return Type.Unsafe<string>({
+    $id: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
+    type: 'string',
+    ...options,
+  });
+}
+
+/** A map with free keys. */
+export function map<S extends TSchema>(values: S, options: FieldOptions = {}) {
+  return Type.Unsafe<Record<string, Static<S>>>({ type: 'object', additionalProperties: values, ...options });
+}
+
+/** An object whose content is not ours to check. */
+export function anyObject(id: string, options: FieldOptions = {}) {
+  return Type.Unsafe<Record<string, unknown>>({ $id: id, type: 'object', ...options });
+}
+
+export function list<S extends TSchema>(items: S, options: ListOptions = {}) {
+  const { mergeKey, strategy, mapKeys, listType, ...rest } = options;
+  const patchStrategy = strategy ?? (mergeKey === undefined ? undefined : 'merge');
+  const keys = mapKeys ?? (mergeKey === undefined ? undefined : [mergeKey]);
+  const kind = listType ?? (keys ? 'map' : strategy === 'merge' ? 'set' : 'atomic');
+  return Type.Unsafe<Static<S>[]>({
+    type: 'array',
+    items,
+    ...rest,
+    'x-kubernetes-list-type': kind,
+    ...(kind === 'map' && keys ? { 'x-kubernetes-list-map-keys': keys } : {}),
+    ...(mergeKey === undefined ? {} : { 'x-kubernetes-patch-merge-key': mergeKey }),
+    ...(patchStrategy === undefined ? {} : { 'x-kubernetes-patch-strategy': patchStrategy }),
+  });
+}
