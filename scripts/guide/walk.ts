@@ -5,6 +5,8 @@ import { eventually, manifest, type LabShell } from './lab-shell.ts';
 export interface GuideCheck {
   readonly chapter: string;
   readonly name: string;
+  /** True when the check can be made again at any later time and changes nothing then. */
+  readonly looks?: true;
   /** Returns what was seen; throws when it is not what the guide promises. */
   readonly run: (walk: WalkState) => Promise<string>;
 }
@@ -24,37 +26,56 @@ const selector = ['-l', 'app=nginx'];
 const balancingTries = 20;
 
 export const guideChecks: readonly GuideCheck[] = [
-  { chapter: 'nodes', name: 'all nodes are Ready', run: nodesReady },
+  { chapter: 'nodes', name: 'all nodes are Ready', looks: true, run: nodesReady },
   {
     chapter: 'pods',
     name: 'create -f nginxrc.yaml: two pods Running on two nodes',
     run: createReplicationController,
   },
-  { chapter: 'pods', name: 'get pods -l app=nginx -o wide', run: getPodsWide },
-  { chapter: 'pods', name: 'each node reaches both pod addresses', run: nodesReachPods },
-  { chapter: 'pods', name: 'pods see each other’s own addresses, without NAT', run: podsReachPods },
+  { chapter: 'pods', name: 'get pods -l app=nginx -o wide', looks: true, run: getPodsWide },
+  { chapter: 'pods', name: 'each node reaches both pod addresses', looks: true, run: nodesReachPods },
+  {
+    chapter: 'pods',
+    name: 'pods see each other’s own addresses, without NAT',
+    looks: true,
+    run: podsReachPods,
+  },
   {
     chapter: 'service',
     name: 'create -f nginxsvc.yaml: get svc shows a cluster address',
     run: createService,
   },
-  { chapter: 'service', name: 'get ep shows the two pods', run: endpointsArePods },
-  { chapter: 'service', name: 'describe svc nginxsvc shows the same', run: describeService },
+  { chapter: 'service', name: 'get ep shows the two pods', looks: true, run: endpointsArePods },
+  { chapter: 'service', name: 'describe svc nginxsvc shows the same', looks: true, run: describeService },
   {
     chapter: 'service',
     name: 'every node reaches both pods by the cluster address',
+    looks: true,
     run: nodesReachClusterIP,
   },
-  { chapter: 'service', name: 'every pod reaches both pods by the cluster address', run: podsReachClusterIP },
+  {
+    chapter: 'service',
+    name: 'every pod reaches both pods by the cluster address',
+    looks: true,
+    run: podsReachClusterIP,
+  },
   { chapter: 'environment', name: 'pods older than the Service do not know it', run: environmentBefore },
   { chapter: 'environment', name: 'scale rc to 0 and 2: new pods know it', run: environmentAfter },
-  { chapter: 'dns', name: 'get services kube-dns --namespace=kube-system', run: dnsService },
+  { chapter: 'dns', name: 'get services kube-dns --namespace=kube-system', looks: true, run: dnsService },
   { chapter: 'dns', name: 'create -f curlpod.yaml: nslookup nginxsvc', run: lookupService },
-  { chapter: 'dns', name: 'curl http://nginxsvc from the pod', run: curlByName },
-  { chapter: 'dns', name: 'names outside the cluster are forwarded', run: lookupOutside },
+  { chapter: 'dns', name: 'curl http://nginxsvc from the pod', looks: true, run: curlByName },
+  { chapter: 'dns', name: 'names outside the cluster are forwarded', looks: true, run: lookupOutside },
   { chapter: 'repair', name: 'a deleted pod leaves the endpoints, a new one joins', run: podIsReplaced },
-  { chapter: 'expose', name: 'type NodePort: the outside host reaches every node', run: nodePortFromOutside },
+  {
+    chapter: 'expose',
+    name: 'type NodePort: the outside host reaches every node',
+    looks: true,
+    run: nodePortFromOutside,
+  },
 ];
+
+/** The checks that only look: they hold at any time after the walk. */
+export const lookingChecks = guideChecks.filter(({ looks }) => looks);
 
 /** Takes away what an earlier walk left, so that a walk can be repeated. */
 export async function clearGuide(shell: LabShell): Promise<void> {
@@ -150,7 +171,7 @@ async function describeService({ shell, pods, clusterIP }: WalkState): Promise<s
     /^Namespace:\s+default$/m,
     /^Labels:\s+app=nginx$/m,
     /^Selector:\s+app=nginx$/m,
-    /^Type:\s+ClusterIP$/m,
+    /^Type:\s+(ClusterIP|NodePort)$/m,
     new RegExp(`^IP:\\s+${clusterIP.replaceAll('.', '\\.')}$`, 'm'),
     /^Port:\s+<unset>\s+80\/TCP$/m,
     /^Session Affinity:\s+None$/m,

@@ -1,0 +1,132 @@
+/** The guide, command by command, with real kubectls, and again after each thing that may break. */
+import { execFile } from 'node:child_process';
+import t, { type Test } from 'tap';
+import { eventually } from '../../scripts/guide/lab-shell.ts';
+import { lookingChecks, type GuideCheck, type WalkState } from '../../scripts/guide/walk.ts';
+import { diffMachineState, readMachineState } from '../residue.ts';
+import { skipUnlessRoot } from '../root.ts';
+import { listKubectls, TestLab, walkGuide, weft, type Kubectl } from './lab-fixture.ts';
+
+if (skipUnlessRoot(t)) {
+  const before = readMachineState();
+  const lab = new TestLab('guide-test', 3);
+  const kubectls = listKubectls();
+  const [kubectl] = kubectls as [Kubectl];
+  let walk: WalkState;
+
+  t.test('lab up', async (t) => {
+    await lab.up();
+    t.match(lab.run('status'), /node1.*Ready/);
+  });
+
+  for (const candidate of kubectls)
+    t.test(`the guide with kubectl ${candidate.version}`, async (t) => {
+      walk = await walkGuide(t, lab.shell(candidate), lab.nodes);
+    });
+
+  t.test('an agent killed with -9 and started again: open connections never stop', async (t) => {
+    const download = await startDownload(lab, walk);
+    const node = walk.pods[0]?.spec?.nodeName ?? '';
+    lab.run('kill', node);
+    // The rules and links stand without the agent.
+    await looks(t, walk, ({ name }) => /^(each|every) node reaches/.test(name));
+    lab.run('start', node);
+    await looks(t, walk);
+    t.equal(await download, downloadBytes, 'the download that was open all the time is whole');
+  });
+
+  t.test('the server stopped and started again', async (t) => {
+    const objects = [
+      'get',
+      'rc,svc,pods,nodes,secrets,configmaps',
+      '-A',
+      '-o',
+      'jsonpath={range .items[*]}{.metadata.uid}{"\\n"}{end}',
+    ];
+    const uids = (await walk.shell.kubectl(...objects)).split('\n').sort();
+    lab.run('stop', 'server');
+    const [pod] = walk.pods;
+    t.match(
+      await walk.shell.onNode('node3', 'curl', '-sS', '--max-time', '5', `http://${walk.clusterIP}/`),
+      /Welcome to nginx!/,
+      `the Service of ${pod?.metadata.name} works without a server`,
+    );
+    lab.run('start', 'server');
+    await eventually(() => walk.shell.kubectl('get', 'nodes'));
+    t.same(
+      (await walk.shell.kubectl(...objects)).split('\n').sort(),
+      uids,
+      'every object is there, none is new',
+    );
+    await looks(t, walk);
+  });
+
+  t.test('lab down, lab up', async (t) => {
+    lab.run('down');
+    await lab.up('--backend', 'nftables');
+    await walkGuide(t, lab.shell(kubectl), lab.nodes);
+  });
+
+  t.test('lab down leaves the machine as it was', async (t) => {
+    lab.down();
+    t.same(diffMachineState(before, readMachineState()), []);
+  });
+}
+
+const downloadBytes = 3_000_000;
+
+/** The checks of the walk that only look, all or some of them. */
+async function looks(
+  t: Test,
+  walk: WalkState,
+  select: (check: GuideCheck) => boolean = () => true,
+): Promise<void> {
+  for (const check of lookingChecks.filter(select))
+    t.pass(`${check.name}: ${await eventually(() => check.run(walk))}`);
+}
+
+/**
+ * Starts a slow download from an nginx pod to a node, through the cluster address, that takes about 30 s and
+ * gives up when it stands still for 3 s. Resolves with the number of bytes it got.
+ */
+async function startDownload(lab: TestLab, walk: WalkState): Promise<Promise<number>> {
+  for (const { metadata } of walk.pods)
+    await walk.shell.inPod(
+      metadata.name ?? '',
+      'sh',
+      '-c',
+      `head -c ${downloadBytes} /dev/zero > /usr/share/nginx/html/large`,
+    );
+  const args = [
+    '-sS',
+    '-o',
+    '/dev/null',
+    '-w',
+    '%{size_download}',
+    '--limit-rate',
+    '200k',
+    '--speed-limit',
+    '1',
+    '--speed-time',
+    '3',
+  ];
+  return new Promise((started) => {
+    const done = new Promise<number>((resolve, reject) => {
+      const command = [
+        'lab',
+        '--name',
+        lab.name,
+        'exec',
+        'node3',
+        '--',
+        'curl',
+        ...args,
+        `http://${walk.clusterIP}/large`,
+      ];
+      execFile(weft, command, (error, stdout, stderr) =>
+        error ? reject(new Error(stderr)) : resolve(Number(stdout)),
+      );
+    });
+    setTimeout(() => started(done), 2_000);
+  });
+}

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { LabShell } from '../../scripts/guide/lab-shell.ts';
+import { clearGuide, guideChecks, type WalkState } from '../../scripts/guide/walk.ts';
+
+const root = join(import.meta.dirname, '../..');
+export const weft = join(root, 'bin/weft');
+
+/** A kubectl to judge with. */
+export interface Kubectl {
+  readonly path: string;
+  readonly version: string;
+}
+
+/** Debian's own kubectl, unpacked aside by scripts/setup, and the one on the machine where it is another. */
+export function listKubectls(): Kubectl[] {
+  const paths = [join(root, '.cache/kubernetes-client/usr/bin/kubectl'), 'kubectl'];
+  const found = paths
+    .filter((path) => path === 'kubectl' || existsSync(path))
+    .map((path) => ({ path, version: clientVersion(path) }));
+  return found.filter(
+    ({ version }, index) => found.findIndex((other) => other.version === version) === index,
+  );
+}
+
+function clientVersion(path: string): string {
+  const text = execFileSync(path, ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
+  return (JSON.parse(text) as { clientVersion: { gitVersion: string } }).clientVersion.gitVersion;
+}
+
+/** A lab of its own name and port, so that tests run beside a user's lab. */
+export class TestLab {
+  readonly name: string;
+  readonly nodes: readonly string[];
+  readonly #cacheDir = mkdtempSync(join(tmpdir(), 'weft-kubectl-'));
+
+  constructor(name: string, nodeCount: number) {
+    this.name = name;
+    this.nodes = Array.from({ length: nodeCount }, (_, index) => `node${index + 1}`);
+  }
+
+  async up(...args: string[]): Promise<void> {
+    const port = await freePort();
+    this.run('up', '--nodes', String(this.nodes.length), '--api-port', String(port), ...args);
+  }
+
+  /** `weft lab --name … ARGS`; throws with its output when it fails. */
+  run(...args: string[]): string {
+    return execFileSync(weft, ['lab', '--name', this.name, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 120_000,
+    });
+  }
+
+  shell(kubectl: Kubectl): LabShell {
+    return new LabShell({
+      lab: this.name,
+      kubectl: kubectl.path,
+      cacheDir: join(this.#cacheDir, kubectl.version),
+    });
+  }
+
+  down(): void {
+    this.run('down');
+    rmSync(this.#cacheDir, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Walks the whole guide and asserts each of its checks. Returns what the walk ended with. */
+export async function walkGuide(t: Test, shell: LabShell, nodes: readonly string[]): Promise<WalkState> {
+  const walk: WalkState = { shell, nodes: [...nodes], pods: [], clusterIP: '' };
+  await clearGuide(shell);
+  for (const check of guideChecks) {
+    try {
+      t.pass(`${check.name}: ${await check.run(walk)}`);
+    } catch (error) {
+      t.fail(`${check.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return walk;
+}
