@@ -23,6 +23,8 @@ export interface ReflectorOptions<T> {
   readonly maxRetryMs?: number;
 }
 
+type Change<T> = Exclude<CacheEvent<T>, { type: 'synced' }>;
+
 /**
  * Mirrors one collection: lists it page by page, then watches from the list's revision. A broken watch goes on
  * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
@@ -34,7 +36,7 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
   readonly #stop = new AbortController();
   #objects = new Map<string, T>();
   #revision: string | undefined;
-  #synced = Promise.withResolvers<void>();
+  readonly #synced = Promise.withResolvers<undefined>();
   #isSynced = false;
   #lastContact: number | undefined;
   #lastError: ApiError | undefined;
@@ -91,20 +93,26 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
 
   async #run(): Promise<void> {
     let failures = 0;
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stopped()) {
       const before = this.#lastContact;
       try {
         if (this.#revision === undefined) await this.#relist();
         await this.#watch(this.#revision);
         failures = 0;
         this.#lastError = undefined;
+        // A server that ends watches at once must not be asked in a tight loop.
+        if (this.#lastContact === before) await sleep(this.#options.retryMs ?? 200, this.#stop.signal);
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#stopped()) return;
         // A watch that delivered something before it broke starts over with a short delay.
         failures = this.#lastContact === before ? failures + 1 : 1;
         await this.#recover(error, failures);
       }
     }
+  }
+
+  #stopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   async #recover(error: unknown, failures: number): Promise<void> {
@@ -146,7 +154,7 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
   }
 
   #replace(fresh: Map<string, T>): void {
-    const events: CacheEvent<T>[] = [];
+    const events: Change<T>[] = [];
     for (const [key, previous] of this.#objects) {
       if (!fresh.has(key)) events.push({ type: 'deleted', key, object: previous });
     }
@@ -163,7 +171,7 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
     }
     for (const event of events) this.#apply(event);
     this.#isSynced = true;
-    this.#synced.resolve();
+    this.#synced.resolve(undefined);
     this.#emit({ type: 'synced' });
   }
 
@@ -206,7 +214,7 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
     return this.#options.trim ? this.#options.trim(object) : object;
   }
 
-  #apply(event: Exclude<CacheEvent<T>, { type: 'synced' }>): void {
+  #apply(event: Change<T>): void {
     if (event.type === 'deleted') this.#objects.delete(event.key);
     else this.#objects.set(event.key, event.object);
     this.#emit(event);

@@ -1,0 +1,68 @@
+import { finished, pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
+import type { Status } from '../../api/kinds/meta.ts';
+import type { Channels } from './channels.ts';
+import type { ContainerProcess } from './pod-streams.ts';
+
+/**
+ * Joins a process to a client until the process has ended and all its output is sent, or the client is gone.
+ * Resolves with the exit code, or undefined when the client left first. Never rejects.
+ */
+export async function runSession(process: ContainerProcess, channels: Channels): Promise<number | undefined> {
+  channels.onResize((columns, rows) => {
+    process.resize(columns, rows);
+  });
+  if (channels.stdin) feed(channels.stdin, process.stdin);
+  const left = channels.closed.then(() => {
+    process.close();
+    return undefined;
+  });
+  return Promise.race([left, finish(process, channels)]);
+}
+
+async function finish(process: ContainerProcess, channels: Channels): Promise<number | undefined> {
+  const outputs = [drain(process.stdout, channels.stdout)];
+  if (process.stderr) outputs.push(drain(process.stderr, channels.stderr));
+  try {
+    const exitCode = await process.exitCode;
+    await Promise.all(outputs);
+    channels.finish(exitStatus(exitCode));
+    return exitCode;
+  } catch (error) {
+    channels.finish(failureStatus(error as Error));
+    return undefined;
+  }
+}
+
+/** Copies stdin; what a process that closed its stdin does not take is read and dropped, as by a closed pipe. */
+function feed(source: Readable, target: Writable): void {
+  const drop = (): void => {
+    source.unpipe(target);
+    source.resume();
+  };
+  target.on('error', drop);
+  target.on('close', drop);
+  source.pipe(target);
+}
+
+async function drain(source: Readable, target: Writable | undefined): Promise<void> {
+  if (target) return pipeline(source, target);
+  source.resume();
+  return finished(source);
+}
+
+/** How a process ended, as the error channel says it since v4 (k8s.io/apimachinery remotecommand). */
+export function exitStatus(exitCode: number): Status {
+  if (exitCode === 0) return { metadata: {}, status: 'Success' };
+  return {
+    metadata: {},
+    status: 'Failure',
+    message: `command terminated with non-zero exit code: ${exitCode}`,
+    reason: 'NonZeroExitCode',
+    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
+  };
+}
+
+function failureStatus(error: Error): Status {
+  return { metadata: {}, status: 'Failure', message: error.message, reason: 'InternalError', code: 500 };
+}
