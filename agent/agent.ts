@@ -1,0 +1,117 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { ApiClient } from '../api/client/client.ts';
+import { AgentError } from './agent-error.ts';
+import { AgentCaches } from './caches.ts';
+import { loadClusterConfig } from './cluster-config.ts';
+import type { AgentConfig, JoinConfig } from './config.ts';
+import { startHealthServer } from './health.ts';
+import type { HealthSource } from './health.ts';
+import { Membership } from './join.ts';
+import type { NodeIdentity } from './join.ts';
+import { acquireLock, isHeld } from './lock.ts';
+import type { Lock } from './lock.ts';
+import { ClusterNames } from './names.ts';
+import { NodeNetwork } from './network/node-network.ts';
+import { PodNetwork } from './network/pod-network.ts';
+import { NodeRegistration } from './node-status.ts';
+import { PodWorker } from './pods/pod-worker.ts';
+import { checkAgentNeeds } from './preflight.ts';
+import { ServiceRules } from './services.ts';
+import { NodeServer } from './streams/node-server.ts';
+import type { AgentContext, Subsystem } from './subsystem.ts';
+
+export interface RunningAgent {
+  /** Ends the process's work; links, rules and pods stay, so traffic flows on. */
+  stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly join: JoinConfig;
+  readonly log: Logger;
+  /** Ends waiting for the server. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts one node's agent: joins the cluster, then the parts in the order in which they need each other.
+ * Throws AgentError or AgentErrors for what a user can mend.
+ */
+export async function startAgent({ config, join, log, signal }: AgentOptions): Promise<RunningAgent> {
+  await using undo = new AsyncDisposableStack();
+  const lock = lockNode(config);
+  undo.defer(() => lock.release());
+  await checkAgentNeeds(config);
+  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  const parts: HealthSource[] = [
+    { name: 'join', health: () => ({ ready: false, reason: 'not joined yet' }) },
+  ];
+  const addresses = ['127.0.0.1', '::1', ...config.nodeIPs];
+  const health = await startHealthServer({
+    addresses,
+    port: config.healthPort,
+    metrics,
+    sources: () => parts,
+  });
+  undo.defer(() => health.close());
+
+  const membership = new Membership(config, join, log.child({ subsystem: 'join' }));
+  const identity = await membership.ensure(signal);
+  const client = connect(config, identity);
+  undo.defer(() => client.close());
+  const cluster = await loadClusterConfig({ client, stateDir: config.stateDir, log, signal });
+  const caches = new AgentCaches(client, config.nodeName, log.child({ subsystem: 'api' }));
+  caches.start();
+  undo.defer(() => caches.stop());
+
+  const context: AgentContext = {
+    nodeName: config.nodeName,
+    config,
+    cluster,
+    client,
+    log,
+    metrics,
+    caches: caches.caches,
+  };
+  const working = composeParts(context, identity);
+  const registration = new NodeRegistration(context, () => working);
+  parts.splice(0, parts.length, caches, registration, ...working);
+  // The node registers first: its pod range, which the network waits for, is given to the Node object.
+  for (const part of [registration, ...working]) {
+    undo.defer(() => part.stop());
+    log.debug({ part: part.name }, 'starting');
+    await part.start();
+  }
+  log.info({ node: config.nodeName, server: config.server }, 'the agent runs');
+  const running = undo.move();
+  return { stop: () => running.disposeAsync() };
+}
+
+function lockNode({ runDir, nodeName }: AgentConfig): Lock {
+  const lock = acquireLock(join(runDir, 'agent.lock'));
+  if (isHeld(lock)) return lock;
+  const message = `an agent already runs for ${nodeName} (process ${lock.pid ?? 'unknown'})`;
+  throw new AgentError('already-running', message, 'use it, or stop it first');
+}
+
+function connect({ server, nodeName }: AgentConfig, { ca, cert, key }: NodeIdentity): ApiClient {
+  return new ApiClient({ server, ca, cert, key, userAgent: `weft-agent/${nodeName}` });
+}
+
+/** The parts in the order in which they need each other. */
+function composeParts(context: AgentContext, identity: NodeIdentity): Subsystem[] {
+  const pods = new PodWorker(context, new PodNetwork(context));
+  return [
+    new NodeNetwork(context),
+    new ServiceRules(context),
+    new ClusterNames(context),
+    pods,
+    new NodeServer(context, pods, identity),
+  ];
+}

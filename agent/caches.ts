@@ -1,0 +1,64 @@
+import type { Logger } from 'pino';
+import type { ApiClient } from '../api/client/client.ts';
+import { Reflector } from '../api/client/reflector.ts';
+import type { ApiObject } from '../api/client/resource.ts';
+import * as resources from '../api/client/resources.ts';
+import type { AgentContext, Health } from './subsystem.ts';
+
+/** The API is quiet for so long at most: watches carry a bookmark a minute. */
+const staleAfterMs = 120_000;
+
+type Caches = AgentContext['caches'];
+
+/** The agent's copies of what it needs to know of the cluster. */
+export class AgentCaches {
+  readonly name = 'api';
+  readonly caches: Caches;
+  readonly #reflectors: readonly Reflector<ApiObject>[];
+
+  constructor(client: ApiClient, nodeName: string, log: Logger) {
+    const all: Reflector<ApiObject>[] = [];
+    const reflect = <T extends ApiObject>(
+      options: Omit<ConstructorParameters<typeof Reflector<T>>[0], 'client' | 'log'>,
+    ) => {
+      const reflector = new Reflector<T>({ client, log, trim: withoutManagedFields, ...options });
+      all.push(reflector as unknown as Reflector<ApiObject>);
+      return reflector;
+    };
+    this.caches = {
+      nodes: reflect({ resource: resources.nodes }),
+      pods: reflect({ resource: resources.pods, fieldSelector: `spec.nodeName=${nodeName}` }),
+      services: reflect({ resource: resources.services }),
+      endpointSlices: reflect({ resource: resources.endpointSlices }),
+      namespaces: reflect({ resource: resources.namespaces }),
+    };
+    this.#reflectors = all;
+  }
+
+  start(): void {
+    for (const reflector of this.#reflectors) reflector.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
+  }
+
+  /** Ready while every copy is complete and fresh: a watch that hangs is as bad as one that broke. */
+  health(): Health {
+    for (const { synced, lastError, lastContact } of this.#reflectors) {
+      if (lastError) return { ready: false, reason: lastError.message };
+      if (!synced) return { ready: false, reason: 'not synced with the API yet' };
+      const silentMs = Date.now() - (lastContact ?? 0);
+      if (silentMs > staleAfterMs) {
+        return { ready: false, reason: `nothing heard from the API for ${Math.round(silentMs / 1000)} s` };
+      }
+    }
+    return { ready: true };
+  }
+}
+
+/** Who wrote which field matters to nobody here and is half of an object's size. */
+function withoutManagedFields<T extends ApiObject>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown };
+  return { ...object, metadata };
+}

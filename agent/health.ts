@@ -1,0 +1,87 @@
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import type { Registry } from 'prom-client';
+import { AgentError } from './agent-error.ts';
+import type { Health } from './subsystem.ts';
+
+/** Anything that can be asked how it does. */
+export interface HealthSource {
+  readonly name: string;
+  health(): Health;
+}
+
+export interface HealthServerOptions {
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly metrics: Registry;
+  /** Asked anew for each request: parts come and go. */
+  readonly sources: () => readonly HealthSource[];
+}
+
+/** One line per part: `network: ok`, `names: not synced yet`. */
+export function renderHealth(sources: readonly HealthSource[]): { ready: boolean; text: string } {
+  const rows = sources.map((source) => ({ name: source.name, ...source.health() }));
+  const lines = rows.map(({ name, ready, reason }) => `${name}: ${ready ? 'ok' : (reason ?? 'not ready')}\n`);
+  return { ready: rows.length > 0 && rows.every(({ ready }) => ready), text: lines.join('') };
+}
+
+/**
+ * Serves /healthz (the process lives), /readyz (every part does its work; 503 and the reasons otherwise) and
+ * /metrics (Prometheus) on each address. Throws AgentError `port-in-use`.
+ */
+export async function startHealthServer(options: HealthServerOptions): Promise<{ close(): Promise<void> }> {
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map(closeServer));
+  };
+  try {
+    for (const host of options.addresses) servers.push(await listen(host, options.port, answer(options)));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close };
+}
+
+function answer({ metrics, sources }: HealthServerOptions): RequestListener {
+  return (request, response) => {
+    const send = (code: number, type: string, text: string): void => {
+      response.writeHead(code, { 'content-type': type }).end(text);
+    };
+    if (request.url === '/healthz') send(200, 'text/plain', 'ok\n');
+    else if (request.url === '/readyz') {
+      const { ready, text } = renderHealth(sources());
+      send(ready ? 200 : 503, 'text/plain', text);
+    } else if (request.url === '/metrics') {
+      metrics.metrics().then(
+        (text) => send(200, metrics.contentType, text),
+        (error: unknown) => send(500, 'text/plain', `${String(error)}\n`),
+      );
+    } else send(404, 'text/plain', 'try /healthz, /readyz or /metrics\n');
+  };
+}
+
+function listen(host: string, port: number, listener: RequestListener): Promise<Server> {
+  const server = createServer(listener);
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const text = `cannot listen on ${host} port ${port}: ${cause.message}`;
+      reject(
+        new AgentError(
+          'port-in-use',
+          text,
+          'end the program that uses the port, or set another healthPort',
+          cause,
+        ),
+      );
+    });
+    server.listen({ host, port, ipv6Only: host.includes(':') }, () => resolve(server));
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
