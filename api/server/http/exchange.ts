@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
+import type { User } from '../authentication.ts';
+
+const compress = promisify(gzip);
+
+/** Answers shorter than this are cheaper to send than to compress; kube-apiserver's own bound. */
+const compressFromBytes = 128 * 1024;
+
+/** One request under way and the place its answer goes. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  readonly user: User;
+}
+
+/** Sends a whole JSON answer, compressed if the client takes gzip and it is large. */
+export async function sendJson(
+  exchange: Pick<Exchange, 'request' | 'response'>,
+  code: number,
+  body: unknown,
+  contentType = 'application/json',
+): Promise<void> {
+  await sendText(exchange, code, JSON.stringify(body), contentType);
+}
+
+export async function sendText(
+  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  code: number,
+  text: string | Buffer,
+  contentType: string,
+): Promise<void> {
+  const plain = Buffer.from(text);
+  const compressed = plain.length >= compressFromBytes && acceptsGzip(request);
+  const body = compressed ? await compress(plain, { level: constants.Z_BEST_SPEED }) : plain;
+  response.writeHead(code, {
+    'Content-Type': contentType,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-cache, private',
+    ...(compressed ? { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function acceptsGzip(request: IncomingMessage): boolean {
+  return /(^|,)\s*gzip\s*(,|$)/.test(request.headers['accept-encoding'] ?? '');
+}
+
+/** A Warning header as RFC 7234 writes it; kubectl prints it. */
+export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  for (const warning of warnings) {
+    const quoted = warning.replaceAll(/[\\"]/g, (character) => `\\${character}`).replaceAll(/[\r\n]+/g, ' ');
+    response.appendHeader('Warning', `299 - "${quoted}"`);
+  }
+}

@@ -1,0 +1,41 @@
+import { apiVersionOf } from '../../kinds/kind.ts';
+import type { Kind } from '../../kinds/kind.ts';
+import type { KubeObject } from '../../kinds/meta.ts';
+import type { Entry } from '../../store/store.ts';
+
+const decoded = new WeakMap<Entry, KubeObject>();
+
+/** The object of an entry, its resourceVersion the entry's revision. Decoded once per entry: never change it. */
+export function decodeEntry<T extends KubeObject>(entry: Entry): T {
+  const known = decoded.get(entry);
+  if (known) return known as T;
+  const object = JSON.parse(entry.value) as T;
+  object.metadata.resourceVersion = String(entry.revision);
+  decoded.set(entry, object);
+  return object;
+}
+
+/** The object as it is stored: with its type, without the resourceVersion, which is the entry's own. */
+export function encodeObject(kind: Kind, object: KubeObject): string {
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  const { resourceVersion: _resourceVersion, ...stored } = metadata;
+  return JSON.stringify({ kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: stored, ...rest });
+}
+
+/** The same object with another resourceVersion; shares everything else. */
+export function withRevision<T extends KubeObject>(object: T, revision: number): T {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}
+
+/** Where a kind's objects live in the store. The layout is etcd's of kube-apiserver, with the group spelt out. */
+export function kindPrefix(kind: Kind): string {
+  return `/registry/${kind.group === '' ? 'core' : kind.group}/${kind.plural}/`;
+}
+
+export function collectionPrefix(kind: Kind, namespace: string | undefined): string {
+  return namespace === undefined ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`;
+}
+
+export function objectKey(kind: Kind, namespace: string | undefined, name: string): string {
+  return `${collectionPrefix(kind, kind.namespaced ? namespace : undefined)}${name}`;
+}

@@ -1,0 +1,144 @@
+import { isDeepStrictEqual } from 'node:util';
+import { forbidden as forbiddenField } from '../../kinds/field-error.ts';
+import type { KubeObject } from '../../kinds/meta.ts';
+import { applyDefaults, validateObject } from '../../kinds/object.ts';
+import type { Entry, Write } from '../../store/store.ts';
+import { badRequest, conflict, invalid, modified } from '../status-error.ts';
+import { decodeEntry, encodeObject, withRevision } from './codec.ts';
+import { maxAttempts, readEntry, tryWrite } from './resource.ts';
+import type { ObjectName, Resource, WriteOptions } from './resource.ts';
+
+/**
+ * Which rules a change keeps: those for users of the object, those for its status, or (`server`) none, for changes
+ * that the server itself makes, such as binding a pod.
+ */
+export type UpdateScope = 'object' | 'status' | 'server';
+
+/** Makes the next state from the current one, a copy that may be changed. Called again when others were faster. */
+export type Change<T> = (current: T) => T | Promise<T>;
+
+/**
+ * Changes an object and returns it as stored. A resourceVersion in the next state must be the current one; a change
+ * that changes nothing writes nothing; an object that is being deleted goes when the last thing that held it is gone.
+ */
+export async function updateObject<T extends KubeObject>(
+  resource: Resource<T>,
+  at: ObjectName,
+  change: Change<T>,
+  scope: UpdateScope,
+  options: WriteOptions,
+): Promise<T> {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+    const entry = await readEntry(resource, at);
+    const current = decodeEntry<T>(entry);
+    const next = await change(structuredClone(current));
+    keepMetadata(resource, next, current);
+    applyScope(resource, next, current, scope);
+    if (isDeepStrictEqual(next, current)) return current;
+    const writes = await writesFor(resource, next, current, entry);
+    if (options.dryRun) return next;
+    const revision = await tryWrite(resource.store, writes);
+    if (revision !== undefined) return withRevision(next, revision);
+  }
+  throw conflict(resource.kind, at.name, modified);
+}
+
+/** Whether nothing keeps an object that is being deleted any longer. */
+export function isReleased<T extends KubeObject>(resource: Resource<T>, object: T): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
+  return (
+    deletionTimestamp !== undefined &&
+    (finalizers ?? []).length === 0 &&
+    (deletionGracePeriodSeconds ?? 0) === 0 &&
+    !resource.strategy.isHeld?.(object)
+  );
+}
+
+/** The transaction that takes an object out. */
+export function removal<T extends KubeObject>(resource: Resource<T>, object: T, entry: Entry): Write[] {
+  const release = resource.strategy.release?.(object) ?? [];
+  return [{ type: 'delete', key: entry.key, expectedRevision: entry.revision }, ...release];
+}
+
+async function writesFor<T extends KubeObject>(
+  resource: Resource<T>,
+  next: T,
+  current: T,
+  entry: Entry,
+): Promise<Write[]> {
+  if (isReleased(resource, next)) return removal(resource, current, entry);
+  const claims = (await resource.strategy.claimForUpdate?.(next, current)) ?? [];
+  const value = encodeObject(resource.kind, next);
+  return [{ type: 'update', key: entry.key, value, expectedRevision: entry.revision }, ...claims];
+}
+
+/** Puts back what no request may change, and refuses what belongs to another object or version. */
+function keepMetadata(resource: Resource, next: KubeObject, current: KubeObject): void {
+  const { kind } = resource;
+  const wanted = next.metadata;
+  const { name, uid, resourceVersion } = current.metadata;
+  if (wanted.uid && wanted.uid !== uid) {
+    const why = `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${uid ?? ''}`;
+    throw conflict(kind, name, why);
+  }
+  if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion) {
+    if (!/^\d+$/.test(wanted.resourceVersion)) throw badRequest('metadata.resourceVersion is not a number');
+    throw conflict(kind, name, modified);
+  }
+  const kept = ['uid', 'name', 'namespace', 'resourceVersion', 'generation', 'creationTimestamp'] as const;
+  const ending = ['deletionTimestamp', 'deletionGracePeriodSeconds'] as const;
+  next.metadata = {
+    ...wanted,
+    ...Object.fromEntries([...kept, ...ending].map((field) => [field, current.metadata[field]])),
+  };
+  for (const field of [...kept, ...ending]) {
+    if (next.metadata[field] === undefined && field !== 'name') delete next.metadata[field];
+  }
+  delete next.metadata.selfLink;
+  delete next.metadata.managedFields;
+}
+
+function applyScope<T extends KubeObject>(
+  resource: Resource<T>,
+  next: T,
+  current: T,
+  scope: UpdateScope,
+): void {
+  const { kind } = resource;
+  if (scope === 'server') return;
+  if (scope === 'object') {
+    applyDefaults(kind, next);
+    kind.prepareForUpdate?.(next, current);
+    if (kind.generation && contentChanged(next, current)) {
+      next.metadata.generation = (current.metadata.generation ?? 0) + 1;
+    }
+  } else {
+    kind.prepareForStatusUpdate?.(next, current);
+    keepField(next, current, 'ownerReferences');
+    keepField(next, current, 'finalizers');
+  }
+  const mistakes = [...newFinalizers(next, current), ...validateObject(kind, next, current)];
+  if (mistakes.length > 0) throw invalid(kind, next.metadata.name, mistakes);
+}
+
+function keepField(next: KubeObject, current: KubeObject, field: 'ownerReferences' | 'finalizers'): void {
+  if (current.metadata[field] === undefined) delete next.metadata[field];
+  else Object.assign(next.metadata, { [field]: current.metadata[field] });
+}
+
+/** An object that is being deleted may only lose finalizers. */
+function newFinalizers(next: KubeObject, current: KubeObject) {
+  if (current.metadata.deletionTimestamp === undefined) return [];
+  const before = new Set(current.metadata.finalizers);
+  const added = (next.metadata.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
+  if (added.length === 0) return [];
+  const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+  const why = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  return [forbiddenField('metadata.finalizers', why)];
+}
+
+/** Whether anything but metadata and status differs. */
+function contentChanged(next: KubeObject, current: KubeObject): boolean {
+  const content = (object: KubeObject) => ({ ...object, metadata: undefined, status: undefined });
+  return !isDeepStrictEqual(content(next), content(current));
+}
