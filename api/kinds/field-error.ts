@@ -71,5 +71,5 @@ function join(head: string, detail: string): string {
 }
 
 function quote(value: unknown): string {
-  return JSON.stringify(value) ?? 'null';
+  return value === undefined ? 'null' : JSON.stringify(value);
 }

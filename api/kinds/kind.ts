@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { FieldError } from './field-error.ts';
 import type { KubeObject } from './meta.ts';
+import type { NameFormat } from './names.ts';
 import type { TableColumn } from './table.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly namespaced: boolean;
+  /** What its names look like. */
+  readonly nameFormat: NameFormat;
   /** TypeBox schema of the object, built with schema.ts. */
   readonly schema: TSchema;
   /** Subresources that are stored with the object: `status`, `scale`. Others belong to the server. */

@@ -39,24 +39,52 @@ export interface StructOptions extends FieldOptions {
   protobuf?: Readonly<Record<string, number>>;
 }
 
-type Optionals<P extends TProperties> = { [K in keyof P]: TOptional<P[K]> };
-type EmptyProperties = Record<never, TSchema>;
+/** A schema as a walker reads it: the JSON Schema keywords that the builders below produce. */
+export interface SchemaNode {
+  readonly $id?: string;
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
+  readonly format?: string;
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly zero?: unknown;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: SchemaNode;
+  readonly items?: SchemaNode;
+  readonly protobuf?: Readonly<Record<string, number>>;
+  readonly 'x-kubernetes-patch-merge-key'?: string;
+  readonly 'x-kubernetes-patch-strategy'?: string;
+  readonly 'x-kubernetes-list-type'?: string;
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
+}
+
+export function nodeOf(schema: TSchema): SchemaNode {
+  return schema;
+}
+
+/** Definition names of the scalars that a walker has to know by name. */
+export const QUANTITY = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
+export const INT_OR_STRING = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
+export const MICRO_TIME = 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime';
+
+type Struct<R extends TProperties, O extends TProperties> = TObject<R & { [K in keyof O]: TOptional<O[K]> }>;
 
 /**
  * A message of the API. `required` fields must be there (or have a zero value, see {@link filled}); `optional`
  * ones may be absent. `id` is the definition's name in OpenAPI, e.g. `io.k8s.api.core.v1.PodSpec`.
  */
-export function struct<R extends TProperties, O extends TProperties = EmptyProperties>(
+export function struct<R extends TProperties, O extends TProperties>(
   id: string,
   required: R,
   optional: O,
   options: StructOptions = {},
-): TObject<R & Optionals<O>> {
+): Struct<R, O> {
   const properties: TProperties = { ...required };
   for (const [name, schema] of Object.entries(optional)) properties[name] = Type.Optional(schema);
   const schema = Type.Object(properties, { ...options, $id: id });
-  const needed = schema.required.filter((name) => !('zero' in (required[name] ?? {})));
-  return { ...schema, required: needed } as unknown as TObject<R & Optionals<O>>;
+  const needed = Object.keys(required).filter((name) => !('zero' in (required[name] ?? {})));
+  return { ...schema, required: needed } as unknown as Struct<R, O>;
 }
 
 /** Makes a required field optional on the wire: where absent it is filled with `zero`, as Go's types do. */
@@ -88,7 +116,7 @@ export function time(options: FieldOptions = {}) {
 /** RFC 3339 with microseconds. */
 export function microTime(options: FieldOptions = {}) {
   return Type.Unsafe<string>({
-    $id: 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime',
+    $id: MICRO_TIME,
     type: 'string',
     format: 'date-time',
     ...options,
@@ -103,7 +131,7 @@ export function bytes(options: FieldOptions = {}) {
 /** A port or amount that may be a number or a name. */
 export function intOrString(options: FieldOptions = {}) {
   return Type.Unsafe<number | string>({
-    $id: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+    $id: INT_OR_STRING,
     type: 'string',
     format: 'int-or-string',
     ...options,
@@ -113,7 +141,7 @@ export function intOrString(options: FieldOptions = {}) {
 /** An amount such as `500m` or `1Gi`; numbers are taken too and become text. */
 export function quantity(options: FieldOptions = {}) {
   return Type.Unsafe<string>({
-    $id: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
+    $id: QUANTITY,
     type: 'string',
     ...options,
   });
