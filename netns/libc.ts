@@ -9,7 +9,7 @@ import { KernelError } from './kernel-error.ts';
 const libc = koffi.load('libc.so.6');
 
 type Call = (...args: unknown[]) => number;
-const declare = (prototype: string): Call => libc.func(prototype) as unknown as Call;
+const declare = (prototype: string): Call => libc.func(prototype);
 
 const calls = {
   setns: declare('int setns(int fd, int nstype)'),

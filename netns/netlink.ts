@@ -1,0 +1,256 @@
+import * as libc from './libc.ts';
+import { KernelError } from './kernel-error.ts';
+import * as message from './message.ts';
+import type { Message, Request } from './message.ts';
+import type { NamespaceHandle } from './namespace.ts';
+import { runInNamespace } from './namespace.ts';
+import { encodeNetlinkAddress } from './sockaddr.ts';
+
+/** linux/netlink.h */
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const NLMSGERR_ATTR_MSG = 1;
+/** A default receive buffer holds 256 acknowledgements; stay well below. */
+const requestsPerSend = 100;
+const bufferBytes = 1 << 20;
+/** The kernel builds dump replies of at most 32 KiB. */
+const datagramBytes = 64 * 1024;
+
+export interface NetlinkOptions {
+  /** Default {@link NETLINK_ROUTE}. */
+  readonly protocol?: number;
+  /** Where the socket is made and so acts for ever; default: the thread's own namespace. */
+  readonly namespace?: NamespaceHandle | string;
+}
+
+/**
+ * A synchronous netlink socket: the kernel handles a request inside send(2), so its answer is already queued when
+ * that returns. Not for notifications (see {@link NetlinkMonitor}).
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: number;
+  readonly #buffer = Buffer.allocUnsafe(datagramBytes);
+  #sequence = 0;
+  #open = true;
+
+  constructor(options: NetlinkOptions = {}) {
+    this.#fd = openSocket(options, 0);
+  }
+
+  /**
+   * Sends requests in order and waits for their answers. One that fails does not stop those after it.
+   * @returns per request its error, or undefined
+   */
+  attempt(requests: readonly Request[]): (KernelError | undefined)[] {
+    const errors: (KernelError | undefined)[] = [];
+    for (let start = 0; start < requests.length; start += requestsPerSend) {
+      errors.push(...this.#sendBatch(requests.slice(start, start + requestsPerSend)));
+    }
+    return errors;
+  }
+
+  /**
+   * Sends requests in order, all of them.
+   * @throws KernelError the first that failed
+   */
+  request(requests: readonly Request[]): void {
+    const error = this.attempt(requests).find((result) => result !== undefined);
+    if (error) throw error;
+  }
+
+  /** Asks for one object and returns the payload of the answer. */
+  get(request: Request): Buffer {
+    const sequence = this.#send(request, message.NLM_F_ACK);
+    let payload: Buffer | undefined;
+    for (;;) {
+      for (const answer of this.#receive()) {
+        if (answer.sequence !== sequence) continue;
+        if (answer.type !== message.NLMSG_ERROR) payload = Buffer.from(answer.payload);
+        else {
+          const error = decodeError(answer, request);
+          if (error) throw error;
+          if (payload) return payload;
+        }
+      }
+    }
+  }
+
+  /** Lists objects: the payload of each. A listing that changed while it was read is read again. */
+  dump(request: Request): Buffer[] {
+    for (;;) {
+      const payloads = this.#dumpOnce(request);
+      if (payloads) return payloads;
+    }
+  }
+
+  close(): void {
+    if (this.#open) libc.close(this.#fd);
+    this.#open = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #dumpOnce(request: Request): Buffer[] | undefined {
+    const sequence = this.#send(request, message.NLM_F_DUMP);
+    const payloads: Buffer[] = [];
+    let interrupted = false;
+    for (;;) {
+      for (const answer of this.#receive()) {
+        if (answer.sequence !== sequence) continue;
+        if ((answer.flags & message.NLM_F_DUMP_INTR) !== 0) interrupted = true;
+        if (answer.type === message.NLMSG_ERROR || answer.type === message.NLMSG_DONE) {
+          const error = decodeError(answer, request);
+          if (error) throw error;
+          return interrupted ? undefined : payloads;
+        }
+        payloads.push(Buffer.from(answer.payload));
+      }
+    }
+  }
+
+  #sendBatch(requests: readonly Request[]): (KernelError | undefined)[] {
+    const first = this.#sequence + 1;
+    const bytes = requests.map(({ type, flags, payload }) =>
+      message.encodeMessage(
+        type,
+        flags | message.NLM_F_REQUEST | message.NLM_F_ACK,
+        ++this.#sequence,
+        payload,
+      ),
+    );
+    libc.send(this.#fd, Buffer.concat(bytes));
+    const errors = new Array<KernelError | undefined>(requests.length).fill(undefined);
+    let pending = requests.length;
+    while (pending > 0) {
+      for (const answer of this.#receive()) {
+        const request = requests[answer.sequence - first];
+        if (!request || answer.type !== message.NLMSG_ERROR) continue;
+        errors[answer.sequence - first] = decodeError(answer, request);
+        pending -= 1;
+      }
+    }
+    return errors;
+  }
+
+  #send(request: Request, flags: number): number {
+    const sequence = ++this.#sequence;
+    const all = request.flags | flags | message.NLM_F_REQUEST;
+    libc.send(this.#fd, message.encodeMessage(request.type, all, sequence, request.payload));
+    return sequence;
+  }
+
+  #receive(): Iterable<Message> {
+    const length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT | libc.MSG_TRUNC);
+    if (length === undefined) throw new Error('netlink: the kernel answered nothing');
+    if (length > this.#buffer.length) throw new Error(`netlink: an answer of ${length} bytes was cut`);
+    return message.decodeMessages(this.#buffer.subarray(0, length));
+  }
+}
+
+export interface MonitorOptions extends NetlinkOptions {
+  /** Bit mask of multicast groups: the RTMGRP_… constants. */
+  readonly groups: number;
+  /** One notification; its payload is only valid during the call. */
+  readonly onMessage: (type: number, payload: Buffer) => void;
+  /** Notifications were lost (the receive buffer overran): read everything again. */
+  readonly onOverrun: () => void;
+}
+
+/** linux/rtnetlink.h */
+export const RTMGRP_LINK = 1;
+export const RTMGRP_NEIGH = 4;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
+
+/** Listens to the kernel's notifications from construction until {@link close}. */
+export class NetlinkMonitor implements Disposable {
+  readonly #options: MonitorOptions;
+  readonly #fd: number;
+  readonly #buffer = Buffer.allocUnsafe(datagramBytes);
+  #stopPolling: () => void;
+  #open = true;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#fd = openSocket(options, options.groups);
+    this.#stopPolling = this.#poll();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stopPolling();
+    libc.close(this.#fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #poll(): () => void {
+    return libc.pollReadable(
+      this.#fd,
+      () => this.#drain(),
+      () => {
+        // On an overrun epoll reports an error and the poll ends: take what is queued, then poll anew.
+        this.#stopPolling();
+        this.#drain();
+        this.#stopPolling = this.#poll();
+      },
+    );
+  }
+
+  #drain(): void {
+    for (;;) {
+      let length: number | undefined;
+      try {
+        length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
+        this.#options.onOverrun();
+        continue;
+      }
+      if (length === undefined) return;
+      for (const { type, payload } of message.decodeMessages(this.#buffer.subarray(0, length))) {
+        this.#options.onMessage(type, payload);
+      }
+    }
+  }
+}
+
+function openSocket(options: NetlinkOptions, groups: number): number {
+  const { namespace, protocol = NETLINK_ROUTE } = options;
+  const open = (): number => libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
+  const fd = namespace === undefined ? open() : runInNamespace(namespace, open);
+  using undo = new DisposableStack();
+  undo.defer(() => libc.close(fd));
+  libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  if (protocol === NETLINK_ROUTE) libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, bufferBytes);
+  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, groups === 0 ? bufferBytes : 8 * bufferBytes);
+  libc.bind(fd, encodeNetlinkAddress(groups));
+  undo.move();
+  return fd;
+}
+
+/** The error in an NLMSG_ERROR or NLMSG_DONE message, with the kernel's own words when it gave any. */
+function decodeError(answer: Message, request: Request): KernelError | undefined {
+  const errno = answer.payload.length >= 4 ? -answer.payload.readInt32LE(0) : 0;
+  if (errno === 0) return undefined;
+  // Behind the errno: in an error the header of the refused message (capped), then the attributes.
+  const offset = answer.type === message.NLMSG_ERROR ? 4 + 16 : 4;
+  const text =
+    (answer.flags & message.NLM_F_ACK_TLVS) === 0
+      ? undefined
+      : message.decodeAttributes(answer.payload, offset).get(NLMSGERR_ATTR_MSG);
+  return new KernelError(request.name, errno, request.about, text ? message.decodeString(text) : '');
+}
