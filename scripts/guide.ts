@@ -2,25 +2,32 @@
  * Walks the guide in a running lab and shows what it sees.
  * Usage: guide.ts [LAB]. Exits non-zero when a check failed.
  */
+import { ProgressLine } from '../agent/cli/progress-line.ts';
 import { LabShell } from './guide/lab-shell.ts';
-import { ProgressLine } from './guide/progress-line.ts';
 import { clearGuide, guideChecks, type WalkState } from './guide/walk.ts';
 
 const lab = process.argv[2] ?? 'lab';
-const progress = new ProgressLine(process.stdout, guideChecks.length);
-const shell = new LabShell({ lab, kubectl: 'kubectl', onCommand: (command) => progress.show(command) });
+const progress = new ProgressLine(process.stdout);
+const startedAt = performance.now();
+const rows: { name: string; ok: boolean; seen: string }[] = [];
+let current = 'clearing away an earlier walk';
+const shell = new LabShell({
+  lab,
+  kubectl: 'kubectl',
+  // Commands come too fast for anything but a line that replaces itself.
+  onCommand: (command) => process.stdout.isTTY && progress.show(renderProgress(`$ ${command}`)),
+});
 const walk: WalkState = { shell, nodes: await labNodes(), pods: [], clusterIP: '' };
 
 await clearGuide(shell);
-const rows: { name: string; ok: boolean; seen: string }[] = [];
 for (const check of guideChecks) {
-  progress.begin(check.name);
+  current = check.name;
+  progress.show(renderProgress());
   try {
     rows.push({ name: check.name, ok: true, seen: await check.run(walk) });
   } catch (error) {
     rows.push({ name: check.name, ok: false, seen: error instanceof Error ? error.message : String(error) });
   }
-  progress.end(rows.at(-1)?.ok ?? false);
 }
 progress.clear();
 
@@ -30,6 +37,13 @@ for (const { name, ok, seen } of rows)
 const passed = rows.filter(({ ok }) => ok).length;
 process.stdout.write(`\nguide: ${passed} of ${rows.length} checks passed\n`);
 process.exitCode = passed === rows.length ? 0 : 1;
+
+/** `████····  4/18   3.1 s  describe svc nginxsvc shows the same  $ kubectl describe svc nginxsvc` */
+function renderProgress(command = ''): string {
+  const bar = '█'.repeat(rows.length).padEnd(guideChecks.length, '·');
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  return `${bar} ${String(rows.length).padStart(2)}/${guideChecks.length} ${seconds.padStart(5)} s  ${current}  ${command}`.trimEnd();
+}
 
 /** The nodes that the lab says it has. */
 async function labNodes(): Promise<string[]> {
