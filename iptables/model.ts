@@ -1,7 +1,8 @@
 import type { Family } from './family.ts';
 
 /** The layer-4 protocols a Service port can have, spelled as rules spell them. */
-export type Protocol = 'tcp' | 'udp' | 'sctp';
+export const protocols = ['tcp', 'udp', 'sctp'] as const;
+export type Protocol = (typeof protocols)[number];
 
 /** Where a connection can be sent: one address and port that serves. */
 export interface Endpoint {
@@ -43,6 +44,8 @@ export interface Frontend {
 export interface CompiledService {
   /** `namespace/name`. */
   readonly key: string;
+  /** `metadata.creationTimestamp`: of two Services that claim one address and port, the older has it. */
+  readonly created: string;
   readonly frontends: readonly Frontend[];
   /** `externalTrafficPolicy: Local` with a load balancer: the port that tells it whether this node has endpoints. */
   readonly healthCheckNodePort?: number;

@@ -1,0 +1,32 @@
+import { execa } from 'execa';
+
+import { RulesError } from './error.ts';
+
+/** Runs a program with `input` on its standard input and returns its standard output. Tests hand in their own. */
+export type Run = (program: string, args: readonly string[], input?: string) => Promise<string>;
+
+/** Administrators' programs are not in every service manager's PATH. */
+const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filter(Boolean).join(':');
+
+/**
+ * The folder's one door to processes: rule programs act on the network namespace of this process.
+ * @throws RulesError PROGRAM_MISSING, or REFUSED with what the program said
+ */
+export const runCommand: Run = async (program, args, input = '') => {
+  const result = await execa(program, args, {
+    input,
+    reject: false,
+    // The answer to "what is there?" is compared with our own text: no translated or localized words.
+    env: { PATH: path, LC_ALL: 'C' },
+    maxBuffer: 1024 ** 3,
+    stripFinalNewline: false,
+  });
+  if (result.code === 'ENOENT') {
+    throw new RulesError('PROGRAM_MISSING', `${program} is not installed`, { cause: result });
+  }
+  if (result.failed) {
+    const said = result.stderr.trim() || result.shortMessage || 'no reason given';
+    throw new RulesError('REFUSED', `${program}: ${said}`, { cause: result });
+  }
+  return result.stdout;
+};

@@ -1,0 +1,75 @@
+import { cidrContains } from './address.ts';
+import type { Endpoint, Frontend, Protocol } from './model.ts';
+
+/** One endpoint as the kernel names it. */
+export interface EndpointKey {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * Which endpoints need rules of their own, whatever Service they are in: those of this node can meet themselves
+ * (hairpin), those outside the pod ranges are not recognized by their address (far). Counted, because Services share them.
+ */
+export class EndpointIndex {
+  readonly #clusterCIDRs: readonly string[];
+  readonly #local = new Map<string, number>();
+  readonly #far = new Map<string, { count: number; key: EndpointKey }>();
+  #changed = false;
+  readonly #isFar = new Map<string, boolean>();
+
+  constructor(clusterCIDRs: readonly string[]) {
+    this.#clusterCIDRs = clusterCIDRs;
+  }
+
+  /** Replaces what one frontend contributed. Returns whether any of the two lists changed. */
+  update(before: Frontend | undefined, after: Frontend | undefined): boolean {
+    this.#changed = false;
+    // The new ones first: what both have then never leaves the lists.
+    if (after) this.#count(after, 1);
+    if (before) this.#count(before, -1);
+    return this.#changed;
+  }
+
+  /** Addresses of endpoints on this node. */
+  hairpin(): Iterable<string> {
+    return this.#local.keys();
+  }
+
+  far(): Iterable<EndpointKey> {
+    return this.#far.values().map(({ key }) => key);
+  }
+
+  #count(frontend: Frontend, by: 1 | -1): void {
+    for (const endpoint of [...frontend.endpoints, ...(frontend.outside ?? [])]) {
+      if (endpoint.local) this.#countLocal(endpoint.address, by);
+      if (this.#liesOutside(endpoint.address)) this.#countFar(frontend.protocol, endpoint, by);
+    }
+  }
+
+  #countLocal(address: string, by: 1 | -1): void {
+    const known = this.#local.get(address) ?? 0;
+    const count = known + by;
+    if (known === 0 || count === 0) this.#changed = true;
+    if (count > 0) this.#local.set(address, count);
+    else this.#local.delete(address);
+  }
+
+  #countFar(protocol: Protocol, { address, port }: Endpoint, by: 1 | -1): void {
+    const id = `${protocol} ${address} ${String(port)}`;
+    const known = this.#far.get(id)?.count ?? 0;
+    const count = known + by;
+    if (known === 0 || count === 0) this.#changed = true;
+    if (count > 0) this.#far.set(id, { count, key: { protocol, address, port } });
+    else this.#far.delete(id);
+  }
+
+  #liesOutside(address: string): boolean {
+    const known = this.#isFar.get(address);
+    if (known !== undefined) return known;
+    const outside = !this.#clusterCIDRs.some((cidr) => cidrContains(cidr, address));
+    this.#isFar.set(address, outside);
+    return outside;
+  }
+}

@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+
+import { cidrContains, familyOf } from './address.ts';
+import { families } from './family.ts';
+import type { FamilyTraits } from './family.ts';
+import { frontendId } from './model.ts';
+import type { Endpoint, Frontend, NodeSettings } from './model.ts';
+
+/**
+ * Rules are written exactly as iptables-save prints them, so that "is it there already?" is a comparison of lines.
+ * A rule here is what follows `-A CHAIN `.
+ */
+export type Rule = string;
+
+/** Chains by name. */
+export type Chains = ReadonlyMap<string, readonly Rule[]>;
+
+/** The mark bit of a connection's first packet that says: keep the client's address (externalTrafficPolicy Local). */
+export const keepSourceMark = '0x1000/0x1000';
+
+/** Up to so many DNAT rules stand in the leaf itself; more get a chain, so that the leaf's other Services stay cheap. */
+const inlineEndpoints = 8;
+
+/** What one frontend puts into the nat table. */
+export interface FrontendRules {
+  /** For the dispatch tree's leaf. */
+  readonly leaf: readonly Rule[];
+  /** Chains of its own. */
+  readonly chains: Chains;
+}
+
+/** DNAT of one frontend: nothing when it has no endpoints, then the filter table has its word. */
+export function renderFrontend(
+  traits: FamilyTraits,
+  frontend: Frontend,
+  settings: NodeSettings,
+): FrontendRules {
+  const chains = new Map<string, readonly Rule[]>();
+  const all = [...frontend.endpoints, ...(frontend.outside ?? [])];
+  if (all.length === 0) return { leaf: [], chains };
+  const match = matchOf(traits, frontend);
+  const sources = frontend.sourceRanges?.map((cidr) => `-s ${cidr} `) ?? [''];
+  if (!needsChain(frontend)) {
+    const leaf = sources.flatMap((source) =>
+      renderDnat(traits, frontend, frontend.endpoints, source + match),
+    );
+    return { leaf, chains };
+  }
+  const chain = `WEFT-S-${hashOf(frontendId(frontend))}`;
+  const leaf = sources.map((source) => `${source}${match} ${comment(frontend.name)} -j ${chain}`);
+  if (!frontend.outside) {
+    chains.set(chain, renderDnat(traits, frontend, frontend.endpoints, protocolOf(frontend)));
+    return { leaf, chains };
+  }
+  const inside = `WEFT-I-${hashOf(frontendId(frontend))}`;
+  chains.set(inside, renderDnat(traits, frontend, frontend.endpoints, protocolOf(frontend)));
+  chains.set(chain, [
+    ...ofFamily(traits, settings.podCIDRs).map((cidr) => `-s ${cidr} -j ${inside}`),
+    `-m addrtype --src-type LOCAL -j ${inside}`,
+    `-j MARK --set-xmark ${keepSourceMark}`,
+    ...renderDnat(traits, frontend, frontend.outside, protocolOf(frontend)),
+  ]);
+  return { leaf, chains };
+}
+
+/** What happens to packets of a frontend that nothing rewrote: no endpoint for them, or a source that is not listed. */
+export function renderBlocked(traits: FamilyTraits, frontend: Frontend, settings: NodeSettings): Rule[] {
+  const match = matchOf(traits, frontend);
+  const rule = (source: string, reason: string, target: string): Rule =>
+    `${source}${match} ${comment(`${frontend.name} ${reason}`)} -j ${target}`;
+  const empty = frontend.endpoints.length === 0;
+  const refusal: Rule[] = [];
+  if (empty && frontend.whenEmpty === 'drop') refusal.push(rule('', 'has no local endpoints', 'DROP'));
+  if (empty && frontend.whenEmpty === 'reject' && !isRejectedAnyway(frontend, settings)) {
+    const sources = frontend.sourceRanges?.map((cidr) => `-s ${cidr} `) ?? [''];
+    refusal.push(...sources.map((source) => rule(source, 'has no endpoints', 'WEFT-REJECT')));
+  }
+  if (frontend.sourceRanges) return [...refusal, rule('', 'is not for this source', 'DROP')];
+  if (!empty && frontend.outside?.length === 0) return [rule('', 'has no local endpoints', 'DROP')];
+  return refusal;
+}
+
+/** Whatever is left with a destination in a Service range is rejected, with or without a rule of its own. */
+function isRejectedAnyway(frontend: Frontend, settings: NodeSettings): boolean {
+  const { address } = frontend;
+  return address !== undefined && settings.serviceCIDRs.some((cidr) => cidrContains(cidr, address));
+}
+
+function needsChain(frontend: Frontend): boolean {
+  if (frontend.outside) return true;
+  const rules = frontend.endpoints.length * (isSticky(frontend, frontend.endpoints) ? 2 : 1);
+  return rules * (frontend.sourceRanges?.length ?? 1) > inlineEndpoints;
+}
+
+function isSticky(frontend: Frontend, endpoints: readonly Endpoint[]): boolean {
+  return frontend.affinitySeconds !== undefined && endpoints.length > 1;
+}
+
+/**
+ * One DNAT rule per endpoint: the k-th of n that are left takes 1/n, so all have equal chances.
+ * With affinity a client that an endpoint has seen lately goes there first; `recent` keeps who came when, and forgets
+ * an endpoint's clients with its rules. (A list holds ip_list_tot clients, 100 unless the module is told otherwise.)
+ */
+function renderDnat(
+  traits: FamilyTraits,
+  frontend: Frontend,
+  endpoints: readonly Endpoint[],
+  match: string,
+): Rule[] {
+  const sticky = isSticky(frontend, endpoints);
+  const hostMask = traits.family === 'ipv4' ? '255.255.255.255' : Array<string>(8).fill('ffff').join(':');
+  const described = `${match} ${comment(frontend.name)}`;
+  const listOf = (endpoint: Endpoint): string =>
+    `--name weft-${hashOf(`${frontendId(frontend)} ${endpointText(endpoint)}`)} --mask ${hostMask} --rsource`;
+  const returning = endpoints.map(
+    (endpoint) =>
+      `${described} -m recent --update --seconds ${String(frontend.affinitySeconds)} --reap ${listOf(endpoint)} -j DNAT --to-destination ${endpointText(endpoint)}`,
+  );
+  const fresh = endpoints.map((endpoint, index) => {
+    const chance = chanceOf(endpoints.length - index);
+    const remember = sticky ? `-m recent --set ${listOf(endpoint)} ` : '';
+    return `${described} ${chance}${remember}-j DNAT --to-destination ${endpointText(endpoint)}`;
+  });
+  return sticky ? [...returning, ...fresh] : fresh;
+}
+
+/** xt_statistic keeps probabilities in units of 2^-31; iptables-save prints what is kept. */
+function chanceOf(left: number): string {
+  if (left === 1) return '';
+  const probability = (Math.round(0x8000_0000 / left) / 0x8000_0000).toFixed(11);
+  return `-m statistic --mode random --probability ${probability} `;
+}
+
+function matchOf(traits: FamilyTraits, frontend: Frontend): string {
+  const address = frontend.address === undefined ? '' : `-d ${frontend.address}/${String(traits.bits)} `;
+  return `${address}-p ${frontend.protocol} -m ${frontend.protocol} --dport ${String(frontend.port)}`;
+}
+
+/** DNAT to a port is allowed only behind a match of the protocol. */
+function protocolOf(frontend: Frontend): string {
+  return `-p ${frontend.protocol}`;
+}
+
+export function endpointText({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
+  return address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
+}
+
+/** A comment as iptables-save prints it: bare if it needs no quotes. */
+export function comment(text: string): string {
+  return `-m comment --comment ${/^[-\w]+$/.test(text) ? text : `"${text}"`}`;
+}
+
+export function ofFamily(traits: FamilyTraits, cidrs: readonly string[]): string[] {
+  return cidrs.filter((cidr) => familyOf(cidr) === traits.family);
+}
+
+export function traitsOf(family: Frontend['family']): FamilyTraits {
+  const traits = families.find((each) => each.family === family);
+  if (!traits) throw new TypeError(`no such family: ${family}`);
+  return traits;
+}
+
+/** Short names for chains and lists that stand for long ones (28 characters is all a chain name can have). */
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16).toUpperCase();
+}

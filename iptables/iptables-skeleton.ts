@@ -1,0 +1,205 @@
+import { comment, keepSourceMark, ofFamily } from './iptables-rules.ts';
+import type { Rule } from './iptables-rules.ts';
+import { protocols } from './model.ts';
+import type { FamilyTraits } from './family.ts';
+import type { NodeSettings } from './model.ts';
+
+export const tables = ['raw', 'filter', 'nat'] as const;
+export type Table = (typeof tables)[number];
+
+/** The jumps from the kernel's chains into ours: each is there once, put first when missing. */
+export const hooks: Readonly<Record<Table, readonly { readonly chain: string; readonly rule: Rule }[]>> = {
+  raw: [hook('PREROUTING', 'WEFT-NOTRACK'), hook('OUTPUT', 'WEFT-NOTRACK')],
+  filter: [hook('INPUT', 'WEFT-INPUT'), hook('FORWARD', 'WEFT-FORWARD'), hook('OUTPUT', 'WEFT-OUTPUT')],
+  nat: [
+    hook('PREROUTING', 'WEFT-SERVICES'),
+    hook('OUTPUT', 'WEFT-SERVICES'),
+    hook('POSTROUTING', 'WEFT-POSTROUTING'),
+  ],
+};
+
+function hook(chain: string, target: string): { chain: string; rule: Rule } {
+  return { chain, rule: `${comment(`weft ${target.slice(5).toLowerCase()}`)} -j ${target}` };
+}
+
+/** Endpoints that the static chains name one by one. */
+export interface EndpointRules {
+  /** Addresses of endpoints on this node. */
+  readonly hairpin: Iterable<string>;
+  /** Endpoints outside the cluster's pod ranges (host network, or listed by hand). */
+  readonly far: Iterable<{ readonly protocol: string; readonly address: string; readonly port: number }>;
+}
+
+/** The chains around the dispatch trees. Packet walk: ARCHITECTURE.md. */
+export function renderSkeleton(
+  traits: FamilyTraits,
+  settings: NodeSettings,
+): Record<Table, ReadonlyMap<string, readonly Rule[]>> {
+  return {
+    raw: new Map([['WEFT-NOTRACK', renderNotrack(traits, settings)]]),
+    filter: renderFilter(traits, settings),
+    nat: renderNat(traits, settings),
+  };
+}
+
+/** The node's own DNS server needs no connection tracking: a query costs two table entries less. */
+function renderNotrack(traits: FamilyTraits, settings: NodeSettings): Rule[] {
+  return ofFamily(traits, settings.dnsIPs).flatMap((address) =>
+    ['udp', 'tcp'].flatMap((protocol) => [
+      `-d ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} --dport 53 -j CT --notrack`,
+      `-s ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} --sport 53 -j CT --notrack`,
+    ]),
+  );
+}
+
+function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string, readonly Rule[]> {
+  const cluster = ofFamily(traits, settings.clusterCIDRs);
+  const services = ofFamily(traits, settings.serviceCIDRs);
+  const blocked = '-m conntrack --ctstate NEW -j WEFT-BLOCKED';
+  return new Map([
+    // Through loopback the node's own client reaches the DNS address from that same address.
+    ['WEFT-INPUT', [...renderDnsInput(traits, settings), blocked]],
+    [
+      'WEFT-FORWARD',
+      [
+        // A packet that conntrack does not understand is not rewritten back: the client must not see a pod's address.
+        ...cluster.map((cidr) => `-s ${cidr} -m conntrack --ctstate INVALID -j DROP`),
+        ...services.map((cidr) => `-d ${cidr} -m conntrack --ctstate INVALID -j DROP`),
+        blocked,
+        // Behind DNAT no destination is a Service address any more, unless nobody serves it.
+        ...services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`),
+        ...cluster.map((cidr) => `-s ${cidr} -j ACCEPT`),
+        ...cluster.map((cidr) => `-d ${cidr} -j ACCEPT`),
+        '-m conntrack --ctstate DNAT -j WEFT-FAR',
+      ],
+    ],
+    [
+      'WEFT-OUTPUT',
+      [
+        ...ofFamily(traits, settings.dnsIPs).flatMap((address) =>
+          ['udp', 'tcp'].map(
+            (protocol) =>
+              `-s ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} --sport 53 -j ACCEPT`,
+          ),
+        ),
+        '-o lo -j RETURN',
+        blocked,
+        ...services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`),
+      ],
+    ],
+    ['WEFT-BLOCKED', ['-j WEFT-BLOCK', '-m addrtype --dst-type LOCAL -j WEFT-BLOCK-NODEPORTS']],
+    ['WEFT-BLOCK-NODEPORTS', renderNodePorts(traits, settings, 'WEFT-BNP')],
+    [
+      'WEFT-REJECT',
+      ['-p tcp -j REJECT --reject-with tcp-reset', `-j REJECT --reject-with ${traits.portUnreachable}`],
+    ],
+  ]);
+}
+
+/** Only port 53 (and ping) of the DNS address is for others: the node's other listeners are not. */
+function renderDnsInput(traits: FamilyTraits, settings: NodeSettings): Rule[] {
+  return ofFamily(traits, settings.dnsIPs).flatMap((address) => {
+    const match = `-d ${address}/${String(traits.bits)}`;
+    return [
+      `${match} -i lo -j RETURN`,
+      `${match} -p udp -m udp --dport 53 -j ACCEPT`,
+      `${match} -p tcp -m tcp --dport 53 -j ACCEPT`,
+      `${match} -p ${traits.icmpProtocol} -j RETURN`,
+      `${match} -j WEFT-REJECT`,
+    ];
+  });
+}
+
+function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, readonly Rule[]> {
+  const cluster = ofFamily(traits, settings.clusterCIDRs);
+  const services = ofFamily(traits, settings.serviceCIDRs);
+  const pods = ofFamily(traits, settings.podCIDRs);
+  const stays = [...cluster, ...services, traits.multicast];
+  const nodes = ofFamily(traits, settings.nodeIPs).map((address) => `${address}/${String(traits.bits)}`);
+  return new Map([
+    ['WEFT-SERVICES', ['-j WEFT-VIP', '-m addrtype --dst-type LOCAL -j WEFT-NODEPORTS']],
+    ['WEFT-NODEPORTS', renderNodePorts(traits, settings, 'WEFT-NP')],
+    [
+      'WEFT-POSTROUTING',
+      [
+        // MASQUERADE on loopback would take one of its addresses, the DNS address for one.
+        '-o lo -j RETURN',
+        '-m conntrack --ctstate DNAT -j WEFT-DNATED',
+        ...pods.map((cidr) => `-s ${cidr} -j WEFT-LEAVING`),
+      ],
+    ],
+    [
+      'WEFT-DNATED',
+      [
+        ...pods.flatMap((cidr) => pods.map((other) => `-s ${cidr} -d ${other} -j WEFT-HAIRPIN`)),
+        ...pods.map((cidr) => `-s ${cidr} -j RETURN`),
+        `-m mark --mark ${keepSourceMark} -j RETURN`,
+        // Answers must come back through this node, which alone can undo the rewriting.
+        ...cluster.map((cidr) => `-d ${cidr} -j MASQUERADE --random-fully`),
+        '-j WEFT-FAR',
+      ],
+    ],
+    [
+      'WEFT-LEAVING',
+      [...[...stays, ...nodes].map((cidr) => `-d ${cidr} -j RETURN`), '-j MASQUERADE --random-fully'],
+    ],
+  ]);
+}
+
+/** A NodePort is served on the node's addresses, but not where pods, Services or the node itself have theirs. */
+function renderNodePorts(traits: FamilyTraits, settings: NodeSettings, root: string): Rule[] {
+  const excluded = ofFamily(traits, [...settings.serviceCIDRs, ...settings.clusterCIDRs, ...settings.dnsIPs]);
+  const only = ofFamily(traits, settings.nodePortAddresses);
+  const places = settings.nodePortAddresses.length === 0 ? [''] : only.map((cidr) => `-d ${cidr} `);
+  return [
+    ...[...excluded, traits.loopback].map((cidr) => `-d ${withLength(traits, cidr)} -j RETURN`),
+    ...places.flatMap((place) =>
+      protocols.map((protocol) => `${place}-p ${protocol} -j ${root}-${protocol.toUpperCase()}`),
+    ),
+  ];
+}
+
+function withLength(traits: FamilyTraits, cidr: string): string {
+  return cidr.includes('/') ? cidr : `${cidr}/${String(traits.bits)}`;
+}
+
+/** The chains that list endpoints. */
+export function renderEndpointChains(
+  traits: FamilyTraits,
+  endpoints: EndpointRules,
+): Record<Table, Map<string, Rule[]>> {
+  const length = String(traits.bits);
+  const hairpin = [...endpoints.hairpin].sort();
+  const far = [...endpoints.far].sort((a, b) => (farText(a) < farText(b) ? -1 : 1));
+  return {
+    raw: new Map(),
+    nat: new Map([
+      [
+        'WEFT-HAIRPIN',
+        hairpin.map(
+          (address) => `-s ${address}/${length} -d ${address}/${length} -j MASQUERADE --random-fully`,
+        ),
+      ],
+      [
+        'WEFT-FAR',
+        far.map(
+          ({ protocol, address, port }) =>
+            `-d ${address}/${length} -p ${protocol} -m ${protocol} --dport ${String(port)} -j MASQUERADE --random-fully`,
+        ),
+      ],
+    ]),
+    filter: new Map([
+      [
+        'WEFT-FAR',
+        far.flatMap(({ protocol, address, port }) => [
+          `-d ${address}/${length} -p ${protocol} -m ${protocol} --dport ${String(port)} -j ACCEPT`,
+          `-s ${address}/${length} -p ${protocol} -m ${protocol} --sport ${String(port)} -j ACCEPT`,
+        ]),
+      ],
+    ]),
+  };
+}
+
+function farText({ protocol, address, port }: { protocol: string; address: string; port: number }): string {
+  return `${address} ${protocol} ${String(port)}`;
+}

@@ -1,0 +1,83 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import type { Backend, SyncResult } from './backend.ts';
+import { runCommand } from './command.ts';
+import type { Run } from './command.ts';
+import type { RulesError } from './error.ts';
+import { families } from './family.ts';
+import { FrontendTable } from './frontends.ts';
+import type { FrontendChange } from './frontends.ts';
+import { IptablesFamily } from './iptables-family.ts';
+import type { Variant } from './iptables-family.ts';
+import { applyIsolated } from './isolation.ts';
+import type { NodeSettings, Ruleset } from './model.ts';
+
+/** Services as iptables rules: a dispatch tree per family, read with `iptables -t nat -S`. */
+export class IptablesBackend implements Backend {
+  readonly name = 'iptables';
+  readonly #run: Run;
+  readonly #families: readonly IptablesFamily[];
+  #table = new FrontendTable();
+  #settings: NodeSettings | undefined;
+  #refused = new Map<string, RulesError>();
+
+  constructor(variant: Variant, run: Run = runCommand) {
+    this.#run = run;
+    this.#families = families.map((traits) => new IptablesFamily(traits, variant, this.#run));
+  }
+
+  async sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult> {
+    const moved = !isDeepStrictEqual(this.#settings, rules.settings);
+    const full = changed === undefined || moved;
+    if (full) for (const family of this.#families) await family.read();
+    if (moved) this.#restart(rules.settings);
+    let changes = 0;
+    const attempt = async (keys: readonly string[]): Promise<void> => {
+      changes += await this.#attempt(rules, keys);
+    };
+    const keys = full ? [...new Set([...this.#table.keys(), ...rules.services.keys()])] : [...changed];
+    // Those that were refused before are tried alone, so that they do not hold up the others once more.
+    const suspects = keys.filter((key) => this.#refused.has(key));
+    const refused = await applyIsolated(
+      keys.filter((key) => !this.#refused.has(key)),
+      attempt,
+    );
+    for (const key of suspects) {
+      this.#refused.delete(key);
+      for (const [each, error] of await applyIsolated([key], attempt)) refused.set(each, error);
+    }
+    for (const [key, error] of refused) this.#refused.set(key, error);
+    return { changes, refused: new Map([...this.#table.listConflicts(), ...this.#refused]) };
+  }
+
+  /** Programs these Services on top of the others, or none of them. */
+  async #attempt(rules: Ruleset, keys: readonly string[]): Promise<number> {
+    const before = keys.map((key) => [key, this.#table.get(key)] as const);
+    this.#take(keys.flatMap((key) => this.#table.update(key, rules.services.get(key))));
+    let changes = 0;
+    try {
+      for (const family of this.#families) changes += await family.apply();
+    } catch (error) {
+      this.#take(before.flatMap(([key, service]) => this.#table.update(key, service)));
+      throw error;
+    }
+    return changes;
+  }
+
+  async remove(): Promise<boolean> {
+    let removed = false;
+    for (const family of this.#families) removed = (await family.remove()) || removed;
+    this.#settings = undefined;
+    return removed;
+  }
+
+  #restart(settings: NodeSettings): void {
+    this.#table = new FrontendTable();
+    this.#settings = settings;
+    for (const family of this.#families) family.reset(settings);
+  }
+
+  #take(changes: readonly FrontendChange[]): void {
+    for (const family of this.#families) family.update(changes);
+  }
+}
