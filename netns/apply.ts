@@ -1,0 +1,154 @@
+import { ensureAddress, removeAddress } from './address.ts';
+import type { StateChanges } from './diff.ts';
+import { diffLinks, diffState } from './diff.ts';
+import type { KernelError } from './kernel-error.ts';
+import type { LinkKind } from './link.ts';
+import { createLink, listLinks, removeLink, setLink } from './link.ts';
+import type { Request } from './message.ts';
+import { ensureFdb, ensureNeighbor, removeFdb, removeNeighbor } from './neighbor.ts';
+import type { NetlinkSocket } from './netlink.ts';
+import { createRoute, removeRoute, replaceRoute } from './route.ts';
+import type { DesiredLink, DesiredState, ObservedState, Ownership } from './state.ts';
+import { observe } from './state.ts';
+import { writeSysctl } from './sysctl.ts';
+
+export interface EnsureOptions {
+  /** Whether what is ours and not wanted goes away. False while the wish may be incomplete. */
+  readonly prune: boolean;
+}
+
+/** What a pass did. */
+export interface Outcome {
+  /** What was asked of the kernel, e.g. `RTM_NEWLINK weft0`; empty when all was as it shall be. */
+  readonly changes: readonly string[];
+  /** What the kernel refused. */
+  readonly errors: readonly Error[];
+  readonly observed: ObservedState;
+}
+
+/** Makes the namespace as desired: reads it, writes the difference. What fails does not stop the rest. */
+export function ensureState(
+  socket: NetlinkSocket,
+  desired: DesiredState,
+  own: Ownership,
+  { prune }: EnsureOptions,
+): Outcome {
+  const sysctls = desired.sysctls.map(({ name }) => name);
+  const changes: string[] = [];
+  const errors: Error[] = [];
+  const send = (requests: readonly Request[]): void => {
+    changes.push(...requests.map(({ name, about }) => `${name} ${about}`));
+    errors.push(...socket.attempt(requests).filter((error) => error !== undefined));
+  };
+  let observed = observe(socket, own, sysctls);
+  const links = diffLinks(desired.links, observed.links, (link) => own.ownsLink(link));
+  errors.push(
+    ...links.conflicts.map(
+      ({ name }) => new Error(`link ${name} exists and is not ours; rename or remove it`),
+    ),
+  );
+  const wanted = new Set(desired.links.map(({ name }) => name));
+  const remove = links.remove.filter(({ name }) => prune || wanted.has(name));
+  if (remove.length + links.create.length + links.update.length > 0) {
+    send(remove.map(({ ifindex }) => removeLink(ifindex)));
+    // A bridge must be there before its ports can name it, and so each link is looked up when its turn comes.
+    for (const link of links.create) send(encodeCreation(link, indexesOf(socket)));
+    for (const link of links.update) send(encodeUpdate(link, indexesOf(socket)));
+    // What was on a link goes and comes with it.
+    observed = observe(socket, own, sysctls);
+  }
+  const rest = diffState(desired, observed);
+  const indexes = new Map(observed.links.map(({ name, ifindex }) => [name, ifindex]));
+  for (const sysctl of rest.sysctls) {
+    changes.push(`sysctl ${sysctl.name}=${sysctl.value}`);
+    try {
+      writeSysctl(sysctl);
+    } catch (error) {
+      errors.push(error as Error);
+    }
+  }
+  send(encodeAdditions(rest, indexes));
+  if (prune) send(encodeRemovals(rest, indexes));
+  return { changes, errors, observed };
+}
+
+/** The kernel takes the MAC and MTU along with a veth's or bridge's birth; the rest is set before it goes up. */
+function encodeCreation(link: DesiredLink, indexes: ReadonlyMap<string, number>): Request[] {
+  const kind = kindOf(link);
+  if (!kind) return [];
+  const birth = { mtu: link.mtu, ...(link.mac === undefined ? {} : { mac: link.mac }) };
+  return [createLink(link.name, kind, birth), ...encodeUpdate(link, indexes)];
+}
+
+/** A veth is not made here: its other end and what is set there belong to whoever attaches a pod. */
+function kindOf({ kind, vxlan }: DesiredLink): LinkKind | undefined {
+  if (kind === 'bridge') return { kind };
+  return kind === 'vxlan' && vxlan ? { kind, vxlan } : undefined;
+}
+
+function encodeUpdate(link: DesiredLink, indexes: ReadonlyMap<string, number>): Request[] {
+  const { name, mtu, mac, alias, isolated, linkLocal, up } = link;
+  const master = link.master === undefined ? undefined : indexes.get(link.master);
+  const port = {
+    ...(mac === undefined ? {} : { mac }),
+    ...(master === undefined ? {} : { master }),
+    ...(linkLocal === undefined ? {} : { linkLocal }),
+  };
+  return [
+    setLink(name, { mtu, alias, ...port }),
+    // Port settings need the bridge to be the master already; going up makes the link-local address.
+    setLink(name, { up, ...(isolated === undefined || master === undefined ? {} : { isolated }) }),
+  ];
+}
+
+/** What a thing needs comes before it: a route's source is an address, its next hop a neighbour. */
+function encodeAdditions(changes: StateChanges, indexes: ReadonlyMap<string, number>): Request[] {
+  const { addresses, routes, neighbors, fdb } = changes;
+  const at = <T extends { readonly link: string }>(item: T): T & { ifindex: number } => ({
+    ...item,
+    ifindex: indexes.get(item.link) ?? 0,
+  });
+  return [
+    ...[...addresses.create, ...addresses.replace].map((item) => ensureAddress(at(item))),
+    ...[...fdb.create, ...fdb.replace].map((item) => ensureFdb(at(item))),
+    ...[...neighbors.create, ...neighbors.replace].map((item) => ensureNeighbor(at(item))),
+    ...routes.replace.map((item) => replaceRoute(at(item))),
+    ...routes.create.map((item) => createRoute(at(item))),
+  ];
+}
+
+function encodeRemovals(changes: StateChanges, indexes: ReadonlyMap<string, number>): Request[] {
+  const { addresses, routes, neighbors, fdb } = changes;
+  const at = <T extends { readonly link: string }>(item: T): T & { ifindex: number } => ({
+    ...item,
+    ifindex: indexes.get(item.link) ?? 0,
+  });
+  return [
+    ...routes.remove.map((item) => removeRoute(at(item))),
+    ...neighbors.remove.map((item) => removeNeighbor(at(item))),
+    ...fdb.remove.map((item) => removeFdb(at(item))),
+    ...addresses.remove.map((item) => removeAddress(at(item))),
+  ];
+}
+
+function indexesOf(socket: NetlinkSocket): ReadonlyMap<string, number> {
+  return new Map(listLinks(socket).map(({ name, ifindex }) => [name, ifindex]));
+}
+
+/** Takes away everything of ours in the socket's namespace. @throws KernelError the first that was refused */
+export function removeState(socket: NetlinkSocket, own: Ownership): void {
+  const { links, addresses } = observe(socket, own, []);
+  const index = new Map(links.map(({ name, ifindex }) => [name, ifindex]));
+  const owned = links.filter((link) => own.ownsLink(link));
+  const names = new Set(owned.map(({ name }) => name));
+  const errors: (KernelError | undefined)[] = socket.attempt([
+    // Routes, neighbours and forwarding entries go with their links.
+    ...addresses
+      .filter(({ link }) => !names.has(link))
+      .map((address) => removeAddress({ ...address, ifindex: index.get(address.link) ?? 0 })),
+    ...owned.map(({ ifindex }) => removeLink(ifindex)),
+  ]);
+  // A veth may have gone with its other end.
+  const error = errors.find((answer) => answer !== undefined && answer.code !== 'ENODEV');
+  if (error) throw error;
+}
