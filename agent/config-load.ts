@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { addressAt, parseCidr } from '../netns/ip.ts';
 import { AgentError, AgentErrors } from './agent-error.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigMistake, GivenValue } from './config-file.ts';
-import { addressAt, listRangeMistakes } from './config-ranges.ts';
+import { listRangeMistakes } from './config-ranges.ts';
 import { environmentOf, flagOf, settingNames, settings } from './config-settings.ts';
 import type { GivenSettings, SettingName } from './config-settings.ts';
 import { ValueError } from './config-values.ts';
@@ -93,12 +94,12 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     stateDir: `${stateDir}/server`,
     listen: (given.listenAddresses ?? ['::']).map((host) => ({ host, port: apiPort })),
     advertiseAddress: given.advertiseAddress ?? nodeIPs[0] ?? '127.0.0.1',
-    names: given.apiNames ?? [],
+    names: [...nodeIPs, ...(given.apiNames ?? [])],
     cluster: {
       clusterCIDRs: given.clusterCIDRs ?? ['10.244.0.0/16', 'fd00:10:244::/56'],
       serviceCIDRs,
       nodeCIDRMaskSizes: { ipv4: given.nodeMaskIPv4 ?? 24, ipv6: given.nodeMaskIPv6 ?? 64 },
-      dnsIPs: given.dnsIPs ?? serviceCIDRs.map((range) => addressAt(range, 10)),
+      dnsIPs: given.dnsIPs ?? serviceCIDRs.map((range) => addressAt(parseCidr(range), 10n)),
       zone: given.zone ?? 'cluster.local',
       nodePortRange: given.nodePortRange ?? { first: 30000, last: 32767 },
     },

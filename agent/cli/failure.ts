@@ -1,0 +1,23 @@
+import { AgentError, AgentErrors } from '../agent-error.ts';
+
+/** A command's own exit code, e.g. that of the program `weft lab exec` ran. */
+export class ExitCode extends Error {
+  override readonly name = 'ExitCode';
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`exit code ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What to tell a user about a failure: one line per mistake, each with what to do. */
+export function renderFailure(error: unknown): string[] {
+  if (error instanceof AgentErrors) return error.errors.flatMap(renderFailure);
+  if (error instanceof AgentError)
+    return [`weft: ${error.message}${error.remedy === '' ? '' : `: ${error.remedy}`}`];
+  if (!(error instanceof Error)) return [`weft: ${String(error)}`];
+  // What our own folders throw on purpose speaks for itself; anything else is a defect whose place matters.
+  const isDeliberate = 'code' in error && error.message !== '';
+  return [`weft: ${isDeliberate ? error.message : (error.stack ?? error.message)}`];
+}

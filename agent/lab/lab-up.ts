@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError } from '../../api/client/api-error.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { AgentError, AgentErrors } from '../agent-error.ts';
+import { guideImages } from '../pods/guide-images.ts';
+import { ImageTable } from '../pods/images.ts';
+import { listMissingFileSystems, listMissingPrograms } from '../preflight.ts';
+import { openLabClient, readNodeReadiness, writeLabKubeconfig } from './lab-client.ts';
+import { daemonPid, ensureDaemon, listDaemons, logFile, readLogTail } from './lab-daemons.ts';
+import type { LabDaemon } from './lab-daemons.ts';
+import { withLabLock } from './lab-lock.ts';
+import { ensureLabNetwork } from './lab-network.ts';
+import { planLab } from './lab-plan.ts';
+import type { LabPlan } from './lab-plan.ts';
+import { mergeLabSettings, readLabSettings, writeLabSettings } from './lab-settings.ts';
+import type { LabWishes } from './lab-settings.ts';
+
+const readyWithinMs = 60_000;
+
+/**
+ * Brings a lab up or repairs it: makes what is missing, keeps what is well. Returns, once every node is Ready, a
+ * line for the user. Throws AgentError when that takes more than a minute or a process ends.
+ */
+export async function labUp(
+  name: string,
+  wishes: LabWishes,
+  report: (step: string) => void,
+): Promise<string> {
+  const startedAt = performance.now();
+  return withLabLock(name, async () => {
+    const stored = readLabSettings(name);
+    const settings = mergeLabSettings(name, stored, wishes);
+    checkNeeds(settings.backend);
+    if (stored && settings.nodes < stored.nodes) {
+      const remedy = `end it first: weft lab --name ${name} down`;
+      throw new AgentError('lab-shrinks', `lab ${name} has ${stored.nodes} nodes and cannot shrink`, remedy);
+    }
+    writeLabSettings(settings);
+    const plan = planLab(settings);
+    report('making network namespaces');
+    ensureLabNetwork(plan);
+    for (const { stateDir } of plan.nodes) declareGuideImages(stateDir);
+    report('starting the server and the agents');
+    const daemons = listDaemons(plan);
+    for (const daemon of daemons) await ensureDaemon(plan, daemon);
+    await waitUntilReady(plan, daemons, report);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    return `lab ${name}: ${settings.nodes} nodes Ready after ${seconds} s; export KUBECONFIG=${plan.kubeconfig}`;
+  });
+}
+
+function checkNeeds(backend: 'iptables' | 'nftables'): void {
+  const errors = [
+    ...listMissingPrograms(['runc', 'conmon', backend === 'nftables' ? 'nft' : 'iptables-restore']),
+    ...listMissingFileSystems(['overlay']),
+  ];
+  if (errors.length > 0) throw new AgentErrors(errors);
+}
+
+function declareGuideImages(stateDir: string): void {
+  const table = new ImageTable(stateDir);
+  for (const { name, root, options } of guideImages) table.add(name, root, options);
+}
+
+async function waitUntilReady(
+  plan: LabPlan,
+  daemons: readonly LabDaemon[],
+  report: (step: string) => void,
+): Promise<void> {
+  let waiting = ['the API: it does not answer yet'];
+  let client: ApiClient | undefined;
+  const deadline = performance.now() + readyWithinMs;
+  while (performance.now() < deadline) {
+    await sleep(50);
+    checkAlive(plan, daemons);
+    client ??= openLabClient(plan);
+    if (client) waiting = await listWaiting(plan, client, waiting);
+    report(`waiting for ${waiting.join('; ')}`);
+    if (waiting.length > 0) continue;
+    writeLabKubeconfig(plan);
+    client?.close();
+    return;
+  }
+  const logs = daemons.map(({ name }) => logFile(plan, name)).join(' ');
+  throw new AgentError('lab-not-ready', `the lab is not ready: ${waiting.join('; ')}`, `see why in ${logs}`);
+}
+
+/** What is not Ready yet, one entry per node; empty when all are. */
+async function listWaiting(plan: LabPlan, client: ApiClient, before: string[]): Promise<string[]> {
+  try {
+    const readiness = await readNodeReadiness(client);
+    return plan.nodes.flatMap(({ name }) => {
+      const { ready, reason } = readiness.get(name) ?? { ready: false, reason: 'not registered yet' };
+      return ready ? [] : [`${name}: ${reason}`];
+    });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return before;
+  }
+}
+
+/** A process that ended will not become ready: says so at once, with its own last words. */
+function checkAlive(plan: LabPlan, daemons: readonly LabDaemon[]): void {
+  const ended = daemons.find((daemon) => daemonPid(plan, daemon) === undefined);
+  if (!ended) return;
+  const words = readLogTail(plan, ended.name, 5);
+  throw new AgentError(
+    'lab-process-ended',
+    `${ended.name} ended: ${words}`,
+    `all of it: ${logFile(plan, ended.name)}`,
+  );
+}
