@@ -1,5 +1,8 @@
-import type { DnsError } from './dns-error.ts';
+import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
+import { Responder } from './responder.ts';
+import { TcpListener } from './tcp-listener.ts';
+import { UdpListener } from './udp-listener.ts';
 
 /** Where to listen. Port 0 takes a free port, the same for UDP and TCP. */
 export interface ListenAddress {
@@ -11,11 +14,11 @@ export interface DnsServerOptions {
   /** IPv4 and IPv6 addresses; UDP and TCP are served on each. */
   readonly addresses: readonly ListenAddress[];
   readonly handler: Handler;
-  /** Called once for each message that came in, after it was answered. `query` is only valid during the call. */
+  /** Called once for each message that came in, after it was answered. `query` and `answer` are only valid during the call. */
   readonly observe?: (exchange: Exchange) => void;
   /** Told of failures that no client hears of: a socket's error, a handler's throw. */
   readonly onError?: (error: unknown) => void;
-  /** Open TCP connections over all addresses; one more replaces the one that is idle longest. Default 256. */
+  /** Open TCP connections per address; one more replaces the one whose last query is the oldest. Default 256. */
   readonly maxConnections?: number;
   /** A TCP connection without a query for so long is closed. Default 10 000. */
   readonly idleTimeoutMs?: number;
@@ -24,14 +27,81 @@ export interface DnsServerOptions {
 export interface DnsServer {
   /** What is listened on, in the order asked for, with the real port numbers. */
   readonly addresses: readonly ListenAddress[];
+  /** Stops listening and closes all connections. */
   close(): Promise<void>;
 }
 
+/** Port 0: a port that is free for TCP may be taken for UDP. */
+const PORT_ATTEMPTS = 10;
+
 /**
- * Serves DNS over UDP and TCP.
+ * Serves DNS over UDP and TCP (RFC 1035, RFC 7766).
  * @throws {DnsError} CannotListen, naming address and protocol; nothing stays open then.
  */
-export function startDnsServer(_options: DnsServerOptions): Promise<DnsServer> {
-  const error: DnsError | Error = new Error('under construction');
-  return Promise.reject(error);
+export async function startDnsServer(options: DnsServerOptions): Promise<DnsServer> {
+  await using opened = new AsyncDisposableStack();
+  const addresses: ListenAddress[] = [];
+  for (const address of options.addresses) {
+    const { port, close } = await listen(address, options);
+    opened.defer(close);
+    addresses.push({ host: address.host, port });
+  }
+  const listeners = opened.move();
+  return { addresses, close: () => listeners.disposeAsync() };
+}
+
+interface Listening {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+async function listen(address: ListenAddress, options: DnsServerOptions): Promise<Listening> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await listenOnce(address, options);
+    } catch (error) {
+      if (address.port !== 0 || attempt === PORT_ATTEMPTS || !isInUse(error)) throw error;
+    }
+  }
+}
+
+async function listenOnce({ host, port }: ListenAddress, options: DnsServerOptions): Promise<Listening> {
+  await using opened = new AsyncDisposableStack();
+  const responder = new Responder(options);
+  const onError = options.onError ?? (() => undefined);
+  const tcp = new TcpListener(responder, {
+    maxConnections: options.maxConnections ?? 256,
+    idleTimeoutMs: options.idleTimeoutMs ?? 10_000,
+    onError,
+  });
+  opened.defer(() => tcp.close());
+  const bound = await tcp.listen(host, port).catch((cause: unknown) => {
+    throw cannotListen('TCP', host, port, cause);
+  });
+  const udp = new UdpListener(responder, onError);
+  opened.defer(() => udp.close());
+  await udp.listen(host, bound).catch((cause: unknown) => {
+    throw cannotListen('UDP', host, bound, cause);
+  });
+  const listeners = opened.move();
+  return { port: bound, close: () => listeners.disposeAsync() };
+}
+
+function cannotListen(protocol: string, host: string, port: number, cause: unknown): DnsError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DnsError(
+    'CannotListen',
+    `cannot serve DNS over ${protocol} on ${host} port ${port}: ${reason}`,
+    {
+      cause,
+    },
+  );
+}
+
+function isInUse(error: unknown): boolean {
+  return (
+    error instanceof DnsError &&
+    error.cause instanceof Error &&
+    (error.cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+  );
 }

@@ -1,0 +1,49 @@
+import { encodeAnswer, renderAnswer, writeAnswer, writeError } from './answer.ts';
+import type { Handler } from './handler.ts';
+import type { Resolver } from './resolver.ts';
+import { copyQuery, type Query } from './question.ts';
+import { CLASS_IN, FLAG, RCODE, TYPE } from './wire.ts';
+import type { ClusterZone } from './zone.ts';
+
+export interface ClusterHandlerOptions {
+  readonly zone: ClusterZone;
+  /** Whether the zone holds all that the cluster has: until then nothing is said to be missing. */
+  readonly synced: () => boolean;
+  /** Whom to ask for all other names. */
+  readonly resolver: Resolver;
+}
+
+/** The cluster's own names from the zone, all others from upstream servers. */
+export function clusterHandler({ zone, synced, resolver }: ClusterHandlerOptions): Handler {
+  return (query, out) => {
+    if (query.class !== CLASS_IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
+      return writeError(query, RCODE.REFUSED, FLAG.RA, out);
+    }
+    if (!synced() && zone.covers(query)) return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
+    const answer = zone.lookup(query);
+    if (!answer) return resolver.handle(query, out);
+    if (answer.alias === undefined) return writeAnswer(query, answer, out);
+    return followAlias(zone, resolver, copyQuery(query), answer.alias);
+  };
+}
+
+/** An ExternalName Service: its CNAME, and behind it what upstream servers say about the name it leads to. */
+async function followAlias(
+  zone: ClusterZone,
+  resolver: Resolver,
+  query: Query,
+  target: string,
+): Promise<Uint8Array> {
+  const { records } = zone.aliases(query.name);
+  const { rcode, answer, authority } = await resolver.resolve({
+    name: target,
+    type: query.type,
+    dnssecOk: query.dnssecOk,
+    checkingDisabled: (query.flags & FLAG.CD) !== 0,
+  });
+  const whole = encodeAnswer(
+    { rcode, flags: FLAG.AA | FLAG.RA, answer: [...records, ...answer], authority },
+    { nameBytes: query.name.length, suffix: query.name },
+  );
+  return renderAnswer(query, whole);
+}

@@ -1,0 +1,84 @@
+import { writeError } from './answer.ts';
+import type { Exchange, Handler } from './handler.ts';
+import { copyQuery, createQuery, parseQuery, refusals, type Protocol, type Query } from './question.ts';
+import { FLAG, RCODE } from './wire.ts';
+
+export interface ResponderOptions {
+  readonly handler: Handler;
+  readonly observe?: ((exchange: Exchange) => void) | undefined;
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/** Room for an error: header, the longest question, OPT. */
+const ERROR_BYTES = 12 + 255 + 4 + 11;
+
+/** From a message's bytes to its answer's bytes, whatever they travel in. Never throws. */
+export class Responder {
+  readonly #options: ResponderOptions;
+  /** Filled anew for each message. */
+  readonly #query: Query = createQuery();
+
+  constructor(options: ResponderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Answers one message: writes into `out` and returns the length, 0 for silence; or returns a promise, never
+   * rejected, of an answer that has to be waited for. `packet` and `out` may be used again after the call.
+   */
+  respond(packet: Buffer, protocol: Protocol, family: 4 | 6, out: Buffer): number | Promise<Uint8Array> {
+    const startedAt = performance.now();
+    const query = this.#query;
+    const verdict = parseQuery(packet, protocol, query);
+    if (verdict === 'drop') {
+      this.#observe(undefined, packet.length, protocol, family, out.subarray(0, 0), startedAt);
+      return 0;
+    }
+    if (verdict !== 'query') {
+      const length = writeError(query, refusals[verdict], 0, out);
+      this.#observe(undefined, packet.length, protocol, family, out.subarray(0, length), startedAt);
+      return length;
+    }
+    const result = this.#ask(query, out);
+    if (typeof result === 'number') {
+      this.#observe(query, packet.length, protocol, family, out.subarray(0, result), startedAt);
+      return result;
+    }
+    const kept = copyQuery(query);
+    return result
+      .catch((error: unknown) => {
+        this.#options.onError?.(error);
+        const failure = Buffer.alloc(ERROR_BYTES);
+        return failure.subarray(0, writeError(kept, RCODE.SERVFAIL, FLAG.RA, failure));
+      })
+      .then((answer) => {
+        this.#observe(kept, kept.packet.length, protocol, family, answer, startedAt);
+        return answer;
+      });
+  }
+
+  #ask(query: Query, out: Buffer): number | Promise<Uint8Array> {
+    try {
+      const result = this.#options.handler(query, out);
+      return result === 0 ? writeError(query, RCODE.REFUSED, 0, out) : result;
+    } catch (error) {
+      this.#options.onError?.(error);
+      return writeError(query, RCODE.SERVFAIL, 0, out);
+    }
+  }
+
+  #observe(
+    query: Query | undefined,
+    queryBytes: number,
+    protocol: Protocol,
+    family: 4 | 6,
+    answer: Uint8Array,
+    startedAt: number,
+  ): void {
+    const { observe } = this.#options;
+    if (!observe) return;
+    const rcode = (answer[3] ?? 0) & 15;
+    const seconds = (performance.now() - startedAt) / 1000;
+    observe({ protocol, family, query, queryBytes, answer, rcode, seconds });
+  }
+}
