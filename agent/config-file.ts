@@ -61,7 +61,7 @@ export function parseConfigFile(
   for (const { key } of document.contents.items as Pair[]) {
     const offset = isScalar(key) ? (key.range?.[0] ?? 0) : 0;
     const name = isScalar(key) ? key.value : undefined;
-    if (isSettingName(name)) values.push({ name, raw: plain[name], where: place(offset) });
+    if (isSettingName(name)) values.push({ name, raw: plain[name], where: `${place(offset)}: ${name}` });
     else mistakes.push({ where: place(offset), message: unknownSetting(String(name)) });
   }
   return { values, mistakes };

@@ -78,7 +78,7 @@ function parseValues(given: readonly GivenValue[]): { understood: GivenSettings;
       understood[name] = settings[name].parse(raw);
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      mistakes.push({ where, message: `${name}: ${error.message}` });
+      mistakes.push({ where, message: error.message });
     }
   }
   return { understood, mistakes };

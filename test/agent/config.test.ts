@@ -88,8 +88,8 @@ t.test('every mistake is reported at once, each with its place and what to do', 
     'weft.yaml:1:1: zone: "Cluster_Local" is not a DNS name: use lower-case letters, digits, - and .',
     'weft.yaml:3:1: healthPort: 0 is not a whole number from 1 to 65535',
     'weft.yaml:4:1: clusterCIDRs: "10.244.0.1/16" has bits set behind its prefix: write 10.244.0.0/16',
-    'WEFT_BACKEND: backend: "ipvs" is not one of iptables, nftables',
-    '--server: server: "http://x" is not the URL of an API server: write e.g. https://192.0.2.1:6443',
+    'WEFT_BACKEND: "ipvs" is not one of iptables, nftables',
+    '--server: "http://x" is not the URL of an API server: write e.g. https://192.0.2.1:6443',
   ]);
   t.end();
 });
