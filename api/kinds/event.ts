@@ -1,7 +1,11 @@
 import type { Static } from 'typebox';
+import { renderAge } from './age.ts';
+import { invalid } from './field-error.ts';
+import type { Kind } from './kind.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { ObjectReference } from './object-reference.ts';
 import { filled, integer, microTime, string, struct, time } from './schema.ts';
+import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -27,3 +31,88 @@ export const Event = struct(
   },
 );
 export type Event = Static<typeof Event>;
+
+export const eventKind: Kind<Event> = {
+  group: '',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  singular: 'event',
+  shortNames: ['ev'],
+  categories: [],
+  namespaced: true,
+  nameFormat: 'subdomain',
+  schema: Event,
+  subresources: [],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: [
+    column('Last Seen'),
+    column('Type'),
+    column('Reason'),
+    column('Object'),
+    column('Subobject', 'string', 'wide'),
+    column('Source', 'string', 'wide'),
+    column('Message'),
+    column('First Seen', 'string', 'wide'),
+    column('Count', 'string', 'wide'),
+    column('Name', 'string', 'wide'),
+  ],
+  cells: eventCells,
+  selectable: [
+    'involvedObject.kind',
+    'involvedObject.namespace',
+    'involvedObject.name',
+    'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
+  ],
+  selectableFields: (event) => ({
+    'involvedObject.kind': event.involvedObject.kind ?? '',
+    'involvedObject.namespace': event.involvedObject.namespace ?? '',
+    'involvedObject.name': event.involvedObject.name ?? '',
+    'involvedObject.uid': event.involvedObject.uid ?? '',
+    'involvedObject.apiVersion': event.involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': event.involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': event.involvedObject.fieldPath ?? '',
+    reason: event.reason ?? '',
+    reportingComponent: event.reportingComponent ?? '',
+    source: event.source?.component || (event.reportingComponent ?? ''),
+    type: event.type ?? '',
+  }),
+  validate(event) {
+    // Events about objects without a namespace live in default.
+    const namespace = event.involvedObject.namespace || 'default';
+    if (event.metadata.namespace === namespace) return [];
+    // Those about nodes may also say so themselves.
+    if (!event.involvedObject.namespace && event.metadata.namespace === 'kube-system') return [];
+    const detail = 'does not match event.namespace';
+    return [invalid('involvedObject.namespace', event.involvedObject.namespace, detail)];
+  },
+};
+
+function eventCells(event: Event, nowMs: number): string[] {
+  const { involvedObject: object, series } = event;
+  const first = event.firstTimestamp ?? event.eventTime;
+  const last = series?.lastObservedTime ?? event.lastTimestamp ?? first;
+  const kind = (object.kind ?? '').toLowerCase();
+  const component = event.source?.component || event.reportingComponent;
+  const host = event.source?.host || event.reportingInstance;
+  return [
+    renderAge(last, nowMs),
+    event.type ?? '',
+    event.reason ?? '',
+    object.name ? `${kind}/${object.name}` : kind,
+    object.fieldPath ?? '',
+    [component, host].filter((each) => each).join(', '),
+    (event.message ?? '').trim(),
+    renderAge(first, nowMs),
+    String(series?.count ?? (event.count || 1)),
+    event.metadata.name,
+  ];
+}

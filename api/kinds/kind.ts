@@ -41,6 +41,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   cells(object: T, nowMs: number): (string | number)[];
 
   /** Fields a field selector may name, besides metadata.name and metadata.namespace. */
+  readonly selectable: readonly string[];
+  /** Their values in one object. */
   selectableFields(object: T): Record<string, string>;
 
   /** Fills in what depends on other fields; the schema's own defaults are there already. */

@@ -1,6 +1,10 @@
 import type { Static } from 'typebox';
+import { renderAge } from './age.ts';
+import { invalid } from './field-error.ts';
+import type { Kind } from './kind.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { filled, integer, microTime, string, struct } from './schema.ts';
+import { column } from './table.ts';
 
 const COORDINATION = 'io.k8s.api.coordination.v1';
 
@@ -25,3 +29,39 @@ export const Lease = struct(
   },
 );
 export type Lease = Static<typeof Lease>;
+
+export const leaseKind: Kind<Lease> = {
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  kind: 'Lease',
+  plural: 'leases',
+  singular: 'lease',
+  shortNames: [],
+  categories: [],
+  namespaced: true,
+  nameFormat: 'subdomain',
+  schema: Lease,
+  subresources: [],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: [column('Name'), column('Holder'), column('Age')],
+  cells: ({ metadata, spec }, nowMs) => [
+    metadata.name,
+    spec?.holderIdentity ?? '',
+    renderAge(metadata.creationTimestamp, nowMs),
+  ],
+  selectable: [],
+  selectableFields: () => ({}),
+  validate({ spec }) {
+    const duration = spec?.leaseDurationSeconds;
+    const transitions = spec?.leaseTransitions;
+    return [
+      ...(duration !== undefined && duration <= 0
+        ? [invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0')]
+        : []),
+      ...(transitions !== undefined && transitions < 0
+        ? [invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
+        : []),
+    ];
+  },
+};

@@ -25,27 +25,28 @@ export const ManagedFieldsEntry = struct(
 );
 export type ManagedFieldsEntry = Static<typeof ManagedFieldsEntry>;
 
+const metaFields = {
+  generateName: string(),
+  namespace: string(),
+  selfLink: string(),
+  uid: string(),
+  resourceVersion: string(),
+  generation: int64(),
+  creationTimestamp: time(),
+  deletionTimestamp: time(),
+  deletionGracePeriodSeconds: int64(),
+  labels: map(string()),
+  annotations: map(string()),
+  ownerReferences: list(OwnerReference, { mergeKey: 'uid' }),
+  finalizers: list(string(), { strategy: 'merge' }),
+  managedFields: list(ManagedFieldsEntry),
+};
+
 /** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
-export const ObjectMeta = struct(
-  `${META}.ObjectMeta`,
-  { name: filled(string(), '') },
-  {
-    generateName: string(),
-    namespace: string(),
-    selfLink: string(),
-    uid: string(),
-    resourceVersion: string(),
-    generation: int64(),
-    creationTimestamp: time(),
-    deletionTimestamp: time(),
-    deletionGracePeriodSeconds: int64(),
-    labels: map(string()),
-    annotations: map(string()),
-    ownerReferences: list(OwnerReference, { mergeKey: 'uid' }),
-    finalizers: list(string(), { strategy: 'merge' }),
-    managedFields: list(ManagedFieldsEntry),
-  },
-);
+export const ObjectMeta = struct(`${META}.ObjectMeta`, { name: filled(string(), '') }, metaFields);
+
+/** Metadata of a template: a name is not expected. */
+export const TemplateMeta = struct(`${META}.ObjectMeta`, {}, { name: string(), ...metaFields });
 export type ObjectMeta = Static<typeof ObjectMeta>;
 
 export const ListMeta = struct(

@@ -1,6 +1,9 @@
 import type { Static } from 'typebox';
+import { renderAge } from './age.ts';
+import type { Kind } from './kind.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { filled, list, string, struct, time } from './schema.ts';
+import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -24,3 +27,43 @@ export const Namespace = struct(
   },
 );
 export type Namespace = Static<typeof Namespace>;
+
+export const namespaceKind: Kind<Namespace> = {
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  singular: 'namespace',
+  shortNames: ['ns'],
+  categories: [],
+  namespaced: false,
+  nameFormat: 'label',
+  schema: Namespace,
+  subresources: ['status'],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: [column('Name'), column('Status'), column('Age')],
+  cells: ({ metadata, status }, nowMs) => [
+    metadata.name,
+    status?.phase ?? '',
+    renderAge(metadata.creationTimestamp, nowMs),
+  ],
+  selectable: ['status.phase'],
+  selectableFields: ({ status }) => ({ 'status.phase': status?.phase ?? '' }),
+  applyDefaults({ metadata }) {
+    if (metadata.name === '') return;
+    metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name };
+  },
+  prepareForCreate(namespace) {
+    namespace.spec = { finalizers: ['kubernetes'] };
+    namespace.status = { phase: 'Active' };
+  },
+  prepareForUpdate(namespace, old) {
+    if (old.spec) namespace.spec = old.spec;
+    if (old.status) namespace.status = old.status;
+  },
+  prepareForStatusUpdate(namespace, old) {
+    if (old.spec) namespace.spec = old.spec;
+  },
+  validate: () => [],
+};

@@ -1,7 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Static } from 'typebox';
+import { renderAge } from './age.ts';
+import { orNone } from './cells.ts';
+import { duplicate, forbidden, invalid, type FieldError } from './field-error.ts';
+import { familyOf, isCIDR } from './ip.ts';
+import type { Kind } from './kind.ts';
+import { checkQualifiedName } from './names.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
-import { ObjectReference } from './object-reference.ts';
 import { boolean, filled, int64, integer, list, map, quantity, string, struct, time } from './schema.ts';
+import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -119,10 +126,107 @@ export const Node = struct(
 );
 export type Node = Static<typeof Node>;
 
-/** Kept here for its only user: a Binding of a pod to a node. */
-export const Binding = struct(
-  `${CORE}.Binding`,
-  { metadata: filled(ObjectMeta, {}), target: ObjectReference },
-  { ...typeMeta },
-);
-export type Binding = Static<typeof Binding>;
+export const nodeKind: Kind<Node> = {
+  group: '',
+  version: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  singular: 'node',
+  shortNames: ['no'],
+  categories: [],
+  namespaced: false,
+  nameFormat: 'subdomain',
+  schema: Node,
+  subresources: ['status'],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: [
+    column('Name'),
+    column('Status'),
+    column('Roles'),
+    column('Age'),
+    column('Version'),
+    column('Internal-IP', 'string', 'wide'),
+    column('External-IP', 'string', 'wide'),
+    column('OS-Image', 'string', 'wide'),
+    column('Kernel-Version', 'string', 'wide'),
+    column('Container-Runtime', 'string', 'wide'),
+  ],
+  cells: nodeCells,
+  selectable: ['spec.unschedulable'],
+  selectableFields: ({ spec }) => ({ 'spec.unschedulable': String(spec?.unschedulable ?? false) }),
+  applyDefaults(node) {
+    node.spec ??= {};
+    const { spec } = node;
+    // The singular field is the first of the plural one, whichever was given.
+    if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
+    if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
+    if (node.status?.capacity && !node.status.allocatable)
+      node.status.allocatable = { ...node.status.capacity };
+  },
+  prepareForUpdate(node, old) {
+    if (old.status) node.status = old.status;
+  },
+  prepareForStatusUpdate(node, old) {
+    if (old.spec) node.spec = old.spec;
+  },
+  validate: validateNode,
+};
+
+function nodeCells({ metadata, spec, status }: Node, nowMs: number): string[] {
+  const ready = status?.conditions?.find((each) => each.type === 'Ready');
+  const state = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown';
+  const address = (type: string) => orNone(status?.addresses?.find((each) => each.type === type)?.address);
+  return [
+    metadata.name,
+    spec?.unschedulable ? `${state},SchedulingDisabled` : state,
+    orNone(rolesOf(metadata.labels).join(',')),
+    renderAge(metadata.creationTimestamp, nowMs),
+    status?.nodeInfo?.kubeletVersion ?? '',
+    address('InternalIP'),
+    address('ExternalIP'),
+    status?.nodeInfo?.osImage || '<unknown>',
+    status?.nodeInfo?.kernelVersion || '<unknown>',
+    status?.nodeInfo?.containerRuntimeVersion || '<unknown>',
+  ];
+}
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/';
+
+function rolesOf(labels: Readonly<Record<string, string>> = {}): string[] {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(labels)) {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length)
+      roles.add(key.slice(ROLE_PREFIX.length));
+    else if (key === 'kubernetes.io/role' && value !== '') roles.add(value);
+  }
+  return [...roles].sort();
+}
+
+function validateNode(node: Node, old?: Node): FieldError[] {
+  const errors: FieldError[] = [];
+  const cidrs = node.spec?.podCIDRs ?? [];
+  for (const [index, cidr] of cidrs.entries()) {
+    if (!isCIDR(cidr)) errors.push(invalid(`spec.podCIDRs[${index}]`, cidr, 'must be a valid CIDR'));
+  }
+  if (cidrs[0] !== undefined && node.spec?.podCIDR !== cidrs[0]) {
+    errors.push(invalid('spec.podCIDRs[0]', cidrs[0], 'must be the same as spec.podCIDR'));
+  }
+  if (new Set(cidrs.map(familyOf)).size !== cidrs.length) {
+    errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
+  }
+  const taints = new Set<string>();
+  for (const [index, taint] of (node.spec?.taints ?? []).entries()) {
+    const wrong = checkQualifiedName(taint.key);
+    if (wrong !== undefined) errors.push(invalid(`spec.taints[${index}]`, taint.key, wrong));
+    const identity = `${taint.key}:${taint.effect}`;
+    if (taints.has(identity)) errors.push(duplicate(`spec.taints[${index}]`, identity));
+    taints.add(identity);
+  }
+  const given = old?.spec?.podCIDRs ?? [];
+  if (given.length > 0 && !isDeepStrictEqual(given, cidrs)) {
+    const detail = 'node updates may not change podCIDR except from "" to valid';
+    errors.push(forbidden('spec.podCIDRs', detail));
+  }
+  return errors;
+}

@@ -10,7 +10,7 @@ import {
   SELinuxOptions,
   WindowsSecurityContextOptions,
 } from './container.ts';
-import { ObjectMeta } from './meta.ts';
+import { TemplateMeta } from './meta.ts';
 import { boolean, filled, int64, integer, list, map, quantity, string, struct } from './schema.ts';
 import { Volume } from './volume.ts';
 
@@ -96,7 +96,7 @@ export const PodSpec = struct(
     dnsConfig: PodDNSConfig,
     readinessGates: list(PodReadinessGate),
     runtimeClassName: string(),
-    enableServiceLinks: boolean({ default: true }),
+    enableServiceLinks: boolean(),
     preemptionPolicy: string(),
     overhead: map(quantity()),
     topologySpreadConstraints: list(TopologySpreadConstraint, {
@@ -114,5 +114,9 @@ export const PodSpec = struct(
 );
 export type PodSpec = Static<typeof PodSpec>;
 
-export const PodTemplateSpec = struct(`${CORE}.PodTemplateSpec`, {}, { metadata: ObjectMeta, spec: PodSpec });
+export const PodTemplateSpec = struct(
+  `${CORE}.PodTemplateSpec`,
+  { spec: filled(PodSpec, {}) },
+  { metadata: TemplateMeta },
+);
 export type PodTemplateSpec = Static<typeof PodTemplateSpec>;

@@ -1,7 +1,11 @@
 import type { Static } from 'typebox';
+import type { Kind } from './kind.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
+import { podCells, podColumns } from './pod-columns.ts';
+import { applyPodSpecDefaults, applyRequestDefaults, qosClassOf } from './pod-defaults.ts';
 import { PodSpec } from './pod-spec.ts';
 import { PodStatus } from './pod-status.ts';
+import { validatePodSpec, validatePodSpecUpdate } from './pod-validation.ts';
 import { filled, struct } from './schema.ts';
 
 export const Pod = struct(
@@ -10,3 +14,59 @@ export const Pod = struct(
   { ...typeMeta, status: PodStatus },
 );
 export type Pod = Static<typeof Pod>;
+
+export const podKind: Kind<Pod> = {
+  group: '',
+  version: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  singular: 'pod',
+  shortNames: ['po'],
+  categories: ['all'],
+  namespaced: true,
+  nameFormat: 'subdomain',
+  schema: Pod,
+  subresources: ['status'],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: podColumns,
+  cells: podCells,
+  selectable: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.nominatedNodeName',
+  ],
+  selectableFields: ({ spec, status }) => ({
+    'spec.nodeName': spec.nodeName ?? '',
+    'spec.restartPolicy': spec.restartPolicy ?? '',
+    'spec.schedulerName': spec.schedulerName ?? '',
+    'spec.serviceAccountName': spec.serviceAccountName ?? '',
+    'spec.hostNetwork': String(spec.hostNetwork ?? false),
+    'status.phase': status?.phase ?? '',
+    'status.podIP': status?.podIP ?? '',
+    'status.nominatedNodeName': status?.nominatedNodeName ?? '',
+  }),
+  applyDefaults({ spec }) {
+    applyPodSpecDefaults(spec);
+    applyRequestDefaults(spec);
+    spec.enableServiceLinks ??= true;
+  },
+  prepareForCreate(pod) {
+    pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
+  },
+  prepareForUpdate(pod, old) {
+    if (old.status) pod.status = old.status;
+  },
+  prepareForStatusUpdate(pod, old) {
+    pod.spec = old.spec;
+  },
+  validate: (pod, old) => [
+    ...validatePodSpec(pod.spec, 'spec'),
+    ...(old ? validatePodSpecUpdate(pod.spec, old.spec) : []),
+  ],
+};

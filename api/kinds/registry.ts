@@ -1,7 +1,30 @@
+import { configMapKind } from './config-map.ts';
+import { endpointSliceKind } from './endpoint-slice.ts';
+import { endpointsKind } from './endpoints.ts';
+import { eventKind } from './event.ts';
 import type { Kind } from './kind.ts';
+import { leaseKind } from './lease.ts';
+import { namespaceKind } from './namespace.ts';
+import { nodeKind } from './node.ts';
+import { podKind } from './pod.ts';
+import { replicationControllerKind } from './replication-controller.ts';
+import { secretKind } from './secret.ts';
+import { serviceKind } from './service.ts';
 
 /** Every kind the API serves. Adding a kind is one file and one line here. */
-export const kinds: readonly Kind[] = [];
+export const kinds: readonly Kind[] = [
+  configMapKind,
+  endpointsKind,
+  eventKind,
+  namespaceKind,
+  nodeKind,
+  podKind,
+  replicationControllerKind,
+  secretKind,
+  serviceKind,
+  endpointSliceKind,
+  leaseKind,
+];
 
 /** The kind served at a group, version and plural, e.g. `findKind('', 'v1', 'pods')`. */
 export function findKind(group: string, version: string, plural: string): Kind | undefined {

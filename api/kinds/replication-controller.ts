@@ -1,7 +1,16 @@
 import type { Static } from 'typebox';
+import { renderAge } from './age.ts';
+import { renderLabels } from './cells.ts';
+import { invalid, notSupported, required, type FieldError } from './field-error.ts';
+import type { Kind } from './kind.ts';
+import { validateLabels } from './object-meta.ts';
+import { applyPodSpecDefaults } from './pod-defaults.ts';
+import { validatePodSpec } from './pod-validation.ts';
+import { matchesLabels, selectorOf } from './selector.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
 import { filled, int64, integer, list, map, string, struct, time } from './schema.ts';
+import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -42,3 +51,95 @@ export const ReplicationController = struct(
   },
 );
 export type ReplicationController = Static<typeof ReplicationController>;
+
+export const replicationControllerKind: Kind<ReplicationController> = {
+  group: '',
+  version: 'v1',
+  kind: 'ReplicationController',
+  plural: 'replicationcontrollers',
+  singular: 'replicationcontroller',
+  shortNames: ['rc'],
+  categories: ['all'],
+  namespaced: true,
+  nameFormat: 'subdomain',
+  schema: ReplicationController,
+  subresources: ['status', 'scale'],
+  generation: true,
+  defaultPropagation: 'Orphan',
+  columns: [
+    column('Name'),
+    column('Desired', 'integer'),
+    column('Current', 'integer'),
+    column('Ready', 'integer'),
+    column('Age'),
+    column('Containers', 'string', 'wide'),
+    column('Images', 'string', 'wide'),
+    column('Selector', 'string', 'wide'),
+  ],
+  cells({ metadata, spec, status }, nowMs) {
+    const containers = spec.template?.spec.containers ?? [];
+    return [
+      metadata.name,
+      spec.replicas ?? 0,
+      status?.replicas ?? 0,
+      status?.readyReplicas ?? 0,
+      renderAge(metadata.creationTimestamp, nowMs),
+      containers.map((each) => each.name).join(','),
+      containers.map((each) => each.image ?? '').join(','),
+      renderLabels(spec.selector),
+    ];
+  },
+  selectable: ['status.replicas'],
+  selectableFields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
+  applyDefaults({ metadata, spec }) {
+    if (!spec.template) return;
+    applyPodSpecDefaults(spec.template.spec);
+    const labels = spec.template.metadata?.labels;
+    if (!labels) return;
+    if (isEmpty(spec.selector)) spec.selector = { ...labels };
+    if (isEmpty(metadata.labels)) metadata.labels = { ...labels };
+  },
+  prepareForCreate(controller) {
+    controller.status = { replicas: 0 };
+  },
+  prepareForUpdate(controller, old) {
+    if (old.status) controller.status = old.status;
+  },
+  prepareForStatusUpdate(controller, old) {
+    controller.spec = old.spec;
+  },
+  validate: ({ spec }) => validateSpec(spec),
+  scale: {
+    replicas: ({ spec }) => spec.replicas ?? 0,
+    observedReplicas: ({ status }) => status?.replicas ?? 0,
+    selector: ({ spec }) => selectorOf(spec.selector ?? {}).render(),
+    setReplicas({ spec }, replicas) {
+      spec.replicas = replicas;
+    },
+  },
+};
+
+function isEmpty(labels: Readonly<Record<string, string>> | undefined): boolean {
+  return Object.keys(labels ?? {}).length === 0;
+}
+
+function validateSpec(spec: ReplicationControllerSpec): FieldError[] {
+  const { replicas = 0, minReadySeconds = 0, selector = {}, template } = spec;
+  const errors: FieldError[] = [];
+  const negative = 'must be greater than or equal to 0';
+  if (replicas < 0) errors.push(invalid('spec.replicas', replicas, negative));
+  if (minReadySeconds < 0) errors.push(invalid('spec.minReadySeconds', minReadySeconds, negative));
+  if (isEmpty(selector)) errors.push(required('spec.selector'));
+  if (!template) return [...errors, required('spec.template')];
+  const labels = template.metadata?.labels;
+  if (!isEmpty(selector) && !matchesLabels(selector, labels)) {
+    const detail = '`selector` does not match template `labels`';
+    errors.push(invalid('spec.template.metadata.labels', labels ?? {}, detail));
+  }
+  errors.push(...validateLabels(labels, 'spec.template.metadata.labels'));
+  errors.push(...validatePodSpec(template.spec, 'spec.template.spec'));
+  if (template.spec.restartPolicy !== 'Always') {
+    errors.push(notSupported('spec.template.spec.restartPolicy', template.spec.restartPolicy, ['Always']));
+  }
+  return errors;
+}

@@ -1,6 +1,9 @@
 import type { Static } from 'typebox';
+import type { Kind } from './kind.ts';
 import { Condition, ObjectMeta, typeMeta } from './meta.ts';
 import { boolean, filled, integer, intOrString, list, map, string, struct } from './schema.ts';
+import { serviceCells, serviceColumns } from './service-columns.ts';
+import { validateService } from './service-validation.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -78,3 +81,84 @@ export const Service = struct(
   },
 );
 export type Service = Static<typeof Service>;
+
+export const serviceKind: Kind<Service> = {
+  group: '',
+  version: 'v1',
+  kind: 'Service',
+  plural: 'services',
+  singular: 'service',
+  shortNames: ['svc'],
+  categories: ['all'],
+  namespaced: true,
+  nameFormat: 'label1035',
+  schema: Service,
+  subresources: ['status'],
+  generation: false,
+  defaultPropagation: 'Background',
+  columns: serviceColumns,
+  cells: serviceCells,
+  selectable: ['spec.clusterIP', 'spec.type'],
+  selectableFields: ({ spec }) => ({
+    'spec.clusterIP': spec.clusterIP ?? '',
+    'spec.type': spec.type ?? '',
+  }),
+  applyDefaults: ({ spec }) => applySpecDefaults(spec),
+  prepareForCreate(service) {
+    service.status = { loadBalancer: {} };
+  },
+  prepareForUpdate(service, old) {
+    if (old.status) service.status = old.status;
+    dropOutdated(service.spec, old.spec);
+  },
+  prepareForStatusUpdate(service, old) {
+    service.spec = old.spec;
+  },
+  validate: validateService,
+};
+
+const CLIENT_IP_TIMEOUT_SECONDS = 3 * 60 * 60;
+
+function applySpecDefaults(spec: ServiceSpec): void {
+  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
+  if (spec.sessionAffinity === 'ClientIP') {
+    spec.sessionAffinityConfig = {
+      clientIP: { timeoutSeconds: CLIENT_IP_TIMEOUT_SECONDS, ...spec.sessionAffinityConfig?.clientIP },
+    };
+  }
+  for (const port of spec.ports ?? []) {
+    if (port.targetPort === undefined || port.targetPort === '' || port.targetPort === 0)
+      port.targetPort = port.port;
+  }
+  if (external) spec.externalTrafficPolicy ??= 'Cluster';
+  if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+  if (spec.type === 'ExternalName') return;
+  spec.internalTrafficPolicy ??= 'Cluster';
+  // The singular field is the first of the plural one, whichever was given.
+  if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+  if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
+}
+
+/** A patch that only changes the type leaves fields behind that the new type may not have. */
+function dropOutdated(spec: ServiceSpec, old: ServiceSpec): void {
+  if (spec.type === old.type) return;
+  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  if (!external) {
+    for (const port of spec.ports ?? []) {
+      const before = old.ports?.find((each) => each.port === port.port && each.protocol === port.protocol);
+      if (port.nodePort === before?.nodePort) delete port.nodePort;
+    }
+    if (spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy;
+    if (spec.healthCheckNodePort === old.healthCheckNodePort) delete spec.healthCheckNodePort;
+  }
+  if (spec.type !== 'LoadBalancer') {
+    delete spec.allocateLoadBalancerNodePorts;
+    if (spec.loadBalancerClass === old.loadBalancerClass) delete spec.loadBalancerClass;
+  }
+  if (spec.type === 'ExternalName' && spec.clusterIP === old.clusterIP && spec.clusterIP !== 'None') {
+    delete spec.clusterIP;
+    delete spec.clusterIPs;
+    delete spec.internalTrafficPolicy;
+  }
+}

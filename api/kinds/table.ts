@@ -21,3 +21,14 @@ export interface Table {
   columnDefinitions: TableColumn[];
   rows: TableRow[];
 }
+
+/** A column definition. `wide` columns are shown with `-o wide` only. */
+export function column(name: string, type: TableColumn['type'] = 'string', wide?: 'wide'): TableColumn {
+  const format = name === 'Name' ? 'name' : '';
+  return { name, type, format, description: descriptions[name] ?? name, priority: wide ? 1 : 0 };
+}
+
+const descriptions: Readonly<Record<string, string>> = {
+  Name: 'Name of the object, unique within its namespace',
+  Age: 'Time since the object was created',
+};

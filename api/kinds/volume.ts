@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { FieldRef, LocalObjectReference, ResourceFieldSelector } from './container.ts';
-import { LabelSelector, ObjectMeta } from './meta.ts';
+import { LabelSelector, TemplateMeta } from './meta.ts';
 import { boolean, int64, integer, list, map, quantity, string, struct } from './schema.ts';
 
 /** Every volume source of core/v1, so that legal manifests validate; what weft mounts is the agent's concern. */
@@ -260,7 +260,7 @@ export const Volume = struct(
         volumeClaimTemplate: struct(
           `${CORE}.PersistentVolumeClaimTemplate`,
           { spec: PersistentVolumeClaimSpec },
-          { metadata: ObjectMeta },
+          { metadata: TemplateMeta },
         ),
       },
     ),
