@@ -6,7 +6,7 @@ import type { Entry } from '../../store/store.ts';
 const decoded = new WeakMap<Entry, KubeObject>();
 
 /** The object of an entry, its resourceVersion the entry's revision. Decoded once per entry: never change it. */
-export function decodeEntry<T extends KubeObject>(entry: Entry): T {
+export function decodeEntry<T extends KubeObject>(_kind: Kind<T>, entry: Entry): T {
   const known = decoded.get(entry);
   if (known) return known as T;
   const object = JSON.parse(entry.value) as T;

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../kinds/meta.ts';
 import { applyDefaults, validateObject } from '../../kinds/object.ts';
 import { alreadyExists, badRequest, conflict, invalid } from '../status-error.ts';
 import { encodeObject, objectKey, withRevision } from './codec.ts';
+import { checkNamespace } from './namespace-strategy.ts';
 import { maxAttempts, tryWrite } from './resource.ts';
 import type { Resource, WriteOptions } from './resource.ts';
 
@@ -14,15 +15,17 @@ export async function createObject<T extends KubeObject>(
 ): Promise<T> {
   const { kind, strategy, store } = resource;
   prepareMetadata(resource, object);
-  const { generateName: base } = object.metadata;
+  const { generateName: base, namespace } = object.metadata;
+  if (kind.namespaced) await checkNamespace(store, kind, namespace ?? '', object.metadata.name);
   const named = object.metadata.name !== '';
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const next = structuredClone(object);
     if (!named && base) next.metadata.name = generateName(base);
     kind.prepareForCreate?.(next);
     applyDefaults(kind, next);
+    strategy.prepare?.(next);
     const mistakes = validateObject(kind, next);
-    const { name, namespace } = next.metadata;
+    const { name } = next.metadata;
     if (mistakes.length > 0) throw invalid(kind, name, mistakes);
     const key = objectKey(kind, namespace, name);
     const taken = (await store.get(key)) !== undefined;

@@ -28,7 +28,7 @@ export async function deleteObject<T extends KubeObject>(
 ): Promise<Deletion<T>> {
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const entry = await readEntry(resource, at);
-    const current = decodeEntry<T>(entry);
+    const current = decodeEntry(resource.kind, entry);
     checkPreconditions(resource, current, request);
     resource.strategy.checkDelete?.(current);
     const next = markDeleted(resource, current, request);

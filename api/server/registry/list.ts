@@ -52,7 +52,7 @@ export async function listObjects<T extends KubeObject>(
     revision = page.revision;
     for (const entry of page.entries) {
       after = entry.key.slice(prefix.length);
-      const object = decodeEntry<T>(entry);
+      const object = decodeEntry(resource.kind, entry);
       if (request.matches(object)) items.push(object);
       if (limit !== undefined && items.length === limit) break;
     }

@@ -3,6 +3,8 @@ import type { Write } from '../../store/store.ts';
 
 /** What one kind does beyond storing: claims on shared numbers, a slow end. All hooks are optional. */
 export interface Strategy<T extends KubeObject = KubeObject> {
+  /** Brings fields into agreement, in place, before the object is validated. `old` is there on update. */
+  prepare?(object: T, old?: T): void;
   /**
    * Completes a valid new object in place (addresses, ports) and says what its transaction must claim besides.
    * Called again when a claim turns out to be taken.

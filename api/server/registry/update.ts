@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { forbidden as forbiddenField } from '../../kinds/field-error.ts';
-import type { KubeObject } from '../../kinds/meta.ts';
+import type { KubeObject, ObjectMeta } from '../../kinds/meta.ts';
 import { applyDefaults, validateObject } from '../../kinds/object.ts';
 import type { Entry, Write } from '../../store/store.ts';
 import { badRequest, conflict, invalid, modified } from '../status-error.ts';
@@ -30,7 +30,7 @@ export async function updateObject<T extends KubeObject>(
 ): Promise<T> {
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const entry = await readEntry(resource, at);
-    const current = decodeEntry<T>(entry);
+    const current = decodeEntry(resource.kind, entry);
     const next = await change(structuredClone(current));
     keepMetadata(resource, next, current);
     applyScope(resource, next, current, scope);
@@ -85,15 +85,10 @@ function keepMetadata(resource: Resource, next: KubeObject, current: KubeObject)
     if (!/^\d+$/.test(wanted.resourceVersion)) throw badRequest('metadata.resourceVersion is not a number');
     throw conflict(kind, name, modified);
   }
-  const kept = ['uid', 'name', 'namespace', 'resourceVersion', 'generation', 'creationTimestamp'] as const;
-  const ending = ['deletionTimestamp', 'deletionGracePeriodSeconds'] as const;
-  next.metadata = {
-    ...wanted,
-    ...Object.fromEntries([...kept, ...ending].map((field) => [field, current.metadata[field]])),
-  };
-  for (const field of [...kept, ...ending]) {
-    if (next.metadata[field] === undefined && field !== 'name') delete next.metadata[field];
-  }
+  const { namespace, generation, creationTimestamp } = current.metadata;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = current.metadata;
+  const kept = { name, namespace, uid, resourceVersion, generation, creationTimestamp };
+  next.metadata = withoutUndefined({ ...wanted, ...kept, deletionTimestamp, deletionGracePeriodSeconds });
   delete next.metadata.selfLink;
   delete next.metadata.managedFields;
 }
@@ -104,26 +99,30 @@ function applyScope<T extends KubeObject>(
   current: T,
   scope: UpdateScope,
 ): void {
-  const { kind } = resource;
+  const { kind, strategy } = resource;
   if (scope === 'server') return;
   if (scope === 'object') {
     applyDefaults(kind, next);
     kind.prepareForUpdate?.(next, current);
+    strategy.prepare?.(next, current);
     if (kind.generation && contentChanged(next, current)) {
       next.metadata.generation = (current.metadata.generation ?? 0) + 1;
     }
   } else {
     kind.prepareForStatusUpdate?.(next, current);
-    keepField(next, current, 'ownerReferences');
-    keepField(next, current, 'finalizers');
+    const { ownerReferences, finalizers } = current.metadata;
+    next.metadata = withoutUndefined({ ...next.metadata, ownerReferences, finalizers });
   }
   const mistakes = [...newFinalizers(next, current), ...validateObject(kind, next, current)];
   if (mistakes.length > 0) throw invalid(kind, next.metadata.name, mistakes);
 }
 
-function keepField(next: KubeObject, current: KubeObject, field: 'ownerReferences' | 'finalizers'): void {
-  if (current.metadata[field] === undefined) delete next.metadata[field];
-  else Object.assign(next.metadata, { [field]: current.metadata[field] });
+/** Absent fields are absent, not undefined, so that objects compare and store alike. */
+function withoutUndefined(metadata: {
+  [Field in keyof ObjectMeta]: ObjectMeta[Field] | undefined;
+}): ObjectMeta {
+  const defined = Object.entries(metadata).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as unknown as ObjectMeta;
 }
 
 /** An object that is being deleted may only lose finalizers. */

@@ -1,3 +1,4 @@
+import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject, WatchEvent } from '../../kinds/meta.ts';
 import type { StoreError, StoreEvent, StoreWatch } from '../../store/store.ts';
 import { expired, internalError, serviceUnavailable } from '../status-error.ts';
@@ -43,7 +44,7 @@ export async function watchObjects<T extends KubeObject>(
   let bookmarkWanted = false;
   const follow: StoreWatch = resource.store.watch(collectionPrefix(resource.kind, request.namespace), after, {
     onBatch: ({ events, revision }) => {
-      for (const event of events) sendTransition(event, request.matches, sink);
+      for (const event of events) sendTransition(resource.kind, event, request.matches, sink);
       if (bookmarkWanted) sink.bookmark(revision);
       bookmarkWanted = false;
     },
@@ -66,13 +67,14 @@ const newest = {
 };
 
 function sendTransition<T extends KubeObject>(
+  kind: Kind<T>,
   event: StoreEvent,
   matches: (object: T) => boolean,
   sink: WatchSink<T>,
 ): void {
-  const previous = event.previous ? decodeEntry<T>(event.previous) : undefined;
+  const previous = event.previous ? decodeEntry(kind, event.previous) : undefined;
   const matched = previous !== undefined && matches(previous);
-  const object = event.type === 'put' ? decodeEntry<T>(event.entry) : undefined;
+  const object = event.type === 'put' ? decodeEntry(kind, event.entry) : undefined;
   if (object && matches(object)) {
     sink.event(matched ? 'MODIFIED' : 'ADDED', object);
   } else if (matched) {

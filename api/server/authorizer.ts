@@ -1,0 +1,155 @@
+import type { Pod } from '../kinds/pod.ts';
+import { masters, nodeOf } from './authentication.ts';
+import type { User } from './authentication.ts';
+import { forbidden, StatusError } from './status-error.ts';
+
+/** What a request wants, as Kubernetes' authorization sees it. */
+export interface Attributes {
+  readonly verb: string;
+  readonly group: string;
+  readonly plural: string;
+  readonly subresource: string | undefined;
+  readonly namespace: string | undefined;
+  readonly name: string | undefined;
+  readonly fieldSelector: string;
+}
+
+/** What the authorizer must know of the pods. */
+export interface PodView {
+  get(namespace: string, name: string): Promise<Pod | undefined>;
+  /** Pods of one namespace that are bound to a node. */
+  onNode(namespace: string, node: string): Promise<readonly Pod[]>;
+}
+
+/**
+ * Administrators (system:masters) may do everything. A node may read what it needs to carry traffic, and touch only
+ * itself, its lease, its pods and what those pods mount. All others may only ask what they may do.
+ */
+export class Authorizer {
+  readonly #pods: PodView;
+
+  constructor(pods: PodView) {
+    this.#pods = pods;
+  }
+
+  async allows(user: User, attributes: Attributes): Promise<boolean> {
+    if (user.groups.includes(masters)) return true;
+    if (attributes.group === 'authorization.k8s.io' && user.groups.includes('system:authenticated')) {
+      return attributes.verb === 'create' && attributes.plural.startsWith('selfsubject');
+    }
+    const node = nodeOf(user);
+    return node !== undefined && (await this.#allowsNode(node, attributes));
+  }
+
+  /** Paths that are no resources: who we are and whether we live is nobody's secret. */
+  allowsPath(user: User, path: string): boolean {
+    if (user.groups.includes(masters)) return true;
+    if (/^\/(version|healthz|livez|readyz)(\/|$)/.test(path)) return true;
+    return user.groups.includes('system:authenticated') && /^\/(api|apis|openapi)(\/|$)/.test(path);
+  }
+
+  async #allowsNode(node: string, attributes: Attributes): Promise<boolean> {
+    const { group, plural, verb, name, namespace, subresource } = attributes;
+    const isRead = verb === 'get' || verb === 'list' || verb === 'watch';
+    switch (group === '' ? plural : `${plural}.${group}`) {
+      case 'services':
+      case 'endpoints':
+      case 'namespaces':
+      case 'endpointslices.discovery.k8s.io':
+        return isRead && subresource === undefined;
+      case 'nodes':
+        return isRead || verb === 'create' || (name === node && (verb === 'update' || verb === 'patch'));
+      case 'leases.coordination.k8s.io':
+        // A create has no name in its path: admitNode looks at the object.
+        return (
+          namespace === 'kube-node-lease' &&
+          (verb === 'create' || (name === node && verb !== 'deletecollection'))
+        );
+      case 'events':
+        return verb === 'create' || verb === 'patch' || verb === 'update';
+      case 'pods':
+        return this.#allowsPod(node, attributes);
+      case 'configmaps':
+      case 'secrets':
+        return verb === 'get' && (await this.#isMounted(node, attributes));
+      default:
+        return false;
+    }
+  }
+
+  async #allowsPod(node: string, attributes: Attributes): Promise<boolean> {
+    const { verb, subresource, namespace, name, fieldSelector } = attributes;
+    if ((verb === 'list' || verb === 'watch') && name === undefined) {
+      return fieldSelector.split(',').includes(`spec.nodeName=${node}`);
+    }
+    if (namespace === undefined || name === undefined) return false;
+    const isStatus = subresource === 'status' && (verb === 'get' || verb === 'update' || verb === 'patch');
+    const isWhole = subresource === undefined && (verb === 'get' || verb === 'delete');
+    if (!isStatus && !isWhole) return false;
+    const pod = await this.#pods.get(namespace, name);
+    // A pod that is gone is answered 404, as the agent must learn.
+    return pod === undefined || pod.spec.nodeName === node;
+  }
+
+  /** Secrets and ConfigMaps that a pod of this node uses, and the cluster's own settings. */
+  async #isMounted(node: string, { plural, namespace, name }: Attributes): Promise<boolean> {
+    if (namespace === undefined || name === undefined) return false;
+    if (plural === 'configmaps' && namespace === 'kube-system' && name === 'weft-cluster') return true;
+    const pods = await this.#pods.onNode(namespace, node);
+    const references = plural === 'secrets' ? secretsOf : configMapsOf;
+    return pods.some((pod) => references(pod).includes(name));
+  }
+}
+
+/** Refuses objects that a node may not write although it may write to their collection. */
+export function admitNode(user: User, attributes: Attributes, object: unknown): void {
+  const node = nodeOf(user);
+  if (node === undefined || user.groups.includes(masters)) return;
+  const { name } = (object as { metadata: { name: string } }).metadata;
+  const isOwn = name === node;
+  if (isOwn || (attributes.plural !== 'nodes' && attributes.plural !== 'leases')) return;
+  throw forbidden(attributes, name, `node "${node}" is not allowed to write this object`);
+}
+
+/** The refusal in kube-apiserver's words. */
+export function refusal(user: User, attributes: Attributes): StatusError {
+  const { verb, group, plural, subresource, namespace, name } = attributes;
+  const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
+  const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  const why = `User "${user.name}" cannot ${verb} resource "${resource}" in API group "${group}" ${scope}`;
+  return forbidden({ group, plural }, name ?? '', why);
+}
+
+export function pathRefusal(user: User, verb: string, path: string): StatusError {
+  const message = `forbidden: User "${user.name}" cannot ${verb} path "${path}"`;
+  return new StatusError({ code: 403, reason: 'Forbidden', message, details: {} });
+}
+
+function secretsOf({ spec }: Pod): string[] {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  return [
+    ...(spec.volumes ?? []).flatMap((volume) => [
+      volume.secret?.secretName,
+      ...(volume.projected?.sources ?? []).map((source) => source.secret?.name),
+    ]),
+    ...containers.flatMap((container) => [
+      ...(container.env ?? []).map((variable) => variable.valueFrom?.secretKeyRef?.name),
+      ...(container.envFrom ?? []).map((source) => source.secretRef?.name),
+    ]),
+    ...(spec.imagePullSecrets ?? []).map((reference) => reference.name),
+  ].filter((name) => name !== undefined);
+}
+
+function configMapsOf({ spec }: Pod): string[] {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  return [
+    ...(spec.volumes ?? []).flatMap((volume) => [
+      volume.configMap?.name,
+      ...(volume.projected?.sources ?? []).map((source) => source.configMap?.name),
+    ]),
+    ...containers.flatMap((container) => [
+      ...(container.env ?? []).map((variable) => variable.valueFrom?.configMapKeyRef?.name),
+      ...(container.envFrom ?? []).map((source) => source.configMapRef?.name),
+    ]),
+  ].filter((name) => name !== undefined);
+}

@@ -1,0 +1,15 @@
+import { ObjectMeta, typeMeta } from '../../kinds/meta.ts';
+import { integer, string, struct } from '../../kinds/schema.ts';
+
+const id = 'io.k8s.api.autoscaling.v1.Scale';
+
+export const scaleSchema = struct(
+  id,
+  {},
+  {
+    ...typeMeta,
+    metadata: ObjectMeta,
+    spec: struct(`${id}Spec`, {}, { replicas: integer() }),
+    status: struct(`${id}Status`, {}, { replicas: integer(), selector: string() }),
+  },
+);
