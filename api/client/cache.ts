@@ -19,3 +19,9 @@ export interface ReadCache<T> {
   /** Calls `listener` synchronously on each change, in order; returns the function that ends it. */
   subscribe(listener: (event: CacheEvent<T>) => void): () => void;
 }
+
+/** A cache that says how far it has come. */
+export interface VersionedCache<T> extends ReadCache<T> {
+  /** All changes up to this resourceVersion are in the cache, and told before; 0 before the first list. */
+  readonly revision: bigint;
+}

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { ApiError } from './api-error.ts';
-import type { CacheEvent, ReadCache } from './cache.ts';
+import type { CacheEvent, VersionedCache } from './cache.ts';
 import type { ApiClient } from './client.ts';
 import { objectKey } from './resource.ts';
 import type { ApiObject, Resource } from './resource.ts';
@@ -30,12 +30,14 @@ type Change<T> = Exclude<CacheEvent<T>, { type: 'synced' }>;
  * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
  * ordinary events. While the API is away the last state stands.
  */
-export class Reflector<T extends ApiObject> implements ReadCache<T> {
+export class Reflector<T extends ApiObject> implements VersionedCache<T> {
   readonly #options: ReflectorOptions<T>;
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
   readonly #stop = new AbortController();
   #objects = new Map<string, T>();
+  /** Where the next watch starts; undefined: list first. */
   #revision: string | undefined;
+  #seen: string | undefined;
   readonly #synced = Promise.withResolvers<undefined>();
   #isSynced = false;
   #lastContact: number | undefined;
@@ -58,6 +60,11 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
   /** Why the collection cannot be read now; undefined while all is well. */
   get lastError(): ApiError | undefined {
     return this.#lastError;
+  }
+
+  get revision(): bigint {
+    // Since Kubernetes 1.35 resourceVersions of one collection are promised to be comparable numbers (KEP-5504).
+    return BigInt(this.#seen ?? '0');
   }
 
   whenSynced(): Promise<void> {
@@ -149,8 +156,9 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
       continueToken = page.metadata.continue;
       revision = page.metadata.resourceVersion;
     } while (continueToken);
-    this.#replace(fresh);
     this.#revision = revision;
+    this.#seen = revision;
+    this.#replace(fresh);
   }
 
   #replace(fresh: Map<string, T>): void {
@@ -191,8 +199,9 @@ export class Reflector<T extends ApiObject> implements ReadCache<T> {
     for await (const event of watch) {
       this.#touch();
       this.#lastError = undefined;
-      if (event.type !== 'BOOKMARK') this.#take(event.type, event.object);
       this.#revision = event.object.metadata.resourceVersion;
+      this.#seen = this.#revision;
+      if (event.type !== 'BOOKMARK') this.#take(event.type, event.object);
     }
   }
 

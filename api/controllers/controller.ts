@@ -1,0 +1,44 @@
+import type { Logger } from 'pino';
+import type { VersionedCache } from '../client/cache.ts';
+import type { ApiClient } from '../client/client.ts';
+import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
+import type { Endpoints } from '../kinds/endpoints.ts';
+import type { Lease } from '../kinds/lease.ts';
+import type { Namespace } from '../kinds/namespace.ts';
+import type { Node } from '../kinds/node.ts';
+import type { Pod } from '../kinds/pod.ts';
+import type { ReplicationController } from '../kinds/replication-controller.ts';
+import type { Service } from '../kinds/service.ts';
+import type { EventRecorder } from './event-recorder.ts';
+import type { GroupIndex } from './group-index.ts';
+
+/** One loop that makes part of the cluster as it should be. Starts when all caches are synced. */
+export interface Controller {
+  start(): void;
+  /** Resolves when nothing of it runs any more. */
+  stop(): Promise<void>;
+}
+
+/** What all controllers share. */
+export interface ControllerContext {
+  readonly client: ApiClient;
+  readonly log: Logger;
+  readonly events: EventRecorder;
+  readonly index: {
+    readonly podsByNamespace: GroupIndex<Pod>;
+    readonly podsByNode: GroupIndex<Pod>;
+    readonly replicationControllersByNamespace: GroupIndex<ReplicationController>;
+    readonly servicesByNamespace: GroupIndex<Service>;
+  };
+  readonly caches: {
+    readonly namespaces: VersionedCache<Namespace>;
+    readonly nodes: VersionedCache<Node>;
+    readonly pods: VersionedCache<Pod>;
+    readonly replicationControllers: VersionedCache<ReplicationController>;
+    readonly services: VersionedCache<Service>;
+    readonly endpoints: VersionedCache<Endpoints>;
+    readonly endpointSlices: VersionedCache<EndpointSlice>;
+    /** Of kube-node-lease only. */
+    readonly leases: VersionedCache<Lease>;
+  };
+}

@@ -1,0 +1,30 @@
+import type { Pod } from '../kinds/pod.ts';
+import type { PodCondition } from '../kinds/pod-status.ts';
+
+/** A condition of the pod's status, if it has one of this type. */
+export function podCondition(pod: Pod, type: string): PodCondition | undefined {
+  return pod.status?.conditions?.find((condition) => condition.type === type);
+}
+
+export function isPodReady(pod: Pod): boolean {
+  return podCondition(pod, 'Ready')?.status === 'True';
+}
+
+/** Whether all containers have ended for good. */
+export function isPodTerminal(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Neither ended nor being deleted: what counts as a replica. */
+export function isPodActive(pod: Pod): boolean {
+  return !isPodTerminal(pod) && pod.metadata.deletionTimestamp === undefined;
+}
+
+/** Whether every label of a plain selector is there. An empty selector matches nothing here: it selects no pods. */
+export function matchesLabels(
+  selector: Readonly<Record<string, string>> | undefined,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  const wanted = Object.entries(selector ?? {});
+  return wanted.length > 0 && wanted.every(([name, value]) => labels?.[name] === value);
+}
