@@ -106,9 +106,10 @@ function connect({ server, nodeName }: AgentConfig, { ca, cert, key }: NodeIdent
 
 /** The parts in the order in which they need each other. */
 function composeParts(context: AgentContext, identity: NodeIdentity): Subsystem[] {
-  const pods = new PodWorker(context, new PodNetwork(context));
+  const podNetwork = new PodNetwork(context);
+  const pods = new PodWorker(context, podNetwork);
   return [
-    new NodeNetwork(context),
+    new NodeNetwork(context, podNetwork),
     new ServiceRules(context),
     new ClusterNames(context),
     pods,

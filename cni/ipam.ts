@@ -48,6 +48,11 @@ export class Ipam {
     return new Ipam(options, bootId, new Pool(options, readState(options.file, bootId)));
   }
 
+  /** Gives out of these ranges from now on; what was given out before stays its owner's. */
+  useRanges(ranges: readonly string[], reserved: readonly string[]): void {
+    this.#pool.useRanges(ranges, reserved);
+  }
+
   /**
    * One address of each range, primary family first; the same ones when the owner has them already.
    * The addresses are the owner's at once; `saved` resolves when they are on disk: do not let anybody use them

@@ -23,8 +23,8 @@ export interface PoolOptions {
 
 /** Who has which address. Decides only; neither clock nor file. */
 export class Pool {
-  readonly #ranges: readonly { readonly text: string; readonly cidr: Cidr }[];
-  readonly #reserved: ReadonlySet<string>;
+  #ranges: readonly { readonly text: string; readonly cidr: Cidr }[] = [];
+  #reserved: ReadonlySet<string> = new Set();
   readonly #restMs: number;
   readonly #leases: Map<string, readonly string[]>;
   readonly #used: Set<string>;
@@ -32,8 +32,7 @@ export class Pool {
   readonly #released: Map<string, number>;
 
   constructor({ ranges, reserved, restMs }: PoolOptions, state: PoolState = emptyState()) {
-    this.#ranges = ranges.map((text) => ({ text, cidr: parseCidr(text) }));
-    this.#reserved = new Set(reserved);
+    this.useRanges(ranges, reserved);
     this.#restMs = restMs;
     this.#leases = new Map(Object.entries(state.leases));
     this.#used = new Set(Object.values(state.leases).flat());
@@ -43,6 +42,12 @@ export class Pool {
 
   get leases(): ReadonlyMap<string, readonly string[]> {
     return this.#leases;
+  }
+
+  /** Gives out of these ranges from now on; what was given out before stays its owner's. */
+  useRanges(ranges: readonly string[], reserved: readonly string[]): void {
+    this.#ranges = ranges.map((text) => ({ text, cidr: parseCidr(text) }));
+    this.#reserved = new Set(reserved);
   }
 
   /**

@@ -1,4 +1,20 @@
+import path from 'node:path';
+import { Histogram } from 'prom-client';
+import { Ipam } from '../../cni/ipam.ts';
+import { listLinks } from '../../netns/link.ts';
+import { removeNamespace } from '../../netns/namespace.ts';
+import { NetlinkSocket } from '../../netns/netlink.ts';
 import type { AgentContext } from '../subsystem.ts';
+import type { AttachedPod, PodPlan } from './desired.ts';
+import { podNamespaceName, podOfLink } from './marks.ts';
+import { NetworkError } from './network-error.ts';
+import { ensurePodLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
+
+/** How long an address rests after its pod is gone. */
+const restMs = 30_000;
+/** How long a pod waits for the node's own network before it is told to try again. */
+const planTimeoutMs = 10_000;
+const sweepMs = 100;
 
 /** Which pod a namespace is for. */
 export interface PodIdentity {
@@ -15,29 +31,113 @@ export interface PodAttachment {
   readonly ips: readonly string[];
 }
 
+type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
+  readonly config: Pick<AgentContext['config'], 'stateDir'>;
+};
+
 /** Gives pods their network namespaces, links, addresses and routes, and takes them away again. */
 export class PodNetwork {
-  readonly #context: AgentContext;
+  readonly #log: AgentContext['log'];
+  readonly #ipam: Ipam;
+  readonly #attachSeconds: Histogram;
+  readonly #planned = Promise.withResolvers<undefined>();
+  #plan: PodPlan | undefined;
+  #sweep: NodeJS.Timeout | undefined;
 
-  constructor(context: AgentContext) {
-    this.#context = context;
+  constructor({ config, metrics, log }: PodNetworkContext) {
+    this.#log = log.child({ subsystem: 'pod-network' });
+    const file = path.join(config.stateDir, 'network', 'leases.json');
+    this.#ipam = Ipam.open({ file, ranges: [], reserved: [], restMs });
+    this.#attachSeconds = new Histogram({
+      name: 'weft_pod_attach_seconds',
+      help: 'Time to give a pod its network namespace, link, addresses and routes.',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
+      registers: [metrics],
+    });
+  }
+
+  /** Tells how pods are connected from now on; the first time lets waiting pods in. */
+  configure(plan: PodPlan): void {
+    this.#plan = plan;
+    this.#ipam.useRanges(
+      plan.ranges.map(({ cidr }) => cidr),
+      plan.ranges.map(({ gateway }) => gateway),
+    );
+    this.#planned.resolve(undefined);
   }
 
   /**
-   * Gives a pod its namespace, link, addresses and routes. Idempotent: attaching an attached pod repairs and
+   * Gives a pod its namespace, link, addresses and routes. Idempotent: attaching an attached pod completes and
    * returns what it has. On failure nothing is left behind.
+   * @throws NetworkError `not-ready`, `kernel`; IpamError `exhausted`, `resting`
    */
-  attach(pod: PodIdentity): Promise<PodAttachment> {
-    return Promise.reject(new Error(`${this.#context.nodeName}: cannot attach ${pod.uid} yet`));
+  async attach({ uid }: PodIdentity): Promise<PodAttachment> {
+    const plan = await this.#whenPlanned();
+    const observe = this.#attachSeconds.startTimer();
+    const { addresses: ips, saved } = this.#ipam.allocate(uid);
+    try {
+      const netns = connect(uid, ips, plan);
+      await saved;
+      observe();
+      return { netns, ips };
+    } catch (error) {
+      // Whatever the disk says of the lease, it ends here; the first error is the one that matters.
+      await Promise.allSettled([saved]);
+      await Promise.allSettled([this.detach(uid)]);
+      throw new NetworkError('kernel', `cannot connect pod ${uid}: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   /** Takes a pod's link, namespace and addresses away. A pod that has none is fine. */
-  detach(uid: string): Promise<void> {
-    return Promise.reject(new Error(`${this.#context.nodeName}: cannot detach ${uid} yet`));
+  async detach(uid: string): Promise<void> {
+    using socket = new NetlinkSocket();
+    retirePodLink(socket, uid, this.#ipam.list().get(uid) ?? []);
+    removeNamespace(podNamespaceName(uid));
+    this.#sweepSoon();
+    await this.#ipam.release(uid);
   }
 
-  /** The uids of all pods that have a namespace, a link or addresses here. */
+  /** The uids of all pods that have an address or a link here. */
   list(): string[] {
-    return [];
+    using socket = new NetlinkSocket();
+    const linked = listLinks(socket).flatMap((link) => podOfLink(link) ?? []);
+    return [...new Set([...this.#ipam.list().keys(), ...linked])];
   }
+
+  /** The pods that have addresses here. */
+  listAttached(): AttachedPod[] {
+    return Array.from(this.#ipam.list(), ([uid, ips]) => ({ uid, ips }));
+  }
+
+  async #whenPlanned(): Promise<PodPlan> {
+    if (!this.#plan) {
+      const timeout = Promise.withResolvers<undefined>();
+      const timer = setTimeout(() => timeout.resolve(undefined), planTimeoutMs);
+      await Promise.race([this.#planned.promise, timeout.promise]);
+      clearTimeout(timer);
+    }
+    if (!this.#plan) throw new NetworkError('not-ready', "the node's network is not up yet");
+    return this.#plan;
+  }
+
+  #sweepSoon(): void {
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined;
+      try {
+        using socket = new NetlinkSocket();
+        removeRetiredLinks(socket);
+      } catch (error) {
+        this.#log.warn({ err: error }, 'cannot remove links of pods that are gone');
+      }
+    }, sweepMs).unref();
+  }
+}
+
+function connect(uid: string, ips: readonly string[], plan: PodPlan): string {
+  using socket = new NetlinkSocket();
+  return ensurePodLink(socket, { uid, ips, plan });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

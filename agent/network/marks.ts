@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { deriveMac } from '../../netns/mac.ts';
+import type { Link } from '../../netns/link.ts';
+import type { Ownership } from '../../netns/state.ts';
+
+/** The names and marks by which what is ours is known in the kernel. */
+export const bridgeName = 'weft0';
+export const vxlanName = 'weft-vxlan';
+/** The interface inside a pod. */
+export const podLinkName = 'eth0';
+/** rtm_protocol of our routes; also marks addresses and neighbours. */
+export const protocol = 117;
+/** Links of this group and alias are on their way out. */
+export const goneGroup = 117117;
+export const goneAlias = 'weft:gone';
+
+export const bridgeAlias = 'weft:bridge';
+export const vxlanAlias = 'weft:vxlan';
+const podAliasPrefix = 'weft:pod:';
+
+export const ownership: Ownership = {
+  protocol,
+  ownsLink: ({ alias }) => alias === bridgeAlias || alias === vxlanAlias || alias.startsWith(podAliasPrefix),
+};
+
+/** The alias of the node's end of a pod's veth. */
+export function podAlias(uid: string): string {
+  return podAliasPrefix + uid;
+}
+
+/** The uid of the pod whose veth this is the node's end of, or undefined. */
+export function podOfLink({ alias }: Link): string | undefined {
+  return alias.startsWith(podAliasPrefix) ? alias.slice(podAliasPrefix.length) : undefined;
+}
+
+/** The name of the node's end of a pod's veth: 15 bytes are all that the kernel allows. */
+export function podHostLinkName(uid: string): string {
+  return `weft${createHash('sha256').update(uid).digest('hex').slice(0, 11)}`;
+}
+
+/** The name of a pod's network namespace. */
+export function podNamespaceName(uid: string): string {
+  return `weft-${uid}`;
+}
+
+/**
+ * Hardware addresses follow from names, so that pods and peers can have static neighbours: nothing has to be
+ * asked, told or waited for, and a bridge that was made anew is the one that the pods know.
+ */
+export function podMac(uid: string): string {
+  return deriveMac(`pod ${uid}`);
+}
+
+export function bridgeMac(nodeName: string): string {
+  return deriveMac(`bridge ${nodeName}`);
+}
+
+export function vxlanMac(nodeName: string): string {
+  return deriveMac(`vxlan ${nodeName}`);
+}
