@@ -11,6 +11,8 @@ export interface FamilyTraits {
   readonly nftIcmp: 'icmp' | 'icmpv6';
   /** The iptables program's name without `iptables`' own choice of back end. */
   readonly command: 'iptables' | 'ip6tables';
+  /** Lists the tables of the legacy interface that this network namespace has; reading it creates none. */
+  readonly legacyTables: string;
   /** Number of bits of an address. */
   readonly bits: 32 | 128;
   readonly loopback: string;
@@ -28,6 +30,7 @@ export const families: readonly FamilyTraits[] = [
     nftAddressType: 'ipv4_addr',
     nftIcmp: 'icmp',
     command: 'iptables',
+    legacyTables: '/proc/net/ip_tables_names',
     bits: 32,
     loopback: '127.0.0.0/8',
     multicast: '224.0.0.0/4',
@@ -41,6 +44,7 @@ export const families: readonly FamilyTraits[] = [
     nftAddressType: 'ipv6_addr',
     nftIcmp: 'icmpv6',
     command: 'ip6tables',
+    legacyTables: '/proc/net/ip6_tables_names',
     bits: 128,
     loopback: '::1/128',
     multicast: 'ff00::/8',

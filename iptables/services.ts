@@ -53,8 +53,7 @@ interface MutableService {
 
 function isOurs(service: Service): boolean {
   const { spec, metadata } = service;
-  if (spec.type === 'ExternalName' || spec.clusterIP === 'None' || metadata.deletionTimestamp)
-    return false;
+  if (spec.type === 'ExternalName' || spec.clusterIP === 'None' || metadata.deletionTimestamp) return false;
   return !foreignLabels.some((label) => metadata.labels?.[label] !== undefined);
 }
 
