@@ -113,6 +113,6 @@ function composeParts(context: AgentContext, identity: NodeIdentity): Subsystem[
     new ServiceRules(context),
     new ClusterNames(context),
     pods,
-    new NodeServer(context, pods, identity),
+    new NodeServer(context, pods.streams, identity),
   ];
 }
