@@ -1,17 +1,11 @@
 import type { TSchema } from 'typebox';
+import { nodeOf } from '../../kinds/schema.ts';
+import { applyJsonPatch } from './json-patch.ts';
+import { checkDepth } from './json.ts';
+import { applyMergePatch } from './merge-patch.ts';
+import { applyStrategicMerge } from './strategic-merge.ts';
 
-/** A patch that cannot be read or applied. `code` is the HTTP status to answer with. */
-export class PatchError extends Error {
-  override readonly name = 'PatchError';
-  readonly code: 400 | 415 | 422;
-  readonly reason: 'BadRequest' | 'UnsupportedMediaType' | 'Invalid';
-
-  constructor(code: 400 | 415 | 422, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-    this.reason = code === 400 ? 'BadRequest' : code === 415 ? 'UnsupportedMediaType' : 'Invalid';
-  }
-}
+export { PatchError } from './patch-error.ts';
 
 /** Media types of PATCH bodies that {@link applyPatch} understands. */
 export const patchTypes = [
@@ -25,6 +19,14 @@ export type PatchType = (typeof patchTypes)[number];
  * The object after a patch, still undecoded: decode, default and validate it as an update.
  * `current` is never changed; the result may share structure with it. Throws {@link PatchError}.
  */
-export function applyPatch(_type: PatchType, _schema: TSchema, _current: unknown, _patch: unknown): unknown {
-  throw new PatchError(415, 'not yet');
+export function applyPatch(type: PatchType, schema: TSchema, current: unknown, patch: unknown): unknown {
+  checkDepth(patch);
+  switch (type) {
+    case 'application/json-patch+json':
+      return applyJsonPatch(current, patch);
+    case 'application/merge-patch+json':
+      return applyMergePatch(current, patch);
+    case 'application/strategic-merge-patch+json':
+      return applyStrategicMerge(nodeOf(schema), current, patch);
+  }
 }
