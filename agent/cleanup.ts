@@ -4,7 +4,7 @@ import { AgentError } from './agent-error.ts';
 import type { Config } from './config.ts';
 import { labsRunDir, labsStateDir } from './lab/lab-plan.ts';
 import { acquireLock, isHeld } from './lock.ts';
-import { cleanup as removeLinks } from './network/node-network.ts';
+import { removeNodeNetwork } from './network/node-network.ts';
 import { removePods } from './pod-removal.ts';
 import { cleanup as removeRules } from './services.ts';
 
@@ -27,7 +27,7 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
   const steps: (() => unknown)[] = [
     () => removePods(agent),
     () => removeRules(),
-    () => removeLinks(),
+    () => removeNodeNetwork(),
     () => emptyDirectory(agent.runDir, basename(labsRunDir)),
     () => keepState || emptyDirectory(agent.stateDir, basename(labsStateDir)),
   ];
