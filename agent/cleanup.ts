@@ -47,7 +47,10 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
 function emptyDirectory(directory: string, kept: string): void {
   if (!existsSync(directory)) return;
   const names = readdirSync(directory);
-  if (!names.includes(kept)) return rmSync(directory, { recursive: true, force: true });
+  if (!names.includes(kept)) {
+    rmSync(directory, { recursive: true, force: true });
+    return;
+  }
   for (const name of names.filter((each) => each !== kept)) {
     rmSync(join(directory, name), { recursive: true, force: true });
   }
