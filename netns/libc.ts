@@ -31,6 +31,7 @@ const calls = {
   ),
   recv: declare('long recv(int fd, void *buffer, size_t length, int flags)'),
   close: declare('int close(int fd)'),
+  ioctl: declare('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
 
 /** Calls a syscall until it is not interrupted, and throws its error. */
@@ -180,6 +181,11 @@ export function recv(fd: number, buffer: Uint8Array, flags: number): number | un
 /** close(2). */
 export function close(fd: number): void {
   invoke('close', '', fd);
+}
+
+/** ioctl(2) whose argument is a structure: read from and written to `argument`. */
+export function ioctl(fd: number, request: number, argument: Uint8Array): void {
+  invoke('ioctl', '', fd, request, argument);
 }
 
 /**

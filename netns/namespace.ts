@@ -123,6 +123,29 @@ export function bindUdpInNamespace(
   return runInNamespace(namespace, () => boundSocket(libc.SOCK_DGRAM, options.host, options.port));
 }
 
+/**
+ * A TCP socket's fd on its way to an address inside the namespace: hand it to `new net.Socket({ fd })`, whose first
+ * read or write fails when nobody listens there.
+ */
+export function connectInNamespace(
+  namespace: NamespaceHandle | string,
+  { host, port }: { readonly host: string; readonly port: number },
+): number {
+  return runInNamespace(namespace, () => {
+    const family = host.includes(':') ? libc.AF_INET6 : libc.AF_INET;
+    const fd = libc.socket(family, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
+    using undo = new DisposableStack();
+    undo.defer(() => libc.close(fd));
+    try {
+      libc.connect(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+    } catch (error) {
+      if (!isErrno(error, 'EINPROGRESS')) throw error;
+    }
+    undo.move();
+    return fd;
+  });
+}
+
 /** The port of a bound socket's fd. */
 export function listeningPort(fd: number): number {
   return decodePort(libc.getsockname(fd));

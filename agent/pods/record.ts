@@ -14,7 +14,7 @@ export interface Termination {
   readonly id: string;
 }
 
-/** The newest run of one container. Written before the run is made, so that none is ever forgotten. */
+/** The newest run of one container, noted once it runs. One made but not noted is known by its bundle directory. */
 export interface ContainerRecord {
   readonly name: string;
   readonly id: string;
@@ -23,7 +23,7 @@ export interface ContainerRecord {
   /** The image's name as the pod wrote it, and in full. */
   readonly image: string;
   readonly imageName: string;
-  /** Of the container's first process; absent until it is created. */
+  /** The container's first process; absent when none could be started. */
   readonly process?: ProcessIdentity;
   readonly startedAt?: string;
   readonly termination?: Termination;
@@ -33,8 +33,6 @@ export interface ContainerRecord {
   /** Probe results, kept so that an agent's restart does not take a working container out of its Services. */
   readonly ready: boolean;
   readonly started: boolean;
-  /** Why we are ending it (its Event's message); absent: we are not. */
-  readonly stopping?: string;
 }
 
 /** A process, so that a reused pid is not mistaken for it: its start time is in clock ticks since boot. */

@@ -77,11 +77,10 @@ export async function ensureSkeleton(dir: string, hostRoot = '/'): Promise<Skele
   return skeleton;
 }
 
-/** Removes skeletons but the current one and those in `used` (by their `base`). */
-export function removeSkeletons(dir: string, current: Skeleton, used: ReadonlySet<string>): void {
+/** Removes all skeletons but the current one: for when no container uses any other. */
+export function removeSkeletons(dir: string, current: Skeleton): void {
   for (const name of fs.readdirSync(dir)) {
-    const base = join(dir, name, 'base');
-    if (base !== current.base && !used.has(base))
+    if (join(dir, name, 'base') !== current.base)
       fs.rmSync(join(dir, name), { recursive: true, force: true });
   }
 }

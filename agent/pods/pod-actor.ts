@@ -1,0 +1,367 @@
+import * as fs from 'node:fs';
+import type { Logger } from 'pino';
+import type { Container } from '../../api/kinds/container.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { Runner } from '../runner.ts';
+import { nextBackOffMs } from './back-off.ts';
+import { createRun, findImage, observeEnd, removeOldLogs, removeRun } from './container-runs.ts';
+import type { ConfirmedGone } from './gone.ts';
+import type { NodeTools } from './node-tools.ts';
+import { containerId, podPaths } from './paths.ts';
+import type { PodPaths } from './paths.ts';
+import { isRunning, planPod } from './plan.ts';
+import type { Step } from './plan.ts';
+import { PodError } from './pod-error.ts';
+import { PodProbers } from './pod-probers.ts';
+import { releasePod } from './pod-release.ts';
+import { writeRecord } from './record.ts';
+import type { ContainerRecord, PodRecord, Termination } from './record.ts';
+import { ensureSandbox, startRecord } from './sandbox.ts';
+import { describeStartFailure } from './start-failure.ts';
+import type { StartFailure } from './start-failure.ts';
+import type { Waiting } from './status.ts';
+import { StatusReporter } from './status-reporter.ts';
+
+/** A pod is looked at this often though nothing happened: what a missed event can cost. */
+const longestSilenceMs = 10_000;
+/** How soon after SIGKILL to look again. */
+const killRetryMs = 1_000;
+
+export interface PodActorOptions {
+  readonly tools: NodeTools;
+  readonly uid: string;
+  /** What an earlier run of the agent left; undefined for a new pod. */
+  readonly record: PodRecord | undefined;
+  /** Told when nothing of the pod is left on this node. */
+  readonly onRemoved: () => void;
+}
+
+/** One pod of this node. Everything done to it is done one after the other, here. */
+export class PodActor {
+  readonly paths: PodPaths;
+  readonly #tools: NodeTools;
+  readonly #options: PodActorOptions;
+  readonly #log: Logger;
+  readonly #runner: Runner;
+  readonly #reporter: StatusReporter;
+  readonly #probers: PodProbers;
+  readonly #unhealthy = new Map<string, string>();
+  readonly #deadlines = new Map<string, number>();
+  readonly #failures = new Map<string, StartFailure & { readonly retryAt: number }>();
+  #waiting: ReadonlyMap<string, Waiting> = new Map();
+  #pod: Pod | undefined;
+  #record: PodRecord | undefined;
+  #gone: ConfirmedGone | undefined;
+  #hasSandbox = false;
+  #released = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PodActorOptions) {
+    const { tools, uid, record } = options;
+    this.#options = options;
+    this.#tools = tools;
+    this.#record = record;
+    this.#log = tools.log.child({ uid });
+    this.paths = podPaths(tools.paths, uid);
+    this.#probers = new PodProbers(tools, {
+      onReadiness: (name, ready) => this.#noteProbe(name, { ready }),
+      onStartup: (name) =>
+        this.#noteProbe(name, { started: true, ready: !this.#container(name)?.readinessProbe }),
+      onUnhealthy: (name, why) => {
+        this.#unhealthy.set(name, why);
+        this.wake();
+      },
+    });
+    this.#reporter = new StatusReporter(tools, this.#log, () => this.#observation());
+    this.#runner = new Runner({
+      run: () => this.#pass(),
+      minIntervalMs: 0,
+      maxIntervalMs: longestSilenceMs,
+      onError: (error, nextMs) => this.#log.error({ err: error, nextMs }, 'pod pass failed'),
+    });
+  }
+
+  start(): void {
+    this.#runner.start();
+    this.#reporter.start();
+  }
+
+  /** Stops looking after the pod; the pod itself runs on. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#probers.stop();
+    await Promise.all([this.#runner.stop(), this.#reporter.stop()]);
+  }
+
+  /** The pod as the API has it now. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    this.wake();
+    this.#reporter.request();
+  }
+
+  /** Ends the pod: the API has it no more. */
+  end(gone: ConfirmedGone): void {
+    this.#gone = gone;
+    this.wake();
+  }
+
+  /** Something may have happened: look at once. */
+  wake(): void {
+    this.#runner.request();
+  }
+
+  get record(): PodRecord | undefined {
+    return this.#record;
+  }
+
+  get pod(): Pod | undefined {
+    return this.#pod;
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#record) await this.#observe(this.#record);
+    if (this.#gone) return this.#passGone();
+    const pod = this.#pod;
+    if (pod === undefined) return;
+    const ending = this.#ending(pod);
+    if (this.#record === undefined && ending) return this.#passNeverStarted(pod);
+    this.#record ??= startRecord(this.#tools, pod);
+    if (!ending && !this.#hasSandbox) await this.#ensureSandbox(pod, this.#record);
+    await this.#carryOut(pod, ending);
+    const running = Object.values(this.#record.containers).some(isRunning);
+    if (ending && !running) await this.#release();
+    this.#probers.sync(pod, this.#record);
+    this.#reporter.request();
+  }
+
+  /** Deleted before it ever ran here: nothing to end, only the API to be told. */
+  #passNeverStarted(pod: Pod): void {
+    if (pod.metadata.deletionTimestamp === undefined) return;
+    this.#released = true;
+    this.#record = startRecord(this.#tools, pod);
+    this.#reporter.request();
+  }
+
+  async #passGone(): Promise<void> {
+    this.#probers.stop();
+    clearTimeout(this.#timer);
+    await this.#release();
+    fs.rmSync(this.paths.dir, { recursive: true, force: true });
+    this.#options.onRemoved();
+  }
+
+  async #release(): Promise<void> {
+    if (this.#released) return;
+    await releasePod(this.#tools, this.paths, this.#options.uid);
+    this.#released = true;
+  }
+
+  async #ensureSandbox(pod: Pod, record: PodRecord): Promise<void> {
+    try {
+      // Runs of an earlier boot are over; #observe noted that, and from now on the record is of this boot.
+      this.#record = await ensureSandbox(this.#tools, pod, this.paths, {
+        ...record,
+        bootId: this.#tools.bootId,
+      });
+      this.#hasSandbox = true;
+    } catch (error) {
+      const message = `Failed to create pod sandbox: ${(error as Error).message}`;
+      this.#tools.events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message });
+      throw error;
+    }
+  }
+
+  /** Why the whole pod must end, if it must. */
+  #ending(pod: Pod): { why: string; graceMs: number } | undefined {
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      const seconds = pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+      return { why: 'Stopping container', graceMs: seconds * 1000 };
+    }
+    const phase = pod.status?.phase;
+    if (phase !== 'Succeeded' && phase !== 'Failed') return undefined;
+    return { why: 'Stopping container', graceMs: (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000 };
+  }
+
+  /** Notes which runs have ended, and takes away what they used. */
+  async #observe(record: PodRecord): Promise<void> {
+    for (const run of Object.values(record.containers).filter(isRunning)) {
+      const termination = observeEnd(this.#tools, this.paths, record, run);
+      if (termination === undefined) continue;
+      this.#log.info({ container: run.name, exitCode: termination.exitCode }, 'container ended');
+      this.#noteRun({ ...run, ready: false, termination });
+      this.#deadlines.delete(run.name);
+      this.#unhealthy.delete(run.name);
+      await removeRun(this.#tools, this.paths, record.uid, run);
+    }
+  }
+
+  async #carryOut(pod: Pod, ending: { why: string; graceMs: number } | undefined): Promise<void> {
+    const plan = planPod({
+      pod,
+      containers: this.#record?.containers ?? {},
+      now: Date.now(),
+      ending,
+      unhealthy: this.#unhealthy,
+      deadlines: this.#deadlines,
+      failures: this.#failures,
+    });
+    this.#tellBackOff(pod, plan.waiting);
+    this.#waiting = plan.waiting;
+    if (plan.steps.length > 0) {
+      await Promise.all(plan.steps.map((step) => this.#take(pod, step)));
+      this.wake();
+    }
+    this.#lookAgainAt(plan.lookAgainAt);
+  }
+
+  #lookAgainAt(at: number): void {
+    clearTimeout(this.#timer);
+    if (at === Infinity) return;
+    this.#timer = setTimeout(() => this.wake(), Math.max(0, at - Date.now()) + 1);
+  }
+
+  #take(pod: Pod, step: Step): Promise<void> | void {
+    switch (step.type) {
+      case 'start':
+        return this.#start(pod, step.container, step.attempt);
+      case 'stop':
+        this.#deadlines.set(step.container, Date.now() + step.graceMs);
+        this.#tell(pod, step.container, 'Normal', 'Killing', `${step.why} ${step.container}`);
+        return this.#signal(step.container, step.graceMs === 0 ? 'SIGKILL' : 'SIGTERM');
+      case 'kill':
+        this.#deadlines.set(step.container, Date.now() + killRetryMs);
+        return this.#signal(step.container, 'SIGKILL');
+    }
+  }
+
+  #signal(name: string, signal: NodeJS.Signals): void {
+    const process = this.#record?.containers[name]?.process;
+    if (process) this.#tools.runtime.kill(process, signal);
+  }
+
+  async #start(pod: Pod, container: Container, attempt: number): Promise<void> {
+    const { name } = container;
+    const previous = this.#record?.containers[name];
+    try {
+      await this.#run(pod, container, attempt, previous);
+      this.#failures.delete(name);
+    } catch (error) {
+      if (error instanceof PodError && error.code === 'RuntimeFailed') {
+        this.#noteStartError(pod, container, attempt, previous, error);
+        return;
+      }
+      this.#log.warn({ err: error, container: name }, 'container not started');
+      const failure = describeStartFailure(container, error, this.#failures.get(name));
+      this.#failures.set(name, { ...failure, retryAt: Date.now() + failure.retryMs });
+      this.#tell(pod, name, 'Warning', failure.event.reason, failure.event.message);
+    }
+  }
+
+  async #run(
+    pod: Pod,
+    container: Container,
+    attempt: number,
+    previous: ContainerRecord | undefined,
+  ): Promise<void> {
+    const { name } = container;
+    const record = this.#record;
+    if (record === undefined) return;
+    const image = findImage(this.#tools, container);
+    const run = newRun(record.uid, container, image.name, attempt, previous);
+    const present = `Container image "${container.image ?? ''}" already present on machine`;
+    this.#tell(pod, name, 'Normal', 'Pulled', present);
+    const process = await createRun(this.#tools, this.paths, { pod, record, container, image, run });
+    this.#tell(pod, name, 'Normal', 'Created', `Created container ${name}`);
+    await this.#tools.runtime.start(run.id);
+    this.#noteRun({ ...run, process, startedAt: new Date().toISOString() });
+    this.#tell(pod, name, 'Normal', 'Started', `Started container ${name}`);
+    removeOldLogs(this.paths, name, attempt);
+  }
+
+  /** A program that cannot be run counts as a run that failed: the restart policy and its back-off apply. */
+  #noteStartError(
+    pod: Pod,
+    container: Container,
+    attempt: number,
+    previous: ContainerRecord | undefined,
+    error: PodError,
+  ): void {
+    const { uid } = this.#options;
+    const finishedAt = new Date().toISOString();
+    const run = newRun(uid, container, container.image ?? '', attempt, previous);
+    const termination: Termination = {
+      id: run.id,
+      exitCode: 128,
+      reason: 'StartError',
+      message: error.message,
+      finishedAt,
+    };
+    this.#noteRun({ ...run, ready: false, started: false, termination });
+    this.#tell(pod, container.name, 'Warning', 'Failed', `Error: ${error.message}`);
+  }
+
+  #noteRun(run: ContainerRecord): void {
+    if (this.#record === undefined) return;
+    this.#record = { ...this.#record, containers: { ...this.#record.containers, [run.name]: run } };
+    writeRecord(this.paths.record, this.#record);
+  }
+
+  #noteProbe(name: string, result: { ready?: boolean; started?: boolean }): void {
+    const run = this.#record?.containers[name];
+    if (run === undefined || !isRunning(run)) return;
+    const noted = { ...run, ...result };
+    if (noted.ready === run.ready && noted.started === run.started) return;
+    this.#noteRun(noted);
+    this.#reporter.request();
+  }
+
+  #container(name: string): Container | undefined {
+    return this.#pod?.spec.containers.find((container) => container.name === name);
+  }
+
+  #tellBackOff(pod: Pod, waiting: ReadonlyMap<string, Waiting>): void {
+    for (const [name, { reason }] of waiting) {
+      if (reason !== 'CrashLoopBackOff' || this.#waiting.get(name)?.reason === reason) continue;
+      const message = `Back-off restarting failed container ${name} in pod ${pod.metadata.name}`;
+      this.#tell(pod, name, 'Warning', 'BackOff', message);
+    }
+  }
+
+  #tell(pod: Pod, container: string, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#tools.events.record(pod, { type, reason, message, fieldPath: `spec.containers{${container}}` });
+  }
+
+  #observation(): ReturnType<ConstructorParameters<typeof StatusReporter>[2]> {
+    if (this.#pod === undefined || this.#record === undefined || this.#gone) return undefined;
+    const waiting = this.#waiting;
+    const isOver = this.#released && this.#pod.metadata.deletionTimestamp !== undefined;
+    return { pod: this.#pod, record: this.#record, waiting, isOver };
+  }
+}
+
+function newRun(
+  uid: string,
+  container: Container,
+  imageName: string,
+  attempt: number,
+  previous: ContainerRecord | undefined,
+): ContainerRecord {
+  const { name, readinessProbe, startupProbe } = container;
+  const last = previous?.termination ?? previous?.lastTermination;
+  return {
+    name,
+    id: containerId(uid, name, attempt),
+    attempt,
+    image: container.image ?? '',
+    imageName,
+    backOffMs: previous?.termination ? nextBackOffMs(previous.backOffMs, ranMs(previous.termination)) : 0,
+    ready: !readinessProbe && !startupProbe,
+    started: !startupProbe,
+    ...(last ? { lastTermination: last } : {}),
+  };
+}
+
+function ranMs({ startedAt, finishedAt }: Termination): number {
+  return Date.parse(finishedAt) - Date.parse(startedAt ?? finishedAt);
+}
