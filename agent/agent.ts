@@ -19,6 +19,7 @@ import { PodNetwork } from './network/pod-network.ts';
 import { NodeRegistration } from './node-status.ts';
 import { PodWorker } from './pods/pod-worker.ts';
 import { checkAgentNeeds } from './preflight.ts';
+import { CertificateRenewal } from './renewal.ts';
 import { ServiceRules } from './services.ts';
 import { NodeServer } from './streams/node-server.ts';
 import type { AgentContext, Subsystem } from './subsystem.ts';
@@ -79,7 +80,22 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     metrics,
     caches: caches.caches,
   };
-  const working = composeParts(context, identity);
+  const podNetwork = new PodNetwork(context);
+  const pods = new PodWorker(context, podNetwork);
+  const streams = new NodeServer(context, pods.streams, identity);
+  const useIdentity = (renewed: NodeIdentity): void => {
+    client.useCertificate(renewed.cert, renewed.key);
+    streams.useTls(renewed);
+  };
+  // In the order in which they need each other.
+  const working: Subsystem[] = [
+    new NodeNetwork(context, podNetwork),
+    new ServiceRules(context),
+    new ClusterNames(context),
+    pods,
+    streams,
+    new CertificateRenewal(membership, identity, useIdentity, log),
+  ];
   const registration = new NodeRegistration(context, () => working);
   parts.splice(0, parts.length, caches, registration, ...working);
   // The node registers first: its pod range, which the network waits for, is given to the Node object.
@@ -102,17 +118,4 @@ function lockNode({ runDir, nodeName }: AgentConfig): Lock {
 
 function connect({ server, nodeName }: AgentConfig, { ca, cert, key }: NodeIdentity): ApiClient {
   return new ApiClient({ server, ca, cert, key, userAgent: `weft-agent/${nodeName}` });
-}
-
-/** The parts in the order in which they need each other. */
-function composeParts(context: AgentContext, identity: NodeIdentity): Subsystem[] {
-  const podNetwork = new PodNetwork(context);
-  const pods = new PodWorker(context, podNetwork);
-  return [
-    new NodeNetwork(context, podNetwork),
-    new ServiceRules(context),
-    new ClusterNames(context),
-    pods,
-    new NodeServer(context, pods.streams, identity),
-  ];
 }

@@ -30,7 +30,7 @@ export function addImageCommands(program: Command): void {
       add.error('weft: give one of --host-root and --root <directory>');
     const table = await openTable(add);
     const added = table.add(name, root === undefined ? { hostRoot: true } : { root }, {
-      command,
+      command: command[0] === '--' ? command.slice(1) : command,
       env,
       ...(user !== undefined && { user }),
       ...(workingDir !== undefined && { workingDir }),

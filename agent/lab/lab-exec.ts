@@ -14,7 +14,8 @@ export async function labExec(name: string, target: string, command: readonly st
     const known = listHosts(plan).map((each) => each.name);
     throw new AgentError('no-target', `lab ${name} has no host ${target}`, `name one of ${known.join(', ')}`);
   }
-  const [file = '', ...args] = command;
+  // The command line's own `--` stands before the command it protects.
+  const [file = '', ...args] = command[0] === '--' ? command.slice(1) : command;
   const child = runInNamespace(host.namespace, () =>
     spawn(file, args, { stdio: 'inherit', env: hostEnvironment(plan, host) }),
   );

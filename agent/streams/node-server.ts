@@ -30,7 +30,7 @@ export class NodeServer implements Subsystem {
   readonly name = 'streams';
   readonly #ctx: Pick<AgentContext, 'config' | 'log'>;
   readonly #streams: PodStreams;
-  readonly #tls: NodeServerTls;
+  #tls: NodeServerTls;
   readonly #log: Logger;
   readonly #sockets = new Set<Duplex>();
   #servers: Server[] = [];
@@ -51,6 +51,12 @@ export class NodeServer implements Subsystem {
       await this.stop();
       throw error;
     }
+  }
+
+  /** Shows another certificate from the next connection on. */
+  useTls(tls: NodeServerTls): void {
+    this.#tls = tls;
+    for (const server of this.#servers) server.setSecureContext(tls);
   }
 
   /** Ends sessions, too: they run through this process. The pods go on. */

@@ -53,6 +53,11 @@ export class ApiClient {
     this.#http.close();
   }
 
+  /** Shows another client certificate (PEM) from the next connection on. */
+  useCertificate(cert: string, key: string): void {
+    this.#http.useCertificate(cert, key);
+  }
+
   /** Any request, for paths that are no collection: `/version`, `/weft/v1/join`. */
   request(
     method: string,

@@ -39,23 +39,23 @@ const certificateProblems: Readonly<Record<string, string>> = {
 /** HTTPS to one API server: connections are kept and shared; every failure is an {@link ApiError}. */
 export class HttpConnection {
   readonly #url: URL;
-  readonly #agent: Agent;
+  #agent: Agent;
+  readonly #ca: string;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
 
   constructor(options: ClientOptions) {
     this.#url = new URL(options.server);
     this.#timeoutMs = options.timeoutMs ?? 30_000;
-    this.#agent = new Agent({
-      keepAlive: true,
-      // Dead peers show within a minute, even on an idle watch.
-      keepAliveMsecs: 15_000,
-      ca: options.ca,
-      ...(options.cert !== undefined && { cert: options.cert }),
-      ...(options.key !== undefined && { key: options.key }),
-    });
+    this.#ca = options.ca;
+    this.#agent = makeAgent(options);
     this.#headers = { accept: 'application/json', 'user-agent': options.userAgent ?? 'weft' };
     if (options.token !== undefined) this.#headers['authorization'] = `Bearer ${options.token}`;
+  }
+
+  /** Shows another certificate from the next connection on; requests under way end on theirs. */
+  useCertificate(cert: string, key: string): void {
+    this.#agent = makeAgent({ ca: this.#ca, cert, key });
   }
 
   /** Ends idle connections; requests under way finish or fail by themselves. */
@@ -139,6 +139,17 @@ export class HttpConnection {
     }
     return new ApiError(`${where} is unreachable: ${message}`, { code: 0, reason: 'Unreachable', cause });
   }
+}
+
+function makeAgent({ ca, cert, key }: Pick<ClientOptions, 'ca' | 'cert' | 'key'>): Agent {
+  return new Agent({
+    keepAlive: true,
+    // Dead peers show within a minute, even on an idle watch.
+    keepAliveMsecs: 15_000,
+    ca,
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  });
 }
 
 /** The error of an answer, from its Status object if it has one. */
