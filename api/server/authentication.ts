@@ -1,4 +1,5 @@
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { unauthorized } from './status-error.ts';
 
 /** Who asks. */
@@ -20,7 +21,8 @@ export const nodesGroup = 'system:nodes';
  * (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates).
  * No certificate is anonymous; one that our authority did not sign, or that expired, is refused.
  */
-export function authenticate(socket: TLSSocket): User {
+export function authenticate(socket: Socket): User {
+  if (!(socket instanceof TLSSocket)) throw unauthorized();
   const certificate = socket.getPeerCertificate();
   // Without a certificate Node answers an empty object.
   if (Object.keys(certificate).length === 0) return anonymous;

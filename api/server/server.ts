@@ -1,5 +1,21 @@
+import { mkdir } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { SqliteStore } from '../store/sqlite.ts';
+import { Authorizer } from './authorizer.ts';
+import { bootstrap } from './bootstrap.ts';
+import { openCertificates, writeAdminKubeconfig } from './certificates.ts';
 import type { ClusterSettings } from './cluster.ts';
+import { Listener } from './http/listener.ts';
+import { RequestMetrics } from './http/metrics.ts';
+import { Router } from './http/router.ts';
+import { JoinEndpoint } from './join.ts';
+import { Maintenance } from './maintenance.ts';
+import { NodeProxy } from './node-proxy.ts';
+import { podView } from './pod-view.ts';
+import { Resources } from './registry/resources.ts';
+import { ServerError } from './server-error.ts';
 
 export interface ApiServerOptions {
   /** Durable state: the store, the certificates, the join token, the admin kubeconfig. Made if missing (0700). */
@@ -35,7 +51,73 @@ export interface ApiServer {
   readonly joinToken: string;
 }
 
-/** Starts the Kubernetes API over TLS. Rejects with ServerError when it cannot listen or its state is unusable. */
-export function startApiServer(_options: ApiServerOptions): Promise<ApiServer> {
-  return Promise.reject(new Error('not built yet'));
+/** Starts the Kubernetes API over TLS. Rejects with ServerError or StoreError when it cannot listen or its state is unusable. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { stateDir, cluster, log } = options;
+  await using cleanup = new AsyncDisposableStack();
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  const store = SqliteStore.open(join(stateDir, 'store.db'));
+  cleanup.defer(() => store.close());
+
+  const resources = new Resources(store, cluster);
+  const certificates = await openCertificates(stateDir, cluster, servingNames(options));
+  const { authority, serving, client } = certificates;
+  const joining = await JoinEndpoint.open(stateDir, authority);
+  const router = new Router({
+    resources,
+    authorizer: new Authorizer(podView(resources)),
+    join: joining,
+    proxy: new NodeProxy(authority.certificate, client, log.child({ part: 'node-proxy' })),
+    metrics: new RequestMetrics(),
+    checkReady: () => store.currentRevision(),
+    log,
+  });
+
+  const port = options.listen[0]?.port ?? 0;
+  if (port !== 0) await bootstrap(resources, cluster, { address: options.advertiseAddress, port });
+  const listeners: Listener[] = [];
+  cleanup.defer(async () => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  });
+  for (const place of [...options.listen, ...options.listenFds.map((fd) => ({ fd }))]) {
+    listeners.push(await Listener.open(place, { pair: serving, ca: authority.certificate }, router));
+  }
+  const [first] = listeners;
+  if (!first) throw new ServerError('listen', 'there is no address to listen on; give at least one');
+  if (port === 0)
+    await bootstrap(resources, cluster, { address: options.advertiseAddress, port: first.address.port });
+
+  const maintenance = new Maintenance(store, resources, log);
+  maintenance.start();
+  cleanup.defer(() => maintenance.stop());
+  const handedIn = listeners[options.listen.length];
+  const kubeconfigServer = options.kubeconfigServer ?? urlOf((handedIn ?? first).address);
+  const adminKubeconfigPath = await writeAdminKubeconfig(stateDir, kubeconfigServer, certificates);
+  log.info({ addresses: listeners.map((listener) => listener.address) }, 'the API is served');
+  const running = cleanup.move();
+  return {
+    close: () => running.disposeAsync(),
+    adminKubeconfigPath,
+    loopback: {
+      server: urlOf(first.address),
+      ca: authority.certificate,
+      cert: client.certificate,
+      key: client.key,
+    },
+    address: first.address,
+    joinToken: joining.token,
+  };
+}
+
+const wildcards: readonly string[] = ['0.0.0.0', '::'];
+
+function servingNames({ listen, advertiseAddress, names }: ApiServerOptions): string[] {
+  const hosts = listen.map(({ host }) => host).filter((host) => !wildcards.includes(host));
+  return [advertiseAddress, ...hosts, ...(names ?? [])];
+}
+
+/** How this machine reaches a listener. */
+function urlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  const reachable = wildcards.includes(host) ? '127.0.0.1' : host;
+  return `https://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -18,6 +18,14 @@ export interface ListRequest<T> {
   readonly minimumRevision: number | undefined;
 }
 
+/** One page with everything, of the newest state. */
+export const wholeList = {
+  limit: undefined,
+  continue: undefined,
+  exactRevision: undefined,
+  minimumRevision: undefined,
+} as const;
+
 export interface ListResult<T> {
   readonly items: readonly T[];
   readonly revision: number;

@@ -1,10 +1,10 @@
 import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject, WatchEvent } from '../../kinds/meta.ts';
 import type { StoreError, StoreEvent, StoreWatch } from '../../store/store.ts';
-import { expired, internalError, serviceUnavailable } from '../status-error.ts';
+import { expired, internalError } from '../status-error.ts';
 import type { StatusError } from '../status-error.ts';
 import { collectionPrefix, decodeEntry, withRevision } from './codec.ts';
-import { listObjects } from './list.ts';
+import { listObjects, wholeList } from './list.ts';
 import type { Resource } from './resource.ts';
 
 export interface WatchRequest<T> {
@@ -20,7 +20,8 @@ export interface WatchSink<T> {
   onInitialEnd(revision: number): void;
   /** The watch has seen everything up to `revision`; answers {@link Watch.requestBookmark}. */
   bookmark(revision: number): void;
-  end(error: StatusError): void;
+  /** Nothing more comes; `error` says why, unless the server just stops. */
+  end(error: StatusError | undefined): void;
 }
 
 export interface Watch {
@@ -36,7 +37,7 @@ export async function watchObjects<T extends KubeObject>(
 ): Promise<Watch> {
   let after = request.afterRevision;
   if (after === undefined) {
-    const { items, revision } = await listObjects(resource, { ...request, ...newest });
+    const { items, revision } = await listObjects(resource, { ...request, ...wholeList });
     for (const item of items) sink.event('ADDED', item);
     sink.onInitialEnd(revision);
     after = revision;
@@ -59,13 +60,6 @@ export async function watchObjects<T extends KubeObject>(
   };
 }
 
-const newest = {
-  limit: undefined,
-  continue: undefined,
-  exactRevision: undefined,
-  minimumRevision: undefined,
-};
-
 function sendTransition<T extends KubeObject>(
   kind: Kind<T>,
   event: StoreEvent,
@@ -83,7 +77,7 @@ function sendTransition<T extends KubeObject>(
   }
 }
 
-function toStatusError(error: StoreError, after: number): StatusError {
+function toStatusError(error: StoreError, after: number): StatusError | undefined {
   switch (error.code) {
     case 'compacted':
       return expired(`too old resource version: ${after} (${error.revision ?? 0})`);
@@ -91,7 +85,7 @@ function toStatusError(error: StoreError, after: number): StatusError {
       // A store that was put back from a copy: the client must list again.
       return expired(`resource version ${after} is newer than the newest (${error.revision ?? 0})`);
     case 'closed':
-      return serviceUnavailable('the server is stopping', error);
+      return undefined;
     default:
       return internalError(error);
   }

@@ -4,7 +4,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/exchange.ts';
 import { deleteObject } from '../registry/delete.ts';
 import type { Deletion, DeleteRequest, Propagation } from '../registry/delete.ts';
-import { listObjects } from '../registry/list.ts';
+import { listObjects, wholeList } from '../registry/list.ts';
 import type { Resource } from '../registry/resource.ts';
 import { badRequest, StatusError } from '../status-error.ts';
 import { isDryRun, objectName, queryNumber } from './call.ts';
@@ -30,10 +30,7 @@ export async function deleteCollectionVerb(call: ResourceCall): Promise<void> {
   const { items, revision } = await listObjects(resource, {
     namespace: path.namespace,
     matches: selectorOf(resource.kind, exchange.url.searchParams),
-    limit: undefined,
-    continue: undefined,
-    exactRevision: undefined,
-    minimumRevision: undefined,
+    ...wholeList,
   });
   const deleted: KubeObject[] = [];
   for (const { metadata } of items) {

@@ -86,7 +86,7 @@ class EventStream {
       },
       bookmark: (revision) => this.#sendBookmark(revision),
       end: (error) => {
-        this.#send('ERROR', error.toStatus());
+        if (error) this.#send('ERROR', error.toStatus());
         this.#end();
       },
     };

@@ -1,0 +1,150 @@
+import ipaddr from 'ipaddr.js';
+import { configMapKind } from '../kinds/config-map.ts';
+import type { ConfigMap } from '../kinds/config-map.ts';
+import { endpointSliceKind } from '../kinds/endpoint-slice.ts';
+import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
+import { endpointsKind } from '../kinds/endpoints.ts';
+import type { Endpoints } from '../kinds/endpoints.ts';
+import type { Kind } from '../kinds/kind.ts';
+import type { KubeObject } from '../kinds/meta.ts';
+import { namespaceKind } from '../kinds/namespace.ts';
+import type { Namespace } from '../kinds/namespace.ts';
+import { serviceKind } from '../kinds/service.ts';
+import type { Service } from '../kinds/service.ts';
+import type { ClusterSettings } from './cluster.ts';
+import { AddressRange, familyOf } from './registry/address-range.ts';
+import { createObject } from './registry/create.ts';
+import type { Resources } from './registry/resources.ts';
+import { updateObject } from './registry/update.ts';
+import { ServerError } from './server-error.ts';
+import { StatusError } from './status-error.ts';
+
+export interface Advertised {
+  readonly address: string;
+  readonly port: number;
+}
+
+const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** Puts the objects into the store that every cluster has, and brings those up to date that are there. */
+export async function bootstrap(
+  resources: Resources,
+  cluster: ClusterSettings,
+  advertised: Advertised,
+): Promise<void> {
+  for (const name of namespaces)
+    await ensure(resources, namespaceKind, renderNamespace(name), () => undefined);
+  await ensure(resources, configMapKind, renderSettings(cluster), (current, wanted) => {
+    current.data = wanted.data ?? {};
+  });
+  await ensure(resources, serviceKind, renderApiService(cluster), () => undefined);
+  await ensure(resources, serviceKind, renderDnsService(cluster), () => undefined);
+  await ensure(resources, endpointsKind, renderApiEndpoints(advertised), (current, wanted) => {
+    current.subsets = wanted.subsets ?? [];
+  });
+  await ensure(resources, endpointSliceKind, renderApiSlice(advertised), (current, wanted) => {
+    current.endpoints = wanted.endpoints;
+    current.ports = wanted.ports ?? [];
+  });
+}
+
+async function ensure<T extends KubeObject>(
+  resources: Resources,
+  kind: Kind<T>,
+  wanted: T,
+  change: (current: T, wanted: T) => void,
+): Promise<void> {
+  const resource = resources.of(kind);
+  const { name, namespace } = wanted.metadata;
+  try {
+    await createObject(resource, structuredClone(wanted), { dryRun: false });
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.reason !== 'AlreadyExists') {
+      throw new ServerError('bootstrap', `${kind.kind} ${name} cannot be made: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    const at = { namespace, name };
+    const update = (current: T): T => {
+      change(current, wanted);
+      return current;
+    };
+    await updateObject(resource, at, update, 'object', { dryRun: false });
+  }
+}
+
+function renderNamespace(name: string): Namespace {
+  return { metadata: { name } };
+}
+
+/** The cluster's settings for the agents. */
+function renderSettings(cluster: ClusterSettings): ConfigMap {
+  return {
+    metadata: { name: 'weft-cluster', namespace: 'kube-system' },
+    data: { 'cluster.json': JSON.stringify(cluster) },
+  };
+}
+
+const apiService = { name: 'kubernetes', namespace: 'default' };
+const apiLabels = { component: 'apiserver', provider: 'kubernetes' };
+
+function renderApiService(cluster: ClusterSettings): Service {
+  const [primary] = cluster.serviceCIDRs.map((cidr) => new AddressRange(cidr));
+  if (!primary) throw new ServerError('bootstrap', 'serviceCIDRs is empty; give at least one Service range');
+  const clusterIP = primary.at(primary.lowest);
+  return {
+    metadata: { ...apiService, labels: apiLabels },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP,
+      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }],
+    },
+  };
+}
+
+/** The name that every cluster gives its DNS. The nodes answer on its addresses themselves: it has no endpoints. */
+function renderDnsService(cluster: ClusterSettings): Service {
+  const [clusterIP = ''] = cluster.dnsIPs;
+  const isDual = cluster.dnsIPs.length > 1;
+  return {
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' },
+    },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP,
+      clusterIPs: [...cluster.dnsIPs],
+      ...(isDual ? { ipFamilyPolicy: 'PreferDualStack' } : {}),
+      selector: { 'k8s-app': 'kube-dns' },
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
+      ],
+    },
+  };
+}
+
+/** A server that only its own machine reaches is nobody's endpoint; Kubernetes forbids loopback addresses there. */
+function isReachable(address: string): boolean {
+  return ipaddr.parse(address).range() !== 'loopback';
+}
+
+function renderApiEndpoints({ address, port }: Advertised): Endpoints {
+  return {
+    metadata: { ...apiService, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: isReachable(address)
+      ? [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
+      : [],
+  };
+}
+
+function renderApiSlice({ address, port }: Advertised): EndpointSlice {
+  return {
+    metadata: { ...apiService, labels: { 'kubernetes.io/service-name': apiService.name } },
+    addressType: familyOf(address) ?? 'IPv4',
+    endpoints: isReachable(address) ? [{ addresses: [address], conditions: { ready: true } }] : [],
+    ports: [{ name: 'https', port, protocol: 'TCP' }],
+  };
+}

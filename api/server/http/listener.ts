@@ -1,0 +1,87 @@
+import { ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import type { KeyPair } from '../authority.ts';
+import { ServerError } from '../server-error.ts';
+import type { Router } from './router.ts';
+
+/** A place to listen: an address, or a socket that a parent made and handed in. */
+export type Place = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+/** Longer than any client's own keep-alive, so that no request meets a closing connection. */
+const keepAliveTimeoutMs = 150_000;
+
+/** One listening HTTPS socket in front of the router. */
+export class Listener {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly address: { readonly host: string; readonly port: number };
+
+  static async open(
+    place: Place,
+    tls: { readonly pair: KeyPair; readonly ca: string },
+    router: Router,
+  ): Promise<Listener> {
+    const server = createServer({
+      cert: tls.pair.certificate,
+      key: tls.pair.key,
+      ca: tls.ca,
+      // Whoever has no certificate may still join with a token; authentication decides, not TLS.
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      keepAliveTimeout: keepAliveTimeoutMs,
+      noDelay: true,
+    });
+    try {
+      server.listen(place);
+      await once(server, 'listening');
+    } catch (error) {
+      throw listenError(place, error);
+    }
+    return new Listener(server, router);
+  }
+
+  private constructor(server: Server, router: Router) {
+    this.#server = server;
+    const address = server.address();
+    if (address === null || typeof address === 'string')
+      throw new ServerError('listen', 'the socket is not a TCP socket');
+    this.address = { host: address.address, port: address.port };
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on('request', (request, response) => void router.handle(request, response));
+    server.on('upgrade', (request, socket, head) => {
+      // A response of its own, so that refusals go out as on any other request.
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(request.socket);
+      response.on('finish', () => socket.end());
+      socket.on('error', () => socket.destroy());
+      void router.handle(request, response, { socket, head });
+    });
+  }
+
+  /** Stops listening and ends every connection. */
+  async close(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+function listenError(place: Place, error: unknown): ServerError {
+  const where = 'fd' in place ? `the inherited socket ${place.fd}` : `${place.host}:${place.port}`;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const hint =
+    code === 'EADDRINUSE'
+      ? 'is in use by another process; stop it or choose another port'
+      : 'cannot be listened on';
+  const why = code === 'EADDRINUSE' ? '' : `: ${(error as Error).message}`;
+  return new ServerError('listen', `${where} ${hint}${why}`, { cause: error });
+}

@@ -1,0 +1,161 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { authenticate } from '../authentication.ts';
+import { admitNode, pathRefusal, refusal } from '../authorizer.ts';
+import type { Attributes, Authorizer } from '../authorizer.ts';
+import type { JoinEndpoint } from '../join.ts';
+import type { NodeProxy, RawConnection } from '../node-proxy.ts';
+import { findPodTarget, isStreamed } from '../pod-target.ts';
+import type { Resources } from '../registry/resources.ts';
+import { badRequest, noSuchPath } from '../status-error.ts';
+import { reviewSelfAccess } from '../verbs/review.ts';
+import { sendDiscovery } from './discovery.ts';
+import { sendJson, sendText } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { toStatusError } from './failure.ts';
+import type { RequestMetrics } from './metrics.ts';
+import { sendOpenApi } from './openapi-routes.ts';
+import { parseResourcePath } from './request-path.ts';
+import type { ResourcePath } from './request-path.ts';
+import { requestVerb, verbFor } from './verb-table.ts';
+import { version } from './version.ts';
+
+export interface RouterParts {
+  readonly resources: Resources;
+  readonly authorizer: Authorizer;
+  readonly join: JoinEndpoint;
+  readonly proxy: NodeProxy;
+  readonly metrics: RequestMetrics;
+  /** Rejects when the server cannot do its work. */
+  readonly checkReady: () => Promise<unknown>;
+  readonly log: Logger;
+}
+
+/** Leads each request to what answers it, and turns every failure into a Status. */
+export class Router {
+  readonly #parts: RouterParts;
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse, raw?: RawConnection): Promise<void> {
+    const url = new URL(request.url ?? '/', 'https://weft');
+    const path = parseResourcePath(url.pathname);
+    const done = this.#parts.metrics.begin(labelsOf(request, url, path));
+    try {
+      const user = authenticate(request.socket);
+      const exchange: Exchange = { request, response, url, user };
+      if (path) await this.#handleResource(exchange, path, raw);
+      else await this.#handlePath(exchange);
+    } catch (error) {
+      await this.#fail({ request, response }, error);
+    }
+    done(response.statusCode);
+  }
+
+  async #fail(exchange: Pick<Exchange, 'request' | 'response'>, error: unknown): Promise<void> {
+    const failure = toStatusError(error);
+    const { request, response } = exchange;
+    if (failure.code >= 500) {
+      this.#parts.log.error({ err: error, method: request.method, url: request.url }, 'request failed');
+    }
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    // What is left of the request is not read: the connection cannot go on.
+    if (!request.complete) response.setHeader('Connection', 'close');
+    await sendJson(exchange, failure.code, failure.toStatus());
+  }
+
+  async #handlePath(exchange: Exchange): Promise<void> {
+    const { url, user, request } = exchange;
+    const path = url.pathname;
+    if (path.startsWith('/weft/v1/')) return this.#parts.join.handle(exchange);
+    const { authorizer } = this.#parts;
+    const method = (request.method ?? 'GET').toLowerCase();
+    if (!authorizer.allowsPath(user, path)) throw pathRefusal(user, method, path);
+    if (/^\/apis?(\/|$)/.test(path)) return sendDiscovery(exchange);
+    if (path.startsWith('/openapi/')) return sendOpenApi(exchange);
+    switch (path) {
+      case '/version':
+      case '/version/':
+        return sendJson(exchange, 200, version);
+      case '/livez':
+      case '/healthz':
+      case '/readyz':
+        await this.#parts.checkReady();
+        return sendText(exchange, 200, 'ok', 'text/plain; charset=utf-8');
+      case '/metrics': {
+        const { registry } = this.#parts.metrics;
+        return sendText(exchange, 200, await registry.metrics(), registry.contentType);
+      }
+      default:
+        throw noSuchPath();
+    }
+  }
+
+  async #handleResource(
+    exchange: Exchange,
+    path: ResourcePath,
+    raw: RawConnection | undefined,
+  ): Promise<void> {
+    const { user } = exchange;
+    const { authorizer, resources } = this.#parts;
+    const attributes = attributesOf(exchange, path);
+    if (!(await authorizer.allows(user, attributes))) throw refusal(user, attributes);
+    if (path.group === 'authorization.k8s.io' && path.plural === 'selfsubjectaccessreviews') {
+      if (attributes.verb !== 'create') throw noSuchPath();
+      return reviewSelfAccess(exchange, authorizer);
+    }
+    const resource = resources.find(path.group, path.version, path.plural);
+    if (!resource || path.rest !== undefined) throw noSuchPath();
+    if (resource.kind.plural === 'pods' && isStreamed(path.subresource)) {
+      return this.#stream(exchange, path, path.subresource, raw);
+    }
+    if (raw) throw badRequest('this resource has nothing to upgrade to');
+    const verb = verbFor(resource.kind, path, exchange.request.method ?? 'GET', exchange.url.searchParams);
+    const admit = (object: unknown): void => admitNode(user, attributes, object);
+    await verb({ exchange, resource, path, admit });
+  }
+
+  async #stream(
+    exchange: Exchange,
+    path: ResourcePath,
+    subresource: string,
+    raw: RawConnection | undefined,
+  ): Promise<void> {
+    const { request, response, url } = exchange;
+    const at = { namespace: path.namespace, name: path.name ?? '' };
+    const target = await findPodTarget(this.#parts.resources, at, subresource, url.searchParams);
+    if (!raw) {
+      if (subresource !== 'log') throw badRequest('Upgrade request required');
+      return this.#parts.proxy.forward(target, request, response);
+    }
+    await this.#parts.proxy.upgrade(target, request, response, raw);
+  }
+}
+
+function labelsOf(request: IncomingMessage, url: URL, path: ResourcePath | undefined) {
+  if (!path) return { verb: request.method ?? '', group: '', resource: '', subresource: '' };
+  const isStream = path.plural === 'pods' && isStreamed(path.subresource) && path.subresource !== 'log';
+  const verb = isStream
+    ? 'CONNECT'
+    : requestVerb(request.method ?? 'GET', path, url.searchParams).toUpperCase();
+  // Names that nobody serves would let clients make new time series.
+  const isKnown = /^[a-z]+$/.test(path.plural);
+  return {
+    verb,
+    group: path.group,
+    resource: isKnown ? path.plural : '',
+    subresource: path.subresource ?? '',
+  };
+}
+
+function attributesOf({ request, url }: Exchange, path: ResourcePath): Attributes {
+  const { group, plural, subresource, namespace, name } = path;
+  const fieldSelector = url.searchParams.get('fieldSelector') ?? '';
+  const verb = requestVerb(request.method ?? 'GET', path, url.searchParams);
+  return { verb, group, plural, subresource, namespace, name, fieldSelector };
+}

@@ -1,0 +1,70 @@
+import type { Logger } from 'pino';
+import { eventKind } from '../kinds/event.ts';
+import type { KubeObject } from '../kinds/meta.ts';
+import type { Store } from '../store/store.ts';
+import { deleteObject } from './registry/delete.ts';
+import { listObjects, wholeList } from './registry/list.ts';
+import type { Resource } from './registry/resource.ts';
+import type { Resources } from './registry/resources.ts';
+import { StatusError } from './status-error.ts';
+
+const intervalMs = 5 * 60_000;
+
+/** How long Events are kept, as kube-apiserver's --event-ttl. */
+const eventLifeMs = 60 * 60_000;
+
+/** Forgets old history and old Events, every five minutes. */
+export class Maintenance {
+  readonly #store: Store;
+  readonly #resources: Resources;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #lastRevision: number | undefined;
+
+  constructor(store: Store, resources: Resources, log: Logger) {
+    this.#store = store;
+    this.#resources = resources;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#run(), intervalMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      // Watchers have one interval to catch up before history goes.
+      if (this.#lastRevision !== undefined) await this.#store.compact(this.#lastRevision);
+      this.#lastRevision = await this.#store.currentRevision();
+      await removeOldEvents(this.#resources.of(eventKind), Date.now() - eventLifeMs);
+    } catch (error) {
+      this.#log.error({ err: error }, 'maintenance failed');
+    }
+  }
+}
+
+/** Deletes Events that nobody has repeated since `beforeMs` (Unix time). */
+export async function removeOldEvents<T extends KubeObject & { lastTimestamp?: string; eventTime?: string }>(
+  events: Resource<T>,
+  beforeMs: number,
+): Promise<void> {
+  const isOld = ({ lastTimestamp, eventTime, metadata }: T): boolean =>
+    Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '') < beforeMs;
+  const { items } = await listObjects(events, {
+    namespace: undefined,
+    matches: isOld,
+    ...wholeList,
+  });
+  for (const { metadata } of items) {
+    try {
+      await deleteObject(events, { namespace: metadata.namespace, name: metadata.name }, { dryRun: false });
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+    }
+  }
+}
