@@ -56,7 +56,7 @@ export async function createRun(
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeRun(tools, paths, request.record.uid, run));
   fs.mkdirSync(here.bundle, { recursive: true, mode: 0o700 });
-  mountRootfs(here.bundle, image, tools.skeleton);
+  mountRootfs(here.bundle, image, await tools.skeleton);
   fs.writeFileSync(here.terminationLog, '', { mode: 0o666 });
   const spec = renderRun(tools, paths, here, request, references);
   fs.writeFileSync(join(here.bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });

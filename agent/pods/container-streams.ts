@@ -31,11 +31,11 @@ export class ContainerStreams implements PodStreams {
     this.#options = options;
   }
 
-  async exec(request: ExecRequest): Promise<ContainerProcess> {
+  exec(request: ExecRequest): Promise<ContainerProcess> {
     const { run } = this.#findRunning(request);
     const runtime = this.#options.runtime();
     if (runtime === undefined) throw new StreamError(503, 'pods are not looked after yet');
-    return execInContainer(runtime, run.id, request);
+    return Promise.resolve(execInContainer(runtime, run.id, request));
   }
 
   attach(request: AttachRequest): Promise<ContainerProcess> {

@@ -4,7 +4,6 @@ import * as fs from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Writable } from 'node:stream';
 import * as tty from 'node:tty';
 import { openPty, resizeTerminal } from '../../netns/pty.ts';
 import { StreamError } from '../streams/stream-error.ts';
@@ -57,7 +56,7 @@ function spawnOnTerminal(program: string, args: string[]): Opened {
   };
   return {
     child,
-    stdin: terminal as unknown as Writable,
+    stdin: terminal,
     stdout: readTerminal(terminal),
     stderr: undefined,
     resize,

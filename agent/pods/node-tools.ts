@@ -15,7 +15,8 @@ export interface NodeTools {
   readonly network: PodNetworkDoor;
   readonly images: ImageTable;
   readonly runtime: Runtime;
-  readonly skeleton: Skeleton;
+  /** Being made when the agent starts: the first container waits for it, the node does not. */
+  readonly skeleton: Promise<Skeleton>;
   readonly events: EventRecorder;
   readonly log: Logger;
 }

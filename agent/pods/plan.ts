@@ -98,7 +98,10 @@ class Planner implements Plan {
     const ranMs =
       finished - Date.parse(record.termination?.startedAt ?? record.termination?.finishedAt ?? '');
     const dueAt = finished + restartDelayMs(record.backOffMs, ranMs);
-    if (this.#input.now >= dueAt) return this.#start(container, record.attempt + 1);
+    if (this.#input.now >= dueAt) {
+      this.#start(container, record.attempt + 1);
+      return;
+    }
     const { name, namespace = '', uid = '' } = this.#input.pod.metadata;
     const subject = `container=${container.name} pod=${name}_${namespace}(${uid})`;
     const delay = renderSeconds(record.backOffMs / 1000);
@@ -112,8 +115,8 @@ class Planner implements Plan {
   #start(container: Container, attempt: number): void {
     const failure = this.#input.failures.get(container.name);
     if (failure) this.#wait(container.name, failure.waiting);
-    if (failure && this.#input.now < failure.retryAt) return this.#lookAgain(failure.retryAt);
-    this.steps.push({ type: 'start', container, attempt });
+    if (failure && this.#input.now < failure.retryAt) this.#lookAgain(failure.retryAt);
+    else this.steps.push({ type: 'start', container, attempt });
   }
 
   #end(name: string, why: string, graceMs: number): void {

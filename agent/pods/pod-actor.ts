@@ -125,7 +125,10 @@ export class PodActor {
     const pod = this.#pod;
     if (pod === undefined) return;
     const ending = this.#ending(pod);
-    if (this.#record === undefined && ending) return this.#passNeverStarted(pod);
+    if (this.#record === undefined && ending) {
+      this.#passNeverStarted(pod);
+      return;
+    }
     this.#record ??= startRecord(this.#tools, pod);
     if (!ending && !this.#hasSandbox) await this.#ensureSandbox(pod, this.#record);
     await this.#carryOut(pod, ending);
@@ -221,17 +224,19 @@ export class PodActor {
     this.#timer = setTimeout(() => this.wake(), Math.max(0, at - Date.now()) + 1);
   }
 
-  #take(pod: Pod, step: Step): Promise<void> | void {
+  async #take(pod: Pod, step: Step): Promise<void> {
     switch (step.type) {
       case 'start':
-        return this.#start(pod, step.container, step.attempt);
+        await this.#start(pod, step.container, step.attempt);
+        break;
       case 'stop':
         this.#deadlines.set(step.container, Date.now() + step.graceMs);
         this.#tell(pod, step.container, 'Normal', 'Killing', `${step.why} ${step.container}`);
-        return this.#signal(step.container, step.graceMs === 0 ? 'SIGKILL' : 'SIGTERM');
+        this.#signal(step.container, step.graceMs === 0 ? 'SIGKILL' : 'SIGTERM');
+        break;
       case 'kill':
         this.#deadlines.set(step.container, Date.now() + killRetryMs);
-        return this.#signal(step.container, 'SIGKILL');
+        this.#signal(step.container, 'SIGKILL');
     }
   }
 

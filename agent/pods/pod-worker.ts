@@ -67,8 +67,8 @@ export class PodWorker implements Subsystem {
     runtime: () => this.#tools?.runtime,
   });
 
-  /** Throws PodError: runc or conmon is missing, or the host's root cannot be prepared. */
-  async start(): Promise<void> {
+  /** Throws PodError when runc or conmon is missing. */
+  start(): Promise<void> {
     const context = this.#context;
     for (const dir of [this.#paths.pods, this.#paths.skeletons, this.#paths.runPods]) {
       // Everybody may pass: containers' processes may run as any user below these directories.
@@ -81,13 +81,14 @@ export class PodWorker implements Subsystem {
       network: this.#network,
       images: new ImageTable(context.config.stateDir),
       runtime: new Runtime(this.#paths),
-      skeleton: await ensureSkeleton(this.#paths.skeletons),
+      skeleton: ensureSkeleton(this.#paths.skeletons),
       events: new EventRecorder(context.client, context.nodeName, this.#log),
       log: this.#log,
     };
     this.#adopt(this.#tools);
     this.#subscribe(this.#tools);
     this.#sweeper.start();
+    return Promise.resolve();
   }
 
   async stop(): Promise<void> {
@@ -110,7 +111,13 @@ export class PodWorker implements Subsystem {
     }
     // Overlays that are mounted keep their layers; only files nobody will mount again go.
     const hasContainers = [...this.#actors.values()].some(({ record }) => record !== undefined);
-    if (!hasContainers) removeSkeletons(this.#paths.skeletons, tools.skeleton);
+    tools.skeleton
+      .then((skeleton) => {
+        if (!hasContainers) removeSkeletons(this.#paths.skeletons, skeleton);
+      })
+      .catch((error: unknown) =>
+        this.#log.error({ err: error }, 'no container of a host-root image can start'),
+      );
   }
 
   #subscribe(tools: NodeTools): void {

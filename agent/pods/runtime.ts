@@ -60,12 +60,13 @@ export class Runtime {
       env: { ...runtimeEnvironment, _OCI_SYNCPIPE: '3' },
       cwd: options.bundle,
     });
-    const [, , , answers] = conmon.stdio;
-    const [answer, complaint] = await Promise.all([
-      readText(answers as Readable),
-      readText(conmon.stderr as Readable),
-      ended(conmon),
-    ]);
+    let complaint = '';
+    conmon.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString('utf8')));
+    const answers = conmon.stdio[3] as Readable;
+    // conmon goes on in the background and keeps both pipes: its answer is one line, not their end.
+    const [answer] = await Promise.all([readLine(answers), ended(conmon)]);
+    answers.destroy();
+    conmon.stderr?.destroy();
     const { data = -1, message = '' } = parseAnswer(answer);
     const identity = data > 0 ? identifyProcess(data) : undefined;
     if (identity) return identity;
@@ -163,9 +164,18 @@ async function readText(stream: Readable): Promise<string> {
   return Buffer.concat(chunks).toString('utf8').trim();
 }
 
+/** The first line of a stream, or all of it when it ends before. */
+async function readLine(stream: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) {
+    text += (chunk as Buffer).toString('utf8');
+    if (text.includes('\n')) break;
+  }
+  return text.trim();
+}
+
 function parseAnswer(answer: string): { data?: number; message?: string } {
-  const last = answer.split('\n').at(-1) ?? '';
-  return last === '' ? {} : (JSON.parse(last) as { data?: number; message?: string });
+  return answer === '' ? {} : (JSON.parse(answer) as { data?: number; message?: string });
 }
 
 /** runc's log lines carry time and level; the message is what a user needs. */
