@@ -1,0 +1,125 @@
+import packet, { type Answer, type DecodedPacket, type RecordType } from 'dns-packet';
+import type { Handler } from '../../dns/handler.ts';
+import type { Protocol } from '../../dns/question.ts';
+import { Responder } from '../../dns/responder.ts';
+
+/** An answer as dns-packet, which is none of ours, reads it; records in zone-file text. */
+export interface Reply {
+  readonly rcode: string;
+  readonly flags: string;
+  readonly question: string;
+  readonly answer: string[];
+  readonly authority: string[];
+  readonly additional: string[];
+  readonly bytes: number;
+  /** The answer's EDNS size; undefined without OPT. */
+  readonly edns: number | undefined;
+}
+
+export interface AskOptions {
+  readonly protocol?: Protocol;
+  /** The client's UDP size; undefined: no EDNS. */
+  readonly edns?: number;
+  readonly dnssecOk?: boolean;
+  readonly class?: 'IN' | 'CH';
+  readonly id?: number;
+}
+
+/** The query as a client would send it. */
+export function encodeQuery(name: string, type: string, options: AskOptions = {}): Buffer {
+  const { edns, dnssecOk = false } = options;
+  const opt = {
+    type: 'OPT' as const,
+    name: '.' as const,
+    udpPayloadSize: edns ?? 0,
+    extendedRcode: 0,
+    ednsVersion: 0,
+    flags: dnssecOk ? packet.DNSSEC_OK : 0,
+    flag_do: dnssecOk,
+    options: [],
+  };
+  return packet.encode({
+    type: 'query',
+    id: options.id ?? 4711,
+    flags: packet.RECURSION_DESIRED,
+    questions: [{ name, type: type as RecordType, class: options.class ?? 'IN' }],
+    additionals: edns === undefined ? [] : [opt],
+  });
+}
+
+/** Sends one query through the whole path but the sockets. */
+export async function ask(
+  handler: Handler,
+  name: string,
+  type: string,
+  options: AskOptions = {},
+): Promise<Reply> {
+  const errors: unknown[] = [];
+  const responder = new Responder({ handler, onError: (error) => errors.push(error) });
+  const out = Buffer.alloc(65535);
+  const result = responder.respond(encodeQuery(name, type, options), options.protocol ?? 'udp', 4, out);
+  const bytes = typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result);
+  return readReply(bytes);
+}
+
+export function readReply(bytes: Buffer): Reply {
+  const decoded = packet.decode(bytes) as DecodedPacket & { rcode: string };
+  const opt = decoded.additionals?.find(({ type }) => type === 'OPT');
+  return {
+    rcode: decoded.rcode,
+    flags: flagsOf(decoded),
+    question: (decoded.questions ?? []).map(({ name, type }) => `${name}. ${type}`).join(),
+    answer: (decoded.answers ?? []).map(renderRecord),
+    authority: (decoded.authorities ?? []).map(renderRecord),
+    additional: (decoded.additionals ?? []).filter(({ type }) => type !== 'OPT').map(renderRecord),
+    bytes: bytes.length,
+    edns: opt?.type === 'OPT' ? opt.udpPayloadSize : undefined,
+  };
+}
+
+function flagsOf(decoded: DecodedPacket): string {
+  const flags = [
+    decoded.flag_qr && 'qr',
+    decoded.flag_aa && 'aa',
+    decoded.flag_tc && 'tc',
+    decoded.flag_rd && 'rd',
+    decoded.flag_ra && 'ra',
+    decoded.flag_ad && 'ad',
+    decoded.flag_cd && 'cd',
+  ];
+  return flags.filter(Boolean).join(' ');
+}
+
+function renderRecord(record: Answer): string {
+  if (record.type === 'OPT') return 'OPT';
+  const ttl = 'ttl' in record ? (record.ttl ?? 0) : 0;
+  return `${record.name}. ${ttl} ${record.type} ${renderData(record)}`;
+}
+
+function renderData(record: Answer): string {
+  switch (record.type) {
+    case 'SRV':
+      return `${record.data.priority ?? 0} ${record.data.weight ?? 0} ${record.data.port} ${record.data.target}.`;
+    case 'SOA': {
+      const { mname, rname, refresh, retry, expire, minimum } = record.data;
+      // Without the serial, which depends on how often the zone was changed before.
+      return [`${mname}.`, `${rname}.`, refresh, retry, expire, minimum].join(' ');
+    }
+    case 'TXT':
+      return [record.data]
+        .flat()
+        .map((text) => JSON.stringify(text.toString()))
+        .join(' ');
+    case 'HINFO':
+      return `${JSON.stringify(record.data.cpu)} ${JSON.stringify(record.data.os)}`;
+    case 'A':
+    case 'AAAA':
+      return record.data;
+    case 'NS':
+    case 'CNAME':
+    case 'PTR':
+      return `${record.data}.`;
+    default:
+      return 'data' in record ? String(record.data) : '';
+  }
+}
