@@ -156,5 +156,8 @@ export const DeleteOptions = struct(
 );
 export type DeleteOptions = Static<typeof DeleteOptions>;
 
+/** The body of any kind of patch. */
+export const Patch = anyObject(`${META}.Patch`);
+
 /** `apiVersion` and `kind`, optional in a stored object's body. */
 export const typeMeta = { apiVersion: string(), kind: string() };
