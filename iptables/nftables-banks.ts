@@ -70,7 +70,10 @@ export const maxEndpoints = 0xfff;
 /** The class of frontends that are looked up again, inside or outside. */
 export const splitClass = 0x4000_0000;
 
-export function classNumber({ count, affinitySeconds }: Pick<EndpointClass, 'count' | 'affinitySeconds'>): number {
+export function classNumber({
+  count,
+  affinitySeconds,
+}: Pick<EndpointClass, 'count' | 'affinitySeconds'>): number {
   return count | (affinitySeconds << 12);
 }
 

@@ -39,6 +39,7 @@ export function listObjects(): SkeletonObject[] {
 function familyObjects(traits: FamilyTraits): SkeletonObject[] {
   const { suffix, nftProtocol: ip } = traits;
   const port = 'meta l4proto . th dport';
+  const client = clientKey(traits);
   const set = (name: string, type: string, flags = ''): SkeletonObject => ({
     kind: 'set',
     name: `${name}${suffix}`,
@@ -57,7 +58,7 @@ function familyObjects(traits: FamilyTraits): SkeletonObject[] {
     {
       kind: 'map',
       name: `affinity${suffix}`,
-      declaration: `typeof ${ip} saddr . ${ip} daddr . ${port} : meta mark; size 262144; flags dynamic,timeout;`,
+      declaration: `${client.type} : meta mark; size 262144; flags dynamic,timeout;`,
     },
   ];
 }
@@ -65,9 +66,14 @@ function familyObjects(traits: FamilyTraits): SkeletonObject[] {
 function objectsOfBank(bank: Bank): SkeletonObject[] {
   const objects = bankObjects(bank);
   const key = keyExpression(bank);
-  const endpoint = `${bank.traits.nftProtocol} daddr . th dport`;
+  // `th dport` in data is refused by nft 1.0.6; the type of tcp's port is the same, and only the type counts.
+  const endpoint = `${bank.traits.nftProtocol} daddr . tcp dport`;
   const numbered = `${key} . numgen random mod 65536`;
-  const map = (name: string, types: string): SkeletonObject => ({ kind: 'map', name, declaration: `${types};` });
+  const map = (name: string, types: string): SkeletonObject => ({
+    kind: 'map',
+    name,
+    declaration: `${types};`,
+  });
   return [
     map(objects.services, `typeof ${key} : meta mark`),
     map(objects.classes, 'type mark : verdict'),
@@ -88,7 +94,13 @@ function hookChains(): SkeletonChain[] {
     `${ip} saddr @dns${suffix} meta l4proto { tcp, udp } th sport 53 notrack`,
   ]);
   const unmark = [`meta mark and ${number(stickyMark.mask)} == ${number(stickyMark.value)} meta mark set 0`];
-  const chain = (name: string, type: string, hook: string, priority: string, rules: string[]): SkeletonChain => ({
+  const chain = (
+    name: string,
+    type: string,
+    hook: string,
+    priority: string,
+    rules: string[],
+  ): SkeletonChain => ({
     name,
     hook: `type ${type} hook ${hook} priority ${priority};`,
     rules,
@@ -109,7 +121,9 @@ function hookChains(): SkeletonChain[] {
     ]),
     chain('filter-input', 'filter', 'input', 'filter', [
       // Through loopback the node's own client reaches the DNS address from that same address.
-      ...forFamilies(({ suffix, nftProtocol: ip }) => [`${ip} daddr @dns${suffix} iifname != "lo" jump dns-only`]),
+      ...forFamilies(({ suffix, nftProtocol: ip }) => [
+        `${ip} daddr @dns${suffix} iifname != "lo" jump dns-only`,
+      ]),
       'ct state new jump blocked',
     ]),
     chain('filter-forward', 'filter', 'forward', 'filter', [
@@ -131,7 +145,7 @@ function hookChains(): SkeletonChain[] {
 
 /** Behind the rewriting no destination is a Service address any more, unless nobody serves it. */
 const rejectUnserved = forFamilies(({ suffix, nftProtocol: ip }) => [
-  `${ip} daddr @service-ranges${suffix} goto reject`,
+  `${ip} daddr @service-ranges${suffix} goto refuse`,
 ]);
 
 function serviceChains(): SkeletonChain[] {
@@ -221,7 +235,7 @@ function blockedChains(): SkeletonChain[] {
           return [
             `${restrictedMatch(traits)} drop`,
             `${key} @dropped${traits.suffix} drop`,
-            `${key} @rejected${traits.suffix} goto reject`,
+            `${key} @rejected${traits.suffix} goto refuse`,
           ];
         }),
         ...forFamilies(notNodePorts),
@@ -233,7 +247,7 @@ function blockedChains(): SkeletonChain[] {
       hook: '',
       rules: forFamilies(({ suffix, nftProtocol: ip }) => [
         `${ip} daddr @nodeport-addresses${suffix} meta l4proto . th dport @dropped-nodeports${suffix} drop`,
-        `${ip} daddr @nodeport-addresses${suffix} meta l4proto . th dport @rejected-nodeports${suffix} goto reject`,
+        `${ip} daddr @nodeport-addresses${suffix} meta l4proto . th dport @rejected-nodeports${suffix} goto refuse`,
       ]),
     },
     {
@@ -243,11 +257,11 @@ function blockedChains(): SkeletonChain[] {
       rules: [
         'meta l4proto { tcp, udp } th dport 53 accept',
         'meta l4proto { icmp, icmpv6 } return',
-        'goto reject',
+        'goto refuse',
       ],
     },
     {
-      name: 'reject',
+      name: 'refuse',
       hook: '',
       rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'],
     },
@@ -281,6 +295,17 @@ function forFamilies(render: (traits: FamilyTraits) => readonly string[]): strin
   return families.flatMap(render);
 }
 
+/**
+ * A client and the frontend it uses. nft 1.0.6 aborts on a map update whose key is longer than 16 bytes, so for IPv6 the
+ * key is a hash of it: two clients that share one could only take turns at choosing anew.
+ */
+function clientKey({ family, nftProtocol: ip }: FamilyTraits): { expression: string; type: string } {
+  const whole = `${ip} saddr . ${ip} daddr . meta l4proto . th dport`;
+  if (family === 'ipv4') return { expression: whole, type: `typeof ${whole}` };
+  // Declared like another 32-bit integer: nft 1.0.6 cannot list a map declared with jhash.
+  return { expression: `jhash ${whole} mod 0xffffffff seed 0x5eed`, type: 'typeof numgen random mod 65536' };
+}
+
 /** The chain that chooses among `count` endpoints, the same for all frontends that have so many. */
 export function renderClass(endpointClass: EndpointClass): SkeletonChain {
   const { bank, count, affinitySeconds } = endpointClass;
@@ -294,7 +319,7 @@ export function renderClass(endpointClass: EndpointClass): SkeletonChain {
     const rules = [`meta mark set ${number(keep)}`, `dnat ${ip} to ${random} map @${endpoints}`];
     return { name, hook: '', rules };
   }
-  const client = `${ip} saddr . ${ip} daddr . meta l4proto . th dport`;
+  const client = clientKey(bank.traits).expression;
   const remember = `update @affinity${suffix} { ${client} timeout ${String(affinitySeconds)}s : meta mark }`;
   const dnat = `dnat ${ip} to ${key} . meta mark map @${sticky}`;
   return {
@@ -303,16 +328,23 @@ export function renderClass(endpointClass: EndpointClass): SkeletonChain {
     rules: [
       'meta mark set 0',
       `meta mark set ${client} map @affinity${suffix}`,
-      // The endpoint may be gone: then its mark leads nowhere and the client chooses anew.
-      `meta mark != 0 ${remember} ${dnat}`,
+      `meta mark != 0 ${remember}`,
+      `meta mark != 0 ${dnat}`,
+      // The endpoint is gone: its mark leads nowhere, and an update would refresh it instead of replacing it.
+      `meta mark != 0 delete @affinity${suffix} { ${client} : meta mark }`,
       `meta mark set ${random} map @${slots}`,
-      `${remember} ${dnat}`,
+      remember,
+      dnat,
     ],
   };
 }
 
 /** Elements of the class maps that never change. */
-export function listSplitElements(): { readonly object: string; readonly key: string; readonly value: string }[] {
+export function listSplitElements(): {
+  readonly object: string;
+  readonly key: string;
+  readonly value: string;
+}[] {
   return banks
     .filter(({ view }) => view === 'main')
     .map((bank) => ({
