@@ -20,9 +20,9 @@ export function familyOfNumber(number: number): Family | undefined {
   return number === AF_INET6 ? 'ipv6' : undefined;
 }
 
-/** An address's 4 or 16 bytes. @throws Error when it is none */
+/** An address's 4 or 16 bytes. @throws RangeError when it is none */
 export function encodeIp(address: string): Buffer {
-  return Buffer.from(ipaddr.parse(address).toByteArray());
+  return Buffer.from(parse(address));
 }
 
 /** The canonical text (RFC 5952) of 4 or 16 bytes. */
@@ -40,12 +40,16 @@ export interface Cidr {
   readonly size: bigint;
 }
 
-/** Parses `10.244.1.0/24`; bits behind the prefix are cleared. @throws Error when it is no CIDR */
+/** Parses `10.244.1.0/24`; bits behind the prefix are cleared. @throws RangeError when it is no CIDR */
 export function parseCidr(text: string): Cidr {
-  const [address, prefix] = ipaddr.parseCIDR(text);
+  const [, address = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
   const family = familyOf(text);
+  const prefix = Number(digits);
+  if (address === '' || prefix > families[family].bits) {
+    throw new RangeError(`${JSON.stringify(text)} is no CIDR`);
+  }
   const size = 1n << BigInt(families[family].bits - prefix);
-  const number = toNumber(address.toByteArray());
+  const number = toNumber(parse(address));
   return { family, base: number - (number % size), prefix, size };
 }
 
@@ -68,13 +72,23 @@ export function addressAt(cidr: Cidr, n: bigint): string {
 /** Which address of the range this is, counting from 0, or undefined when it lies outside. */
 export function positionIn(cidr: Cidr, address: string): bigint | undefined {
   if (familyOf(address) !== cidr.family) return undefined;
-  const position = toNumber(ipaddr.parse(address).toByteArray()) - cidr.base;
+  const position = toNumber(parse(address)) - cidr.base;
   return position >= 0n && position < cidr.size ? position : undefined;
 }
 
 /** Whether two ranges share an address. */
 export function overlap(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && a.base < b.base + b.size && b.base < a.base + a.size;
+}
+
+/** Strict: ipaddr.js alone takes `10.1` for 10.0.0.1, as inet_aton(3) does. */
+function parse(address: string): readonly number[] {
+  const { IPv4, IPv6 } = ipaddr;
+  if (familyOf(address) === 'ipv4' && IPv4.isValidFourPartDecimal(address)) {
+    return IPv4.parse(address).toByteArray();
+  }
+  if (familyOf(address) === 'ipv6' && IPv6.isValid(address)) return IPv6.parse(address).toByteArray();
+  throw new RangeError(`${JSON.stringify(address)} is no IP address`);
 }
 
 function toNumber(bytes: readonly number[]): bigint {

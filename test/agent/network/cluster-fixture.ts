@@ -1,0 +1,171 @@
+import type { ChildProcess } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Node } from '../../../api/kinds/node.ts';
+import { ensureAddress } from '../../../netns/address.ts';
+import { createLink, getLink, setLink } from '../../../netns/link.ts';
+import {
+  createNamespace,
+  listNamespaces,
+  removeNamespace,
+  runInNamespace,
+} from '../../../netns/namespace.ts';
+import { NetlinkSocket } from '../../../netns/netlink.ts';
+import type { Command, NodeSettings } from './node-process.ts';
+
+const prefix = `weft-test${process.pid}-`;
+
+/** The name of one of this test's own namespaces. */
+export function testNamespace(name: string): string {
+  return prefix + name;
+}
+
+/** Runs a program inside a namespace and returns what it printed; throws with its error output. */
+export function run(namespace: string, ...command: string[]): string {
+  const [program = '', ...args] = command;
+  return runInNamespace(namespace, () => execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' }));
+}
+
+/** `ip -j …` inside a namespace. */
+export function ip(namespace: string, ...args: string[]): Record<string, unknown>[] {
+  return JSON.parse(run(namespace, 'ip', '-j', ...args) || '[]') as Record<string, unknown>[];
+}
+
+/** Whether one packet goes there and back. */
+export function pings(namespace: string, address: string): boolean {
+  try {
+    run(namespace, 'ping', '-n', '-c', '1', '-W', '1', address);
+    return true;
+  } catch {
+    return false; // ping says by its exit code that nothing came back
+  }
+}
+
+/** Waits until `condition` holds; throws after a bounded number of tries. */
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 100; i += 1) {
+    if (await condition()) return;
+    await sleep(100);
+  }
+  throw new Error(`never happened: ${what}`);
+}
+
+/** A node of the test cluster: a namespace `eth0` of which is on a common switch, and its network's process. */
+export class TestNode {
+  readonly name: string;
+  readonly namespace: string;
+  readonly settings: NodeSettings;
+  #process: ChildProcess | undefined;
+  #commands = 0;
+
+  constructor(name: string, settings: NodeSettings) {
+    this.name = name;
+    this.namespace = testNamespace(name);
+    this.settings = settings;
+  }
+
+  async start(nodes: readonly Node[]): Promise<void> {
+    const file = path.join(import.meta.dirname, 'node-process.ts');
+    const child = runInNamespace(this.namespace, () => fork(file, [JSON.stringify(this.settings)]));
+    this.#process = child;
+    await new Promise<void>((resolve, reject) => {
+      child.once('message', () => resolve());
+      child.once('exit', (code) => reject(new Error(`node process ended with ${code ?? 'a signal'}`)));
+    });
+    await this.ask('start');
+    if (nodes.length > 0) await this.ask('setNodes', nodes);
+  }
+
+  /** Sends one command and waits for its answer. */
+  ask<T>(verb: Command['verb'], argument?: unknown): Promise<T> {
+    const child = this.#process;
+    if (!child) throw new Error(`${this.name} does not run`);
+    const id = ++this.#commands;
+    return new Promise<T>((resolve, reject) => {
+      const listener = (message: unknown): void => {
+        const reply = message as { id: number; result: T; error?: string };
+        if (reply.id !== id) return;
+        child.off('message', listener);
+        if (reply.error === undefined) resolve(reply.result);
+        else reject(new Error(reply.error));
+      };
+      child.on('message', listener);
+      child.send({ id, verb, argument });
+    });
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child || child.exitCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+/** Nodes whose namespaces are joined by a switch and have no way out. Disposing takes everything away. */
+export class TestCluster implements AsyncDisposable {
+  readonly nodes: readonly TestNode[];
+  readonly stateDir = mkdtempSync(path.join(tmpdir(), 'weft-test-'));
+  readonly #podNamespaces = new Set<string>();
+
+  constructor(count: number) {
+    const switchName = testNamespace('switch');
+    createNamespace(switchName).close();
+    using socket = new NetlinkSocket({ namespace: switchName });
+    socket.request([createLink('switch', { kind: 'bridge' }), setLink('switch', { up: true })]);
+    const { ifindex: master } = getLink(socket, 'switch');
+    this.nodes = Array.from({ length: count }, (_, i) => this.#createNode(socket, master, i + 1));
+  }
+
+  /** The Node objects as the API would have them. */
+  objects(): Node[] {
+    return this.nodes.map(({ name, settings }, i) => ({
+      metadata: { name, creationTimestamp: `2026-01-01T00:00:0${i}Z` },
+      spec: { podCIDRs: [`10.244.${i + 1}.0/24`, `fd00:10:244:${i + 1}::/64`] },
+      status: { addresses: settings.nodeIPs.map((address) => ({ type: 'InternalIP', address })) },
+    }));
+  }
+
+  /** Uids must be this test's own: pods' namespaces are the machine's. */
+  uid(name: string): string {
+    const uid = `test${process.pid}-${name}`;
+    this.#podNamespaces.add(`weft-${uid}`);
+    return uid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) await node.kill();
+    for (const name of [...listNamespaces(prefix), ...this.#podNamespaces]) removeNamespace(name);
+    rmSync(this.stateDir, { recursive: true });
+  }
+
+  #createNode(socket: NetlinkSocket, master: number, number: number): TestNode {
+    const name = `node${number}`;
+    const nodeIPs = [`172.30.0.${10 + number}`, `fd00:172:30::${10 + number}`];
+    const stateDir = path.join(this.stateDir, name);
+    const node = new TestNode(name, {
+      nodeName: name,
+      nodeIPs,
+      stateDir,
+      dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+    });
+    using namespace = createNamespace(node.namespace);
+    const peer = { name: 'eth0', namespaceFd: namespace.fd };
+    socket.request([createLink(name, { kind: 'veth', peer }, { master }), setLink(name, { up: true })]);
+    using inside = new NetlinkSocket({ namespace });
+    inside.request([setLink('lo', { up: true }), setLink('eth0', { up: true })]);
+    const { ifindex } = getLink(inside, 'eth0');
+    const prefixes = [24, 64];
+    inside.request(
+      nodeIPs.map((address, i) =>
+        ensureAddress({ ifindex, address, prefix: prefixes[i] ?? 0, protocol: 4, passive: false }),
+      ),
+    );
+    return node;
+  }
+}

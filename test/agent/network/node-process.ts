@@ -1,0 +1,92 @@
+/** One node's network in a process of its own, as an agent would run it: started inside the node's namespace. */
+import pino from 'pino';
+import { Registry } from 'prom-client';
+import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
+import { PodNetwork } from '../../../agent/network/pod-network.ts';
+import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
+import type { Node } from '../../../api/kinds/node.ts';
+
+export interface NodeSettings {
+  readonly nodeName: string;
+  readonly nodeIPs: readonly string[];
+  readonly stateDir: string;
+  readonly dnsIPs: readonly string[];
+}
+
+/** A request from the test, answered with `{ id, result }` or `{ id, error }`. */
+export interface Command {
+  readonly id: number;
+  readonly verb: keyof typeof verbs;
+  readonly argument?: unknown;
+}
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as NodeSettings;
+
+let nodes: readonly Node[] = [];
+const listeners = new Set<(event: CacheEvent<Node>) => void>();
+const cache: ReadCache<Node> = {
+  get synced() {
+    return nodes.length > 0;
+  },
+  whenSynced: () => Promise.resolve(),
+  get: (key) => nodes.find(({ metadata }) => metadata.name === key),
+  list: () => nodes,
+  subscribe(listener) {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  },
+};
+
+const metrics = new Registry();
+const context = {
+  nodeName: settings.nodeName,
+  metrics,
+  log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
+  config: { nodeIPs: settings.nodeIPs, vxlan: { port: 8472, vni: 117 }, stateDir: settings.stateDir },
+  cluster: { dnsIPs: settings.dnsIPs },
+  caches: { nodes: cache },
+};
+const pods = new PodNetwork(context);
+const network = new NodeNetwork(context, pods);
+
+const podIdentity = (uid: unknown): { uid: string; namespace: string; name: string } => ({
+  uid: String(uid),
+  namespace: 'default',
+  name: String(uid),
+});
+
+const verbs = {
+  start: () => network.start(),
+  setNodes(argument: unknown) {
+    nodes = argument as readonly Node[];
+    for (const listener of listeners) listener({ type: 'synced' });
+  },
+  attach: (uid: unknown) => pods.attach(podIdentity(uid)),
+  detach: (uid: unknown) => pods.detach(String(uid)),
+  list: () => pods.list(),
+  health: () => network.health(),
+  async counters() {
+    const [passes, changes] = await Promise.all([
+      metrics.getSingleMetric('weft_network_pass_seconds')?.get(),
+      metrics.getSingleMetric('weft_network_changes_total')?.get(),
+    ]);
+    const count = passes?.values.find(
+      (value) => 'metricName' in value && String(value.metricName).endsWith('_count'),
+    );
+    return { passes: count?.value ?? 0, changes: changes?.values[0]?.value ?? 0 };
+  },
+  cleanup: () => removeNodeNetwork(),
+  stop: () => network.stop(),
+};
+
+async function answer({ id, verb, argument }: Command): Promise<void> {
+  try {
+    process.send?.({ id, result: await verbs[verb](argument) });
+  } catch (error) {
+    process.send?.({ id, error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+process.on('message', (command) => void answer(command as Command));
+process.on('disconnect', () => process.exit());
+process.send?.({ id: 0 });
