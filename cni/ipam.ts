@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
+import { encodeIp } from '../netns/ip.ts';
 import { isErrno } from '../netns/kernel-error.ts';
 import { IpamError } from './ipam-error.ts';
 import type { PoolOptions, PoolState } from './pool.ts';
@@ -123,7 +124,8 @@ function parse(file: string, text: string): LeasesFile {
   try {
     const content = JSON.parse(text) as LeasesFile;
     if (typeof content.bootId !== 'string') throw new TypeError('no bootId');
-    // Going through a pool checks every address and number.
+    Object.values(content.leases).flat().forEach(encodeIp);
+    // Going through a pool checks the numbers.
     return { bootId: content.bootId, ...new Pool({ ranges: [], reserved: [], restMs: 0 }, content).state() };
   } catch (error) {
     throw new IpamError('corrupt', `${file} is no leases file; remove it once no pod runs here`, {

@@ -1,0 +1,80 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import type { IpamOptions } from '../../cni/ipam.ts';
+import { Ipam } from '../../cni/ipam.ts';
+
+function options(t: { testdir(): string }): IpamOptions {
+  const file = path.join(t.testdir(), 'network', 'leases.json');
+  return { file, ranges: ['10.244.1.0/24'], reserved: ['10.244.1.1'], restMs: 1000, bootId: 'boot1' };
+}
+
+t.test('a lease is on disk before it is told to be', async (t) => {
+  const settings = options(t);
+  const { addresses, saved } = Ipam.open(settings).allocate('a');
+  await saved;
+  t.match(JSON.parse(readFileSync(settings.file, 'utf8')), { leases: { a: addresses } });
+  t.notOk(existsSync(`${settings.file}.new`));
+  const again = Ipam.open(settings);
+  t.same([...again.list()], [['a', ['10.244.1.2']]]);
+  const repeated = again.allocate('a');
+  await repeated.saved;
+  t.same(repeated.addresses, addresses);
+});
+
+t.test('many at once share writes and are all there', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open(settings);
+  const allocations = Array.from({ length: 100 }, (_, i) => ipam.allocate(`pod${i}`));
+  await Promise.all(allocations.map(({ saved }) => saved));
+  t.same(Ipam.open(settings).list(), ipam.list());
+  await ipam.retain(new Set(['pod7', 'pod8']));
+  t.same([...Ipam.open(settings).list().keys()], ['pod7', 'pod8']);
+  await ipam.release('pod7');
+  await ipam.release('pod7');
+  t.same([...Ipam.open(settings).list().keys()], ['pod8']);
+});
+
+t.test('leases of an earlier boot belong to nobody, and the walk goes on', async (t) => {
+  const settings = options(t);
+  await Ipam.open(settings).allocate('a').saved;
+  const rebooted = Ipam.open({ ...settings, bootId: 'boot2' });
+  t.equal(rebooted.list().size, 0);
+  t.same(rebooted.allocate('b').addresses, ['10.244.1.3']);
+  await rebooted.release('b');
+});
+
+t.test('a disk that refuses is told to everybody who waits, and the next try is a new one', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open(settings);
+  await ipam.allocate('a').saved;
+  const { file } = settings;
+  const blocker = `${file}.new`;
+  const { mkdirSync, rmdirSync } = await import('node:fs');
+  mkdirSync(blocker);
+  const [b, c] = [ipam.allocate('b'), ipam.allocate('c')];
+  await t.rejects(b.saved, { code: 'EISDIR' });
+  await t.rejects(c.saved, { code: 'EISDIR' });
+  rmdirSync(blocker);
+  await ipam.allocate('d').saved;
+  t.same([...Ipam.open(settings).list().keys()], ['a', 'b', 'c', 'd']);
+});
+
+t.test('a file that is none', async (t) => {
+  const settings = options(t);
+  await Ipam.open(settings).allocate('a').saved;
+  for (const text of [
+    '',
+    '{',
+    '[]',
+    '{"bootId":"boot1"}',
+    '{"bootId":"boot1","leases":{"a":3},"next":{},"released":{}}',
+  ]) {
+    writeFileSync(settings.file, text);
+    t.throws(
+      () => Ipam.open(settings),
+      { name: 'IpamError', code: 'corrupt', message: /leases\.json/ },
+      text,
+    );
+  }
+});

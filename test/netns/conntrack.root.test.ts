@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process';
+import t from 'tap';
+import type { ConntrackFilter } from '../../netns/conntrack.ts';
+import { deleteConntrack } from '../../netns/conntrack.ts';
+import { createNamespace, listNamespaces, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
+import { skipUnlessRoot } from '../root.ts';
+
+const name = `weft-test${process.pid}`;
+const shell = (script: string): string =>
+  runInNamespace(name, () => execFileSync('bash', ['-c', script], { encoding: 'utf8' }));
+
+/** Where the tracked connections of the namespace go to: `10.1.0.1 1001`. */
+function tracked(): string[] {
+  const lines = shell('cat /proc/net/nf_conntrack').trim().split('\n');
+  return lines
+    .flatMap((line) => /src=\S+ dst=(\S+) sport=\d+ dport=(\d+)/.exec(line)?.slice(1, 3).join(' ') ?? [])
+    .map((line) => line.replace(/^(0000:){7}000/, '::').replace(/^fd00:(0000:){6}000/, 'fd00::'))
+    .sort();
+}
+
+if (skipUnlessRoot(t)) {
+  t.test('only what matches is forgotten', (t) => {
+    createNamespace(name).close();
+    t.teardown(() => removeNamespace(name));
+    // A rule that looks at the connection's state is what makes the kernel track connections.
+    shell(`ip link set lo up
+      ip address add 10.1.0.1/32 dev lo; ip address add 10.1.0.2/32 dev lo
+      ip address add fd00::1/128 dev lo nodad; ip address add fd00::2/128 dev lo nodad
+      nft 'table inet t { chain c { type filter hook output priority 0; ct state new accept; }; }'
+      for host in 10.1.0.1 10.1.0.2 fd00::1 fd00::2; do
+        for port in 1001 1002; do echo x > /dev/udp/$host/$port; done
+      done`);
+    let left = tracked();
+    t.equal(left.length, 8);
+    const cases: [ConntrackFilter, string[]][] = [
+      [{ family: 'ipv4', protocol: 'tcp', origDst: '10.1.0.1' }, []],
+      [{ family: 'ipv4', protocol: 'udp', origDst: '10.1.0.9' }, []],
+      [{ family: 'ipv4', protocol: 'udp', origDst: '10.1.0.1', origDstPort: 1001 }, ['10.1.0.1 1001']],
+      [{ family: 'ipv4', protocol: 'udp', replySrc: '10.1.0.2' }, ['10.1.0.2 1001', '10.1.0.2 1002']],
+      [{ family: 'ipv6', protocol: 'udp', origDst: 'fd00::9' }, []],
+      [{ family: 'ipv6', protocol: 'udp', origDst: 'fd00::1', origDstPort: 1002 }, ['fd00::1 1002']],
+      [{ family: 'ipv6', protocol: 'udp', replySrc: 'fd00::2' }, ['fd00::2 1001', 'fd00::2 1002']],
+      [{ family: 'ipv6', protocol: 'udp', origDstPort: 1001 }, ['fd00::1 1001']],
+    ];
+    for (const [filter, gone] of cases) {
+      runInNamespace(name, () => deleteConntrack(filter));
+      left = left.filter((line) => !gone.includes(line));
+      t.same(tracked(), left, JSON.stringify(filter));
+    }
+    t.same(left, ['10.1.0.1 1002']);
+    t.throws(() => deleteConntrack({ family: 'ipv4', protocol: 'udp' }), TypeError, 'never everything');
+    t.end();
+  });
+
+  t.test('nothing is left behind', (t) => {
+    t.same(listNamespaces(name), []);
+    t.end();
+  });
+}
