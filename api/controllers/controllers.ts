@@ -37,8 +37,7 @@ export function startControllers(options: {
   readonly cluster: ControllerCluster;
   readonly log: Logger;
 }): Controllers {
-  const { client, cluster } = options;
-  const log = options.log.child({ subsystem: 'controllers' });
+  const { client, cluster, log } = options;
   const reflectors = makeReflectors(client, log);
   const events = new EventRecorder(client, log);
   const ctx: ControllerContext = { client, log, events, caches: reflectors, index: makeIndexes(reflectors) };

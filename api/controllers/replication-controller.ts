@@ -24,11 +24,17 @@ interface Failure {
   readonly message: string;
 }
 
+interface Fences {
+  readonly pods: WriteFence<Pod>;
+  /** Of the status. */
+  readonly controller: WriteFence<ReplicationController>;
+}
+
 /** Keeps as many pods of each ReplicationController as it asks for, and its status. Keys: namespace/name. */
 export class ReplicationLoop implements Controller {
   readonly #ctx: ControllerContext;
   readonly #queue: WorkQueue;
-  readonly #fences = new Map<string, WriteFence<Pod>>();
+  readonly #fences = new Map<string, Fences>();
   #unsubscribe: (() => void)[] = [];
 
   constructor(ctx: ControllerContext) {
@@ -82,9 +88,9 @@ export class ReplicationLoop implements Controller {
       this.#fences.delete(key);
       return;
     }
-    const fence = this.#fenceOf(key);
-    // The pods' events bring the key back when the cache has come so far.
-    if (!fence.isPassed()) return;
+    const { pods: fence, controller: statusFence } = this.#fencesOf(key);
+    // The events of our own writes bring the key back when the caches have come so far.
+    if (!fence.isPassed() || !statusFence.isPassed()) return;
     const decision = decideReplicas(
       controller,
       this.#ctx.index.podsByNamespace.in(controller.metadata.namespace),
@@ -95,17 +101,19 @@ export class ReplicationLoop implements Controller {
     const failure =
       (await this.#create(controller, decision.create, fence)) ??
       (await this.#remove(controller, decision.remove, fence));
-    await this.#updateStatus(key, controller, decision.pods, failure);
+    const updated = await this.#updateStatus(key, controller, decision.pods, failure);
+    if (updated) statusFence.wrote(updated);
     if (failure) throw new Error(failure.message);
   }
 
-  #fenceOf(key: string): WriteFence<Pod> {
-    let fence = this.#fences.get(key);
-    if (!fence) {
-      fence = new WriteFence(this.#ctx.caches.pods);
-      this.#fences.set(key, fence);
-    }
-    return fence;
+  #fencesOf(key: string): Fences {
+    const { caches } = this.#ctx;
+    const fences = this.#fences.get(key) ?? {
+      pods: new WriteFence(caches.pods),
+      controller: new WriteFence(caches.replicationControllers),
+    };
+    this.#fences.set(key, fences);
+    return fences;
   }
 
   /** Asks the API itself before taking over pods: a cache that is late would adopt them for a deleted controller. */
@@ -203,15 +211,15 @@ export class ReplicationLoop implements Controller {
     controller: ReplicationController,
     replicas: readonly Pod[],
     failure: Failure | undefined,
-  ): Promise<void> {
+  ): Promise<ReplicationController | undefined> {
     const now = new Date();
     const status = renderReplicaStatus(controller, replicas, now, failure);
     const minReadyMs = (controller.spec.minReadySeconds ?? 0) * 1000;
     const waits = replicas.map((pod) => availableAt(pod, minReadyMs) - now.getTime());
     const next = Math.min(...waits.filter((ms) => ms > 0));
     if (Number.isFinite(next)) this.#queue.addAfter(key, next);
-    if (isDeepStrictEqual(status, controller.status)) return;
-    await this.#ctx.client.updateStatus(replicationControllers, { ...controller, status });
+    if (isDeepStrictEqual(status, controller.status)) return undefined;
+    return this.#ctx.client.updateStatus(replicationControllers, { ...controller, status });
   }
 
   #note(

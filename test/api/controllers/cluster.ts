@@ -1,0 +1,121 @@
+import pino from 'pino';
+import type { Test } from 'tap';
+import { isNotFound } from '../../../api/client/api-error.ts';
+import { ApiClient } from '../../../api/client/client.ts';
+import { Reflector } from '../../../api/client/reflector.ts';
+import { leases, nodes, pods } from '../../../api/client/resources.ts';
+import { startControllers } from '../../../api/controllers/controllers.ts';
+import type { Controllers } from '../../../api/controllers/controllers.ts';
+import type { Pod } from '../../../api/kinds/pod.ts';
+import { startApiServer } from '../../../api/server/server.ts';
+import type { ApiServer } from '../../../api/server/server.ts';
+
+const settings = {
+  clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
+  nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
+  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+  zone: 'cluster.local',
+  nodePortRange: { first: 30000, last: 32767 },
+};
+
+/** The real API server with the controllers, and agents that only say that their pods run. */
+export interface TestCluster {
+  readonly client: ApiClient;
+  readonly server: ApiServer;
+  /** Ends the controllers and starts new ones, with nothing but what the API knows. */
+  restartControllers(): Promise<void>;
+  addNode(name: string): Promise<void>;
+}
+
+export async function startCluster(t: Test): Promise<TestCluster> {
+  const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
+  const server = await startApiServer({
+    stateDir: t.testdir(),
+    cluster: settings,
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    listenFds: [],
+    advertiseAddress: '127.0.0.1',
+    log,
+  });
+  const client = new ApiClient({ ...server.loopback, userAgent: 'test' });
+  let controllers: Controllers = startControllers({ client, cluster: settings, log });
+  const agents = new FakeAgents(client);
+  agents.start();
+  t.teardown(async () => {
+    await agents.stop();
+    await controllers.stop();
+    client.close();
+    await server.close();
+  });
+  return {
+    client,
+    server,
+    async restartControllers() {
+      await controllers.stop();
+      controllers = startControllers({ client, cluster: settings, log });
+    },
+    async addNode(name) {
+      const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
+      await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+      await client.patchStatus(nodes, { name }, { status: { conditions: [ready] } }, 'strategic');
+      await client.create(leases, {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { name, namespace: 'kube-node-lease' },
+        spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: '2026-01-01T00:00:00.000000Z' },
+      });
+    },
+  };
+}
+
+/** Reports each bound pod as running, and lets go of those that are being deleted. */
+class FakeAgents {
+  readonly #client: ApiClient;
+  readonly #reflector: Reflector<Pod>;
+  #work = Promise.resolve();
+  #addresses = 0;
+
+  constructor(client: ApiClient) {
+    this.#client = client;
+    this.#reflector = new Reflector({ client, resource: pods });
+    this.#reflector.subscribe((event) => {
+      if (event.type !== 'added' && event.type !== 'updated') return;
+      this.#work = this.#work.then(() => this.#attend(event.object));
+    });
+  }
+
+  start(): void {
+    this.#reflector.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#reflector.stop();
+    await this.#work;
+  }
+
+  async #attend(pod: Pod): Promise<void> {
+    const { name, namespace, deletionTimestamp } = pod.metadata;
+    if (!pod.spec.nodeName) return;
+    try {
+      if (deletionTimestamp !== undefined) {
+        await this.#client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0 });
+      } else if (pod.status?.phase !== 'Running') {
+        await this.#client.patchStatus(pods, { namespace, name }, { status: this.#running() }, 'strategic');
+      }
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #running(): Pod['status'] {
+    this.#addresses += 1;
+    const ips = [`10.244.0.${this.#addresses}`, `fd00:10:244::${this.#addresses}`];
+    return {
+      phase: 'Running',
+      podIP: ips[0] ?? '',
+      podIPs: ips.map((ip) => ({ ip })),
+      conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: new Date().toISOString() }],
+    };
+  }
+}
