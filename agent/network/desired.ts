@@ -104,7 +104,7 @@ export function podRanges(cidrs: readonly string[]): PodRange[] {
 }
 
 /** Static neighbours of the pods on the bridge: their first packet waits for nobody. */
-export function podNeighbors({ uid, ips }: AttachedPod): LinkNeighbor[] {
+function podNeighbors({ uid, ips }: AttachedPod): LinkNeighbor[] {
   const { bridgeName: link, protocol } = marks;
   return ips.map((address) => ({ link, address, mac: marks.podMac(uid), protocol }));
 }
@@ -178,7 +178,7 @@ function nodeLinks({ nodeName, nodeIPs, vxlan }: NetworkView, mtu: number): Desi
 }
 
 /** The node's end of a pod's veth. Isolated: pods reach each other only through the node and so its rules. */
-export function podLink(uid: string, mtu: number): DesiredLink {
+function podLink(uid: string, mtu: number): DesiredLink {
   const [name, alias] = [marks.podHostLinkName(uid), marks.podAlias(uid)];
   return {
     name,
@@ -263,5 +263,10 @@ function nodeSysctls({ name: underlay, acceptsRouters }: NetworkView['underlay']
     // underlay address, whose way back is not the vxlan.
     { name: `${ipv4}/${marks.bridgeName}/rp_filter`, value: '1' },
     { name: `${ipv4}/${marks.vxlanName}/rp_filter`, value: '2' },
+    // br_netfilter, where it is loaded, shows bridged packets to the rules: one whose Service led it back onto the
+    // bridge would then be switched to its pod instead of routed, and isolated ports drop it. All our pods' packets
+    // are routed, so the rules see each of them without.
+    { name: 'net/bridge/bridge-nf-call-iptables', value: '0' },
+    { name: 'net/bridge/bridge-nf-call-ip6tables', value: '0' },
   ];
 }
