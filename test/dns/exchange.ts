@@ -120,6 +120,6 @@ function renderData(record: Answer): string {
     case 'PTR':
       return `${record.data}.`;
     default:
-      return 'data' in record ? String(record.data) : '';
+      return JSON.stringify(record);
   }
 }
