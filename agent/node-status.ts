@@ -11,6 +11,8 @@ import type { AgentContext, Health, Subsystem } from './subsystem.ts';
 
 const leaseSeconds = 40;
 const leaseNamespace = 'kube-node-lease';
+/** A restarted agent needs a moment to look around; meanwhile its node goes on as the one before left it. */
+const graceMs = 20_000;
 
 /**
  * Keeps this node's Node object and Lease as Kubernetes expects them of a kubelet: the object at the start and
@@ -27,6 +29,7 @@ export class NodeRegistration implements Subsystem {
   #poll: NodeJS.Timeout | undefined;
   #posted: Readiness | undefined;
   #problem: string | undefined = 'not registered yet';
+  readonly #startedAt = performance.now();
 
   /** @param parts whose health decides whether the node is Ready */
   constructor(context: AgentContext, parts: () => readonly HealthSource[]) {
@@ -62,7 +65,8 @@ export class NodeRegistration implements Subsystem {
     // Parts are asked, not listened to: a part that hangs could not tell.
     this.#poll = setInterval(() => {
       const { ready, message } = this.#readiness();
-      if (ready !== this.#posted?.ready || message !== this.#posted.message) this.#status.request();
+      const isNews = ready !== this.#posted?.ready || message !== this.#posted.message;
+      if (isNews || (!ready && this.#ageMs() < graceMs * 2)) this.#status.request();
     }, 250).unref();
     return Promise.resolve();
   }
@@ -100,11 +104,27 @@ export class NodeRegistration implements Subsystem {
     if (Object.entries(labels).some(([key, value]) => node.metadata.labels?.[key] !== value)) {
       await client.patch(nodes, { name: nodeName }, { metadata: { labels } }, 'merge');
     }
-    if (!isSameStatus(node.status ?? {}, status)) {
+    // The first complete start is always told: who waits for a restarted agent looks at the time of its heartbeat.
+    const isFirst = readiness.ready && this.#posted?.ready !== true;
+    const isUnchanged = !isFirst && isSameStatus(node.status ?? {}, status);
+    if (!isUnchanged && !this.#isStillStarting(node, readiness)) {
       await client.patchStatus(nodes, { name: nodeName }, { status }, 'merge');
     }
     this.#posted = readiness;
     this.#problem = undefined;
+  }
+
+  /**
+   * Whether this agent has just been restarted on a node that was Ready: its pods serve on, and must not be taken
+   * out of their Services because the agent needs a second to start.
+   */
+  #isStillStarting({ status }: Node, { ready }: Readiness): boolean {
+    const wasReady = status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True');
+    return !ready && wasReady === true && this.#posted?.ready !== true && this.#ageMs() < graceMs;
+  }
+
+  #ageMs(): number {
+    return performance.now() - this.#startedAt;
   }
 
   async #readOrCreate(): Promise<Node> {

@@ -43,8 +43,10 @@ export function openLabClient(plan: LabPlan): ApiClient | undefined {
 /** How a lab's node does according to the API. */
 export interface NodeReadiness {
   readonly ready: boolean;
-  /** Why it is not Ready. */
+  /** Why it is not Ready; empty when it is. */
   readonly reason: string;
+  /** When its agent last said so, in ms since the epoch, whole seconds. */
+  readonly heartbeat: number;
 }
 
 export async function readNodeReadiness(client: ApiClient): Promise<Map<string, NodeReadiness>> {
@@ -54,5 +56,7 @@ export async function readNodeReadiness(client: ApiClient): Promise<Map<string, 
 
 function readinessOf({ status }: Node): NodeReadiness {
   const condition = status?.conditions?.find(({ type }) => type === 'Ready');
-  return { ready: condition?.status === 'True', reason: condition?.message ?? 'not registered yet' };
+  const heartbeat = Date.parse(condition?.lastHeartbeatTime ?? '') || 0;
+  if (condition?.status === 'True') return { ready: true, reason: '', heartbeat };
+  return { ready: false, reason: condition?.message ?? 'not registered yet', heartbeat };
 }

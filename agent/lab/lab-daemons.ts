@@ -10,6 +10,7 @@ import { serverHost } from './lab-plan.ts';
 import type { LabHost, LabPlan } from './lab-plan.ts';
 import { openLab } from './lab-settings.ts';
 import { endProcess, findProcess, writeProcessRecord } from './process-record.ts';
+import type { ProcessRecord } from './process-record.ts';
 
 /** A process of the lab: the API server, a node's agent, the programs of the outside host. */
 export interface LabDaemon {
@@ -55,9 +56,9 @@ export function logFile(plan: LabPlan, name: string): string {
   return join(plan.stateDir, 'logs', `${name}.log`);
 }
 
-/** The process number of a daemon that runs. */
-export function daemonPid(plan: LabPlan, daemon: LabDaemon): number | undefined {
-  return findProcess(recordFile(plan, daemon.name))?.pid;
+/** The process of a daemon, if it runs. */
+export function findDaemon(plan: LabPlan, name: string): ProcessRecord | undefined {
+  return findProcess(recordFile(plan, name));
 }
 
 /** The last lines of a daemon's log, to show when it ended. */

@@ -1,7 +1,7 @@
 import { ApiError } from '../../api/client/api-error.ts';
 import { openLabClient, readNodeReadiness } from './lab-client.ts';
 import type { NodeReadiness } from './lab-client.ts';
-import { daemonPid, listDaemons } from './lab-daemons.ts';
+import { findDaemon, listDaemons } from './lab-daemons.ts';
 import type { LabPlan } from './lab-plan.ts';
 import { openLab } from './lab-settings.ts';
 
@@ -30,8 +30,8 @@ export async function readLabStatus(name: string): Promise<LabStatus> {
   const readiness = await askApi(plan);
   const hosts = new Map<string, LabHostStatus>();
   for (const daemon of listDaemons(plan)) {
-    const pid = daemonPid(plan, daemon);
-    const running: NodeReadiness = pid === undefined ? { ready: false, reason: 'not running' } : healthy;
+    const pid = findDaemon(plan, daemon.name)?.pid;
+    const running: Health = pid === undefined ? { ready: false, reason: 'not running' } : healthy;
     const isNode = plan.nodes.includes(daemon.host) && daemon.name !== 'server';
     const said = isNode && pid !== undefined ? nodeHealth(readiness, daemon.name) : running;
     hosts.set(daemon.name, {
@@ -54,7 +54,8 @@ export async function readLabStatus(name: string): Promise<LabStatus> {
   };
 }
 
-const healthy: NodeReadiness = { ready: true, reason: '' };
+type Health = Pick<LabHostStatus, 'ready' | 'reason'>;
+const healthy: Health = { ready: true, reason: '' };
 
 /** What the API says of the nodes, or why it says nothing. */
 async function askApi(plan: LabPlan): Promise<Map<string, NodeReadiness> | string> {
@@ -70,10 +71,10 @@ async function askApi(plan: LabPlan): Promise<Map<string, NodeReadiness> | strin
   }
 }
 
-function nodeHealth(readiness: Map<string, NodeReadiness> | string, name: string): NodeReadiness {
+function nodeHealth(readiness: Map<string, NodeReadiness> | string, name: string): Health {
   if (typeof readiness === 'string') return { ready: false, reason: 'unknown: the API does not answer' };
   const said = readiness.get(name) ?? { ready: false, reason: 'not registered yet' };
-  return said.ready ? healthy : said;
+  return { ready: said.ready, reason: said.reason };
 }
 
 /** A table for people. */

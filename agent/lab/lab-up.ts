@@ -6,7 +6,7 @@ import { guideImages } from '../pods/guide-images.ts';
 import { ImageTable } from '../pods/images.ts';
 import { listMissingFileSystems, listMissingPrograms } from '../preflight.ts';
 import { openLabClient, readNodeReadiness, writeLabKubeconfig } from './lab-client.ts';
-import { daemonPid, ensureDaemon, listDaemons, logFile, readLogTail } from './lab-daemons.ts';
+import { ensureDaemon, findDaemon, listDaemons, logFile, readLogTail } from './lab-daemons.ts';
 import type { LabDaemon } from './lab-daemons.ts';
 import { withLabLock } from './lab-lock.ts';
 import { ensureLabNetwork } from './lab-network.ts';
@@ -75,8 +75,10 @@ async function waitUntilReady(
     checkAlive(plan, daemons);
     client ??= openLabClient(plan);
     if (client) waiting = await listWaiting(plan, client, waiting);
-    report(`waiting for ${waiting.join('; ')}`);
-    if (waiting.length > 0) continue;
+    if (waiting.length > 0) {
+      report(`waiting for ${waiting.join('; ')}`);
+      continue;
+    }
     writeLabKubeconfig(plan);
     client?.close();
     return;
@@ -90,8 +92,11 @@ async function listWaiting(plan: LabPlan, client: ApiClient, before: string[]): 
   try {
     const readiness = await readNodeReadiness(client);
     return plan.nodes.flatMap(({ name }) => {
-      const { ready, reason } = readiness.get(name) ?? { ready: false, reason: 'not registered yet' };
-      return ready ? [] : [`${name}: ${reason}`];
+      const said = readiness.get(name);
+      if (!said?.ready) return [`${name}: ${said?.reason ?? 'not registered yet'}`];
+      // What an agent said before the one that runs now has started is old news.
+      const startedAt = findDaemon(plan, name)?.startedAt ?? 0;
+      return said.heartbeat < Math.floor(startedAt / 1000) * 1000 ? [`${name}: its agent starts`] : [];
     });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -101,7 +106,7 @@ async function listWaiting(plan: LabPlan, client: ApiClient, before: string[]): 
 
 /** A process that ended will not become ready: says so at once, with its own last words. */
 function checkAlive(plan: LabPlan, daemons: readonly LabDaemon[]): void {
-  const ended = daemons.find((daemon) => daemonPid(plan, daemon) === undefined);
+  const ended = daemons.find((daemon) => findDaemon(plan, daemon.name) === undefined);
   if (!ended) return;
   const words = readLogTail(plan, ended.name, 5);
   throw new AgentError(

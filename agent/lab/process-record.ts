@@ -9,6 +9,8 @@ export interface ProcessRecord {
   /** Clock ticks since boot (proc(5), field 22 of /proc/PID/stat). */
   readonly startTime: string;
   readonly bootId: string;
+  /** When we started it, in ms since the epoch. */
+  readonly startedAt: number;
   /** Changes when the process ought to be started anew: its command line, configuration, program. */
   readonly fingerprint: string;
 }
@@ -34,7 +36,13 @@ function readBootId(): string {
 
 /** Writes down a process just started. */
 export function writeProcessRecord(file: string, pid: number, fingerprint: string): ProcessRecord {
-  const record = { pid, startTime: readStat(pid)?.startTime ?? '', bootId: readBootId(), fingerprint };
+  const record = {
+    pid,
+    startTime: readStat(pid)?.startTime ?? '',
+    bootId: readBootId(),
+    startedAt: Date.now(),
+    fingerprint,
+  };
   writeFileDurably(file, `${JSON.stringify(record)}\n`, 0o600);
   return record;
 }
