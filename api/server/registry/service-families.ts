@@ -17,7 +17,7 @@ export function completeFamilies(spec: ServiceSpec, supported: readonly Family[]
 
   const families = [...(spec.ipFamilies ?? [])];
   for (const address of addresses.slice(families.length)) families.push(familyOf(address) ?? '');
-  const mistakes = checkFamilies(spec, families, addresses, supported);
+  const mistakes = checkFamilies(spec, families, supported);
   if (mistakes.length > 0) return mistakes;
 
   const wanted = spec.ipFamilyPolicy === 'SingleStack' ? 1 : supported.length;
@@ -31,7 +31,6 @@ export function completeFamilies(spec: ServiceSpec, supported: readonly Family[]
 function checkFamilies(
   spec: ServiceSpec,
   families: readonly string[],
-  addresses: readonly string[],
   supported: readonly Family[],
 ): FieldError[] {
   const mistakes: FieldError[] = [];
@@ -40,25 +39,13 @@ function checkFamilies(
     const why = 'this cluster is not configured for dual-stack services';
     mistakes.push(invalid('spec.ipFamilyPolicy', policy, why));
   }
-  if (policy === 'SingleStack' && (families.length > 1 || addresses.length > 1)) {
-    const field = addresses.length > 1 ? 'clusterIPs' : 'ipFamilies';
-    const why = `must be RequireDualStack or PreferDualStack when multiple '${field}' are specified`;
+  if (policy === 'SingleStack' && families.length > 1) {
+    const why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
     mistakes.push(invalid('spec.ipFamilyPolicy', policy, why));
   }
   for (const [i, family] of families.entries()) {
     if (supported.includes(family as Family)) continue;
     mistakes.push(invalid(`spec.ipFamilies[${i}]`, family, 'not configured on this cluster'));
-  }
-  for (const [i, address] of addresses.entries()) {
-    const family = families[i];
-    if (familyOf(address) === family) continue;
-    mistakes.push(
-      invalid(
-        `spec.clusterIPs[${i}]`,
-        address,
-        `expected an ${family ?? ''} value as indicated by \`ipFamilies[${i}]\``,
-      ),
-    );
   }
   return mistakes;
 }

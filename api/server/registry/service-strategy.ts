@@ -41,15 +41,10 @@ export class ServiceStrategy implements Strategy<Service> {
 
   async #claim(service: Service, held: ReadonlySet<string>): Promise<Write[]> {
     const { spec, metadata } = service;
-    if (needsFamilies(spec)) {
+    if (hasFamilies(spec)) {
       const families = this.#ranges.map((range) => range.family);
       const mistakes = completeFamilies(spec, families);
       if (mistakes.length > 0) throw invalid(serviceKind, metadata.name, mistakes);
-    } else {
-      delete spec.clusterIP;
-      delete spec.clusterIPs;
-      delete spec.ipFamilies;
-      delete spec.ipFamilyPolicy;
     }
     if (needsAddresses(spec)) await this.#claimAddresses(service, held);
     await this.#claimPorts(service, held);
@@ -107,11 +102,7 @@ export class ServiceStrategy implements Strategy<Service> {
 
   async #claimPorts(service: Service, held: ReadonlySet<string>): Promise<void> {
     const { spec } = service;
-    if (!mayHaveNodePorts(spec)) {
-      for (const port of spec.ports ?? []) delete port.nodePort;
-      delete spec.healthCheckNodePort;
-      return;
-    }
+    if (!mayHaveNodePorts(spec)) return;
     const chosen = new Set<string>();
     for (const [i, port] of (spec.ports ?? []).entries()) {
       if (port.nodePort) await this.#checkNodePort(service, `spec.ports[${i}].nodePort`, port.nodePort, held);
@@ -165,12 +156,12 @@ function claimsOf({ spec }: Service): Set<string> {
   ]);
 }
 
-function needsFamilies(spec: ServiceSpec): boolean {
+function hasFamilies(spec: ServiceSpec): boolean {
   return spec.type !== 'ExternalName';
 }
 
 function needsAddresses(spec: ServiceSpec): boolean {
-  return needsFamilies(spec) && spec.clusterIP !== 'None';
+  return hasFamilies(spec) && spec.clusterIP !== 'None';
 }
 
 function mayHaveNodePorts(spec: ServiceSpec): boolean {
@@ -188,6 +179,12 @@ function sibling(ports: readonly ServicePort[] | undefined, port: ServicePort): 
 
 /** clusterIP is the first of clusterIPs, whichever of them the request set or changed. */
 function agreeAddresses(spec: ServiceSpec, old: ServiceSpec | undefined): void {
+  if (!hasFamilies(spec)) {
+    // A patch that only changes the type leaves behind what an ExternalName has not.
+    if (isDeepStrictEqual(spec.ipFamilies, old?.ipFamilies)) delete spec.ipFamilies;
+    if (spec.ipFamilyPolicy === old?.ipFamilyPolicy) delete spec.ipFamilyPolicy;
+    return;
+  }
   const isChanged = old !== undefined && spec.clusterIP !== old.clusterIP;
   const isListChanged = !isDeepStrictEqual(spec.clusterIPs, old?.clusterIPs);
   if (isChanged && !isListChanged) delete spec.clusterIPs;
