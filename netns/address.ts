@@ -5,7 +5,7 @@ import { decodeIp, encodeIp, families, familyOf, familyOfNumber } from './ip.ts'
 
 /** linux/rtnetlink.h */
 export const RTM_NEWADDR = 20;
-export const RTM_DELADDR = 21;
+const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const headerLength = 8;
 /** linux/if_addr.h; IFA_PROTO is kept since Linux 5.18 and ignored before. */
@@ -46,7 +46,7 @@ export function removeAddress(address: Address): Request {
 }
 
 /** The address of an RTM_NEWADDR or RTM_DELADDR message, or undefined when it is of another family. */
-export function decodeAddress(payload: Buffer): Address | undefined {
+function decodeAddress(payload: Buffer): Address | undefined {
   const family = familyOfNumber(payload.readUInt8(0));
   const attributes = m.decodeAttributes(payload, headerLength);
   const bytes = attributes.get(IFA.local) ?? attributes.get(IFA.address);

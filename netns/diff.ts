@@ -22,7 +22,7 @@ export interface LinkChanges {
 }
 
 /** What to write (`ensure`), of that what is another form of something there (`replace`), and what to take away. */
-export interface Changes<T> {
+interface Changes<T> {
   readonly create: readonly T[];
   readonly replace: readonly T[];
   readonly remove: readonly T[];

@@ -45,7 +45,6 @@ function invoke(name: keyof typeof calls, about: string, ...args: unknown[]): nu
 }
 
 /** linux/sched.h */
-export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 
 /** Moves the calling thread into the namespace behind `fd`. */
@@ -59,15 +58,8 @@ export function unshare(flags: number): void {
 }
 
 /** linux/mount.h */
-export const MS_RDONLY = 1;
-export const MS_NOSUID = 2;
-export const MS_NODEV = 4;
-export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
 export const MS_REC = 16384;
-export const MS_PRIVATE = 1 << 18;
-export const MS_SLAVE = 1 << 19;
 export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
 
@@ -90,7 +82,6 @@ export function umount2(target: string, flags: number): void {
 /** sys/file.h */
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 /** flock(2); with LOCK_NB a lock held by somebody else throws EWOULDBLOCK (code `EAGAIN`). */
 export function flock(fd: number, operation: number): void {
@@ -106,7 +97,7 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
-export const SOCK_CLOEXEC = 0o2000000;
+const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_SNDBUFFORCE = 32;
@@ -116,7 +107,7 @@ export const IPV6_V6ONLY = 26;
 export const SOL_NETLINK = 270;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
-export const MSG_NOSIGNAL = 0x4000;
+const MSG_NOSIGNAL = 0x4000;
 
 /** A new socket's fd, close-on-exec. It stays for ever in the namespace the thread is in now. */
 export function socket(domain: number, type: number, protocol = 0): number {
@@ -141,8 +132,8 @@ export function connect(fd: number, address: Uint8Array, about = ''): void {
 }
 
 /** listen(2). */
-export function listen(fd: number, backlog: number): void {
-  invoke('listen', '', fd, backlog);
+export function listen(fd: number, backlog: number, about = ''): void {
+  invoke('listen', about, fd, backlog);
 }
 
 /** The socket's own address, encoded. */

@@ -7,7 +7,7 @@ import { decodeMac, encodeMac } from './mac.ts';
 
 /** linux/rtnetlink.h */
 export const RTM_NEWLINK = 16;
-export const RTM_DELLINK = 17;
+const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const headerLength = 16;
 const IFF_UP = 1;
@@ -80,7 +80,7 @@ export interface LinkSettings {
 }
 
 /** The other end of a new veth, made directly inside its namespace. It cannot be up before the first end exists. */
-export interface VethPeer {
+interface VethPeer {
   readonly name: string;
   readonly mac?: string;
   readonly mtu?: number;
@@ -164,7 +164,7 @@ export function removeLinkGroup(group: number): Request {
 }
 
 /** The link of an RTM_NEWLINK or RTM_DELLINK message. */
-export function decodeLink(payload: Buffer): Link {
+function decodeLink(payload: Buffer): Link {
   const attributes = m.decodeAttributes(payload, headerLength);
   const info = m.decodeNested(attributes, IFLA.linkinfo);
   const kind = text(info, IFLA_INFO.kind);

@@ -1,19 +1,6 @@
 import * as libc from './libc.ts';
 import { isErrno } from './kernel-error.ts';
 
-export {
-  MS_BIND,
-  MS_NODEV,
-  MS_NOEXEC,
-  MS_NOSUID,
-  MS_PRIVATE,
-  MS_RDONLY,
-  MS_REC,
-  MS_REMOUNT,
-  MS_SHARED,
-  MS_SLAVE,
-} from './libc.ts';
-
 /**
  * mount(2): `mount('overlay', '/target', 'overlay', 0, 'lowerdir=…')`.
  * @throws KernelError

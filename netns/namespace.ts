@@ -107,20 +107,22 @@ export interface ListenOptions {
 }
 
 /** A TCP socket's fd, bound and listening inside the namespace: hand it to `server.listen({ fd })`. */
-export function listenInNamespace(namespace: NamespaceHandle | string, options: ListenOptions): number {
+export function listenInNamespace(
+  namespace: NamespaceHandle | string,
+  { host, port, backlog = 511 }: ListenOptions,
+): number {
   return runInNamespace(namespace, () => {
-    const fd = boundSocket(libc.SOCK_STREAM, options.host, options.port);
-    libc.listen(fd, options.backlog ?? 511);
+    const v6 = host.includes(':');
+    const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
+    using undo = new DisposableStack();
+    undo.defer(() => libc.close(fd));
+    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
+    if (v6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
+    libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+    libc.listen(fd, backlog, `${host} port ${port}`);
+    undo.move();
     return fd;
   });
-}
-
-/** A UDP socket's fd, bound inside the namespace: hand it to `dgram.bind({ fd })`. */
-export function bindUdpInNamespace(
-  namespace: NamespaceHandle | string,
-  options: { readonly host: string; readonly port: number },
-): number {
-  return runInNamespace(namespace, () => boundSocket(libc.SOCK_DGRAM, options.host, options.port));
 }
 
 /**
@@ -149,18 +151,6 @@ export function connectInNamespace(
 /** The port of a bound socket's fd. */
 export function listeningPort(fd: number): number {
   return decodePort(libc.getsockname(fd));
-}
-
-function boundSocket(type: number, host: string, port: number): number {
-  const v6 = host.includes(':');
-  const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, type | libc.SOCK_NONBLOCK);
-  using undo = new DisposableStack();
-  undo.defer(() => libc.close(fd));
-  if (type === libc.SOCK_STREAM) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
-  if (v6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
-  libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
-  undo.move();
-  return fd;
 }
 
 let homeFd: number | undefined;

@@ -7,7 +7,7 @@ import { runInNamespace } from './namespace.ts';
 import { encodeNetlinkAddress } from './sockaddr.ts';
 
 /** linux/netlink.h */
-export const NETLINK_ROUTE = 0;
+const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
 const NETLINK_CAP_ACK = 10;

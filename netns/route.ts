@@ -6,7 +6,7 @@ import { decodeIp, encodeIp, families, familyOf, familyOfNumber, parseCidr } fro
 
 /** linux/rtnetlink.h */
 export const RTM_NEWROUTE = 24;
-export const RTM_DELROUTE = 25;
+const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 const headerLength = 12;
 const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, table: 15 } as const;
@@ -72,7 +72,7 @@ export function removeRoute(route: Route): Request {
 }
 
 /** The route of an RTM_NEWROUTE or RTM_DELROUTE message, or undefined when it is of another kind or table. */
-export function decodeRoute(payload: Buffer): Route | undefined {
+function decodeRoute(payload: Buffer): Route | undefined {
   const family = familyOfNumber(payload.readUInt8(0));
   const attributes = m.decodeAttributes(payload, headerLength);
   const table = attributes.get(RTA.table)?.readUInt32LE(0) ?? payload.readUInt8(4);
