@@ -1,0 +1,224 @@
+import 'reflect-metadata';
+import { X509Certificate, webcrypto } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+import type { Test } from 'tap';
+import t from 'tap';
+import { parse } from 'yaml';
+import { ApiClient } from '../../../api/client/client.ts';
+import { configMaps, events, leases, nodes, pods, secrets, services } from '../../../api/client/resources.ts';
+import { Authority, ensurePair } from '../../../api/server/authority.ts';
+import { SqliteStore } from '../../../api/store/sqlite.ts';
+import { refusal, startServer } from './fixture.ts';
+import type { Fixture } from './fixture.ts';
+import { configMap, pod } from './objects.ts';
+
+const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+async function makeRequest(): Promise<{ csr: string; key: string }> {
+  const keys = await webcrypto.subtle.generateKey(ecdsa, true, ['sign', 'verify']);
+  // What it says of its subject must not count.
+  const name = 'CN=admin, O=system:masters';
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: ecdsa });
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { csr: csr.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') };
+}
+
+/** A client that joined as a node. */
+async function joinAs(t: Test, { server }: Fixture, nodeName: string) {
+  const { ca, server: url } = server.loopback;
+  const { csr, key } = await makeRequest();
+  const guest = new ApiClient({ server: url, ca, token: server.joinToken });
+  const body = { nodeName, addresses: ['192.0.2.11', '2001:db8::11'], csr };
+  const { certificate } = (await guest.request('POST', '/weft/v1/join', { body })) as { certificate: string };
+  const client = new ApiClient({ server: url, ca, cert: certificate, key });
+  t.teardown(() => {
+    guest.close();
+    client.close();
+  });
+  return { client, certificate: new X509Certificate(certificate) };
+}
+
+t.test('a token and a request make a node', async (t) => {
+  const fixture = await startServer(t);
+  const { server } = fixture;
+  const { loopback } = server;
+  const { certificate } = await joinAs(t, fixture, 'node1');
+  t.match(certificate.subject, /^O=system:nodes\nCN=system:node:node1$/, 'whatever the request said');
+  t.ok(
+    certificate.checkIP('192.0.2.11') &&
+      certificate.checkIP('2001:db8::11') &&
+      certificate.checkHost('node1'),
+  );
+  t.ok(certificate.verify(new X509Certificate(loopback.ca).publicKey));
+  const uses = (certificate as unknown as { keyUsage: string[] }).keyUsage;
+  t.same(uses.toSorted(), ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'], 'serves and calls');
+
+  const stranger = new ApiClient({ server: loopback.server, ca: loopback.ca, token: 'weft1.wrong.token' });
+  t.teardown(() => stranger.close());
+  const { csr } = await makeRequest();
+  const body = { nodeName: 'node1', addresses: [], csr };
+  t.match(await refusal(t, stranger.request('POST', '/weft/v1/join', { body })), { code: 401 });
+  const [, fingerprint] = server.joinToken.split('.');
+  const ca = new X509Certificate(loopback.ca);
+  t.equal(ca.fingerprint256.replaceAll(':', '').toLowerCase(), fingerprint);
+
+  const guest = new ApiClient({ server: loopback.server, ca: loopback.ca, token: server.joinToken });
+  t.teardown(() => guest.close());
+  for (const [field, wrong] of [
+    ['nodeName', { ...body, nodeName: 'x,O=system:masters' }],
+    ['addresses', { ...body, addresses: ['nowhere'] }],
+    ['csr', { ...body, csr: 'rubbish' }],
+  ] as const) {
+    const answer = await refusal(t, guest.request('POST', '/weft/v1/join', { body: wrong }));
+    t.match(answer, { code: 400, message: new RegExp(`^${field}: `) });
+  }
+});
+
+t.test('a node may do its work and no more', async (t) => {
+  const fixture = await startServer(t);
+  const { client: admin } = fixture;
+  const { client: node } = await joinAs(t, fixture, 'node1');
+  const mounts = { volumes: [{ name: 'v', secret: { secretName: 'mine' } }] };
+  await admin.create(pods, pod('mine', { nodeName: 'node1', ...mounts }));
+  await admin.create(pods, pod('theirs', { nodeName: 'node2' }));
+  for (const name of ['mine', 'theirs']) {
+    await admin.create(secrets, { metadata: { name, namespace: 'default' }, data: {} });
+  }
+  await admin.create(configMaps, configMap('unrelated'));
+  const at = (name: string, namespace = 'default') => ({ namespace, name });
+  const lease = (name: string, namespace = 'kube-node-lease') => ({
+    metadata: { name, namespace },
+    spec: {},
+  });
+  const status = { status: { phase: 'Running' } };
+
+  const allowed: Record<string, () => Promise<unknown>> = {
+    'read Services': () => node.list(services),
+    'read the settings': () => node.get(configMaps, at('weft-cluster', 'kube-system')),
+    'make its Node': () => node.create(nodes, { metadata: { name: 'node1' } }),
+    'report its Node': () => node.patchStatus(nodes, { name: 'node1' }, { status: { phase: '' } }, 'merge'),
+    'make its lease': () => node.create(leases, lease('node1')),
+    'list its pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node1' }),
+    'report its pod': () => node.patchStatus(pods, at('mine'), status, 'merge'),
+    'read a mounted Secret': () => node.get(secrets, at('mine')),
+    'tell of events': () =>
+      node.create(events, {
+        metadata: { name: 'e', namespace: 'default' },
+        involvedObject: { kind: 'Pod', name: 'mine', namespace: 'default' },
+      }),
+    'end its pod': () => node.delete(pods, at('mine'), { gracePeriodSeconds: 0 }),
+    'learn that a pod is gone': async () => {
+      t.equal((await refusal(t, node.get(pods, at('mine')))).code, 404);
+    },
+  };
+  for (const [what, attempt] of Object.entries(allowed)) await t.resolves(attempt(), what);
+
+  const refused: Record<string, () => Promise<unknown>> = {
+    'list Secrets': () => node.list(secrets),
+    'read another Secret': () => node.get(secrets, at('theirs')),
+    'read a Secret no longer mounted': () => node.get(secrets, at('mine')),
+    'read another ConfigMap': () => node.get(configMaps, at('unrelated')),
+    'list all pods': () => node.list(pods),
+    'list other pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node2' }),
+    'read another pod': () => node.get(pods, at('theirs')),
+    'report another pod': () => node.patchStatus(pods, at('theirs'), status, 'merge'),
+    'end another pod': () => node.delete(pods, at('theirs')),
+    'make a pod': () => node.create(pods, pod('new', { nodeName: 'node1' })),
+    'make another Node': () => node.create(nodes, { metadata: { name: 'node2' } }),
+    'report another Node': () => node.patchStatus(nodes, { name: 'node2' }, { status: {} }, 'merge'),
+    'delete its Node': () => node.delete(nodes, { name: 'node1' }),
+    'make another lease': () => node.create(leases, lease('node2')),
+    'make a lease elsewhere': () => node.create(leases, lease('node1', 'default')),
+    'change a Service': () =>
+      node.patch(services, at('kubernetes'), { metadata: { labels: { a: 'b' } } }, 'merge'),
+    'read metrics': () => node.request('GET', '/metrics'),
+  };
+  for (const [what, attempt] of Object.entries(refused)) {
+    t.match(await refusal(t, attempt()), { code: 403, reason: 'Forbidden' }, what);
+  }
+  t.match(await refusal(t, node.list(secrets)), {
+    message:
+      'secrets is forbidden: User "system:node:node1" cannot list resource "secrets" in API group "" at the cluster scope',
+  });
+});
+
+t.test('strangers learn nothing; other authorities are refused', async (t) => {
+  const { server } = await startServer(t);
+  const { server: url, ca } = server.loopback;
+  const stranger = new ApiClient({ server: url, ca });
+  t.match(await stranger.request('GET', '/version'), { major: '1' });
+  t.match(await refusal(t, stranger.request('GET', '/api')), { code: 403 });
+  t.match(await refusal(t, stranger.list(pods)), { code: 403 });
+
+  const directory = t.testdir({ pki: {} });
+  const other = await Authority.open(join(directory, 'pki'));
+  const forged = await other.issue({ user: 'admin', groups: ['system:masters'], names: [] });
+  const forger = new ApiClient({ server: url, ca, cert: forged.certificate, key: forged.key });
+  t.match(await refusal(t, forger.list(pods)), { code: 401, reason: 'Unauthorized' });
+  stranger.close();
+  forger.close();
+});
+
+t.test('can-i answers for the one who asks', async (t) => {
+  const fixture = await startServer(t);
+  const { client: node } = await joinAs(t, fixture, 'node1');
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const ask = (resource: string) => ({ body: { spec: { resourceAttributes: { verb: 'list', resource } } } });
+  t.match(await fixture.client.request('POST', path, ask('secrets')), { status: { allowed: true } });
+  t.match(await node.request('POST', path, ask('secrets')), { status: { allowed: false } });
+  t.match(await node.request('POST', path, ask('services')), { status: { allowed: true } });
+});
+
+t.test('keys are their owner’s; a restart keeps everything', async (t) => {
+  const first = await startServer(t);
+  const { stateDir } = first;
+  for (const file of ['pki/ca.key', 'pki/server.key', 'pki/admin.key', 'token', 'admin.kubeconfig']) {
+    t.equal(statSync(join(stateDir, file)).mode & 0o777, 0o600, file);
+  }
+  const created = await first.client.create(configMaps, configMap('kept', { a: 'b' }));
+  const kubernetes = await first.client.get(services, { namespace: 'default', name: 'kubernetes' });
+  await first.server.close();
+
+  const again = await startServer(t, { stateDir });
+  t.equal(again.server.joinToken, first.server.joinToken);
+  t.equal(again.server.loopback.ca, first.server.loopback.ca);
+  t.same(await again.client.get(configMaps, { namespace: 'default', name: 'kept' }), created);
+  t.same(await again.client.get(services, { namespace: 'default', name: 'kubernetes' }), kubernetes);
+
+  const kubeconfig = parse(readFileSync(again.server.adminKubeconfigPath, 'utf8')) as {
+    clusters: { cluster: { server: string } }[];
+    users: { user: Record<string, string> }[];
+  };
+  const base64 = (text: string | undefined) => Buffer.from(text ?? '', 'base64').toString();
+  const user = kubeconfig.users[0]?.user ?? {};
+  const admin = new ApiClient({
+    server: kubeconfig.clusters[0]?.cluster.server ?? '',
+    ca: again.server.loopback.ca,
+    cert: base64(user['client-certificate-data']),
+    key: base64(user['client-key-data']),
+  });
+  t.teardown(() => admin.close());
+  t.ok((await admin.list(secrets)).items, 'the kubeconfig is an administrator’s');
+});
+
+t.test('a second server over the same state says so', async (t) => {
+  const { stateDir } = await startServer(t);
+  t.throws(() => SqliteStore.open(join(stateDir, 'store.db')), { code: 'locked' });
+  await t.rejects(startServer(t, { stateDir }), { code: 'locked', message: /is in use by another process/ });
+});
+
+t.test('certificates are kept while they serve, and made anew when not', async (t) => {
+  const directory = join(t.testdir(), 'pki');
+  mkdirSync(directory);
+  const authority = await Authority.open(directory);
+  const subject = { user: 'weft-server', groups: [], names: ['localhost', '127.0.0.1', '::1'] };
+  const pair = await ensurePair(directory, 'server', authority, subject);
+  t.same(await ensurePair(directory, 'server', await Authority.open(directory), subject), pair, 'kept');
+  const renamed = await ensurePair(directory, 'server', authority, { ...subject, names: ['192.0.2.9'] });
+  t.not(renamed.certificate, pair.certificate, 'another name, another certificate');
+  t.ok(new X509Certificate(renamed.certificate).checkIP('192.0.2.9'));
+  writeFileSync(join(directory, 'ca.key'), renamed.key);
+  await t.rejects(Authority.open(directory), { code: 'certificate', message: /does not belong to/ });
+});
