@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { isIP } from 'node:net';
 import { DnsError } from './dns-error.ts';
 import { MAX_LABEL_BYTES, MAX_NAME_BYTES } from './wire.ts';
 
@@ -83,7 +84,8 @@ function escapeLabel(label: string): string {
 
 /** An address's 4 or 16 bytes, one character each; undefined where the text is no address. */
 export function addressBytes(address: string): string | undefined {
-  if (!ipaddr.isValid(address)) return undefined;
+  // Stricter than ipaddr.js, which takes inet_aton's short forms: 10.1 is a name.
+  if (isIP(address) === 0) return undefined;
   return String.fromCharCode(...ipaddr.parse(address).toByteArray());
 }
 
