@@ -152,6 +152,8 @@ export class NodeServer implements Subsystem {
     const accept = chooseProtocol(request, asked.wanted);
     // The process comes first: that it cannot be had is then told as a plain HTTP answer.
     const process = await this.#open(asked);
+    // It may fail before there is anybody to tell.
+    process.exitCode.catch(() => undefined);
     let channels: Channels;
     try {
       channels = await accept(request, socket, head, asked.wanted);

@@ -21,11 +21,15 @@ export async function runSession(process: ContainerProcess, channels: Channels):
 }
 
 async function finish(process: ContainerProcess, channels: Channels): Promise<number | undefined> {
-  const outputs = [drain(process.stdout, channels.stdout)];
-  if (process.stderr) outputs.push(drain(process.stderr, channels.stderr));
+  const sent = Promise.all([
+    drain(process.stdout, channels.stdout),
+    process.stderr && drain(process.stderr, channels.stderr),
+  ]);
+  // A client that leaves breaks them long before the exit code is known.
+  sent.catch(() => undefined);
   try {
     const exitCode = await process.exitCode;
-    await Promise.all(outputs);
+    await sent;
     channels.finish(exitStatus(exitCode));
     return exitCode;
   } catch (error) {

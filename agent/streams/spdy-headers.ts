@@ -48,8 +48,10 @@ class BlockStream {
     this.#zlib = zlib;
     zlib.on('data', (chunk: Buffer) => {
       this.#length += chunk.length;
-      if (this.#length > maxBlockBytes) zlib.destroy(new StreamError(400, 'SPDY header block is too long'));
-      else this.#output.push(chunk);
+      this.#output.push(chunk);
+      if (this.#length <= maxBlockBytes) return;
+      this.#error = new StreamError(400, 'SPDY header block is too long');
+      zlib.destroy();
     });
     zlib.on('error', (error) => {
       this.#error = error;
@@ -69,7 +71,8 @@ class BlockStream {
         const output = Buffer.concat(this.#output);
         this.#output = [];
         this.#length = 0;
-        resolve(output);
+        if (this.#error) reject(this.#error);
+        else resolve(output);
       });
     });
   }

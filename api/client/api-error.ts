@@ -40,3 +40,9 @@ export function isAlreadyExists(error: unknown): boolean {
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiError && error.code === 410;
 }
+
+/** Whether `error` is the API saying that the namespace takes nothing new because it is being deleted. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  const causes = error instanceof ApiError ? error.status?.details?.causes : undefined;
+  return causes?.some((cause) => cause.reason === 'NamespaceTerminating') ?? false;
+}

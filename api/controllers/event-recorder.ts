@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isNotFound } from '../client/api-error.ts';
+import { isNamespaceTerminating, isNotFound } from '../client/api-error.ts';
 import type { ApiClient } from '../client/client.ts';
 import { events } from '../client/resources.ts';
 import type { Event } from '../kinds/event.ts';
@@ -39,7 +39,11 @@ export class EventRecorder {
       try {
         await this.#write(note);
       } catch (error) {
-        this.#log.warn({ err: error, reason: note.reason, object: note.object.metadata.name }, 'event lost');
+        if (!isNamespaceTerminating(error))
+          this.#log.warn(
+            { err: error, reason: note.reason, object: note.object.metadata.name },
+            'event lost',
+          );
       }
     });
   }

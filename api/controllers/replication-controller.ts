@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isNotFound } from '../client/api-error.ts';
+import { isNamespaceTerminating, isNotFound } from '../client/api-error.ts';
 import { objectKey } from '../client/resource.ts';
 import { pods, replicationControllers } from '../client/resources.ts';
 import type { Pod } from '../kinds/pod.ts';
@@ -168,6 +168,8 @@ export class ReplicationLoop implements Controller {
       this.#note(controller, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
       return undefined;
     } catch (error) {
+      // Its namespace is going, and soon the controller with it.
+      if (isNamespaceTerminating(error)) return undefined;
       const message = `Error creating: ${(error as Error).message}`;
       this.#note(controller, 'Warning', 'FailedCreate', message);
       return { reason: 'FailedCreate', message };
