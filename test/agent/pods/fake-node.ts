@@ -65,6 +65,8 @@ export class FakeApi {
   readonly objects = new Map<string, Stored>();
   readonly events: Event[] = [];
   readonly deleted: string[] = [];
+  /** Of every pod there ever was. */
+  readonly uids = new Set<string>();
   /** While true every request fails as it does without a server. */
   away = false;
   #revision = 1;
@@ -93,6 +95,17 @@ export class FakeApi {
       },
     };
     return methods as unknown as AgentContext['client'];
+  }
+
+  /** Binds a pod to the node. */
+  add(pod: Pod): Pod {
+    this.uids.add(pod.metadata.uid ?? '');
+    this.pods.put(pod);
+    return pod;
+  }
+
+  status(name: string): Pod['status'] {
+    return this.pods.get(`default/${name}`)?.status;
   }
 
   put(kind: 'secrets' | 'configmaps', name: string, data: Record<string, string>): void {
@@ -153,6 +166,9 @@ export class FakeNetwork implements PodNetworkDoor {
   attach({ uid }: { readonly uid: string }): Promise<{ netns: string; ips: string[] }> {
     const known = this.attached.get(uid);
     if (known) return Promise.resolve(known);
+    if (fs.existsSync(`/run/netns/weft-${uid}`)) {
+      return Promise.resolve({ netns: `/run/netns/weft-${uid}`, ips: ['10.244.1.2'] });
+    }
     using namespace = createNamespace(`weft-${uid}`);
     execFileSync('ip', ['-n', `weft-${uid}`, 'link', 'set', 'lo', 'up']);
     const fresh = { netns: namespace.path, ips: [`10.244.1.${this.attached.size + 2}`] };
@@ -169,12 +185,15 @@ export class FakeNetwork implements PodNetworkDoor {
 
 /** A node with a state directory of its own, as the agent's subsystems see it. */
 export class FakeNode {
-  readonly dir = fs.mkdtempSync(join(tmpdir(), 'weft-pods-'));
+  readonly dir: string;
   readonly api = new FakeApi();
+  readonly network = new FakeNetwork();
   readonly context: AgentContext;
 
-  constructor() {
-    const { api, dir } = this;
+  /** A new node, or in `dir` one that was there before. */
+  constructor(dir = fs.mkdtempSync(join(tmpdir(), 'weft-pods-'))) {
+    this.dir = dir;
+    const { api } = this;
     const config: AgentContext['config'] = {
       nodeName: 'node1',
       server: 'https://192.0.2.1:6443',
@@ -214,9 +233,43 @@ export class FakeNode {
     };
   }
 
+  /** What pods of this node have left on the machine, by what an operator would look at. */
+  listResidue(): string[] {
+    const lines = (file: string): string[] => fs.readFileSync(file, 'utf8').split('\n');
+    const processes = fs
+      .readdirSync('/proc')
+      .filter((pid) => /^\d+$/.test(pid) && fs.existsSync(`/proc/${pid}/cmdline`))
+      .map((pid) => `process ${pid} ${commandLine(pid)}`);
+    return [
+      ...lines('/proc/self/mounts').filter((line) => line.includes(this.dir)),
+      ...processes.filter((line) => line.includes(this.dir)),
+      ...[...this.api.uids].flatMap((uid) =>
+        fs.globSync([`/run/netns/weft-${uid}`, `/sys/fs/cgroup/**/weft-${uid}`]),
+      ),
+      ...['state/pods/*', 'run/pods/*', 'run/runc/*', 'run/exits/*', 'run/conmon/*'].flatMap((pattern) =>
+        fs.globSync(join(this.dir, pattern)),
+      ),
+    ];
+  }
+
   remove(): void {
     fs.rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return ''; // It ended while we looked.
+  }
+}
+
+/** Everything a stream carries, as text. */
+export async function readAll(stream: AsyncIterable<unknown> | undefined): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream ?? []) chunks.push(Buffer.from(chunk as Buffer));
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** A pod of node1 with one container, as the API would hold it. */
