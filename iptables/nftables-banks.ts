@@ -39,11 +39,10 @@ export function bankObjects({ name }: Pick<Bank, 'name'>) {
     services: name,
     /** Class → the chain that chooses among so many endpoints. */
     classes: `${name}-classes`,
-    /** Key and number → endpoint. */
+    /** Key and mark → endpoint. */
     endpoints: `${name}-endpoints`,
-    /** With affinity: key and number → the endpoint's mark, and key and mark → endpoint. */
+    /** With affinity: key and number → the endpoint's mark. */
     slots: `${name}-slots`,
-    sticky: `${name}-sticky`,
   };
 }
 
@@ -82,8 +81,13 @@ export function classChain({ bank, count, affinitySeconds }: EndpointClass): str
   return `${bank.name}-${String(count)}${sticky}`;
 }
 
-/** With affinity an endpoint is known by a mark of this form, until the packet is rewritten. */
-export const stickyMark = { mask: 0xff00_0000, value: 0x5700_0000 } as const;
+/** A packet about to be rewritten carries a mark of this form that names its endpoint; it is taken off right behind. */
+export const endpointMark = { mask: 0xff00_0000, value: 0x5700_0000 } as const;
 
-/** The bit on a connection's first packet that says: keep the client's address. */
+/** The bit on a connection's first packet that says: keep the client's address. It may stand in an endpoint's mark. */
 export const keepMark = 0x1000;
+
+/** The mark of a frontend's first endpoint without affinity; the others follow. */
+export function firstMark({ view }: Pick<Bank, 'view'>): number {
+  return endpointMark.value + (view === 'outside' ? keepMark : 0);
+}

@@ -10,9 +10,10 @@ import {
   bankObjects,
   banks,
   classNumber,
+  firstMark,
+  keepMark,
   maxEndpoints,
   splitClass,
-  stickyMark,
 } from './nftables-banks.ts';
 import type { EndpointClass, View } from './nftables-banks.ts';
 
@@ -58,30 +59,32 @@ function viewElements(frontend: Frontend, view: View, endpoints: readonly Endpoi
   if (affinitySeconds === 0) {
     const numbered = endpoints.map((endpoint, index) => ({
       object: objects.endpoints,
-      key: `${key} . ${String(index)}`,
+      key: `${key} . ${String(firstMark(bank) + index)}`,
       value: valueOf(endpoint),
     }));
     return { elements: [service, ...numbered], classes: [endpointClass] };
   }
-  const marks = marksOf(endpoints);
+  const marks = marksOf(endpoints, firstMark(bank));
   const sticky = endpoints.flatMap((endpoint, index) => {
     const mark = String(marks[index]);
     return [
       { object: objects.slots, key: `${key} . ${String(index)}`, value: mark },
-      { object: objects.sticky, key: `${key} . ${mark}`, value: valueOf(endpoint) },
+      { object: objects.endpoints, key: `${key} . ${mark}`, value: valueOf(endpoint) },
     ];
   });
   return { elements: [service, ...sticky], classes: [endpointClass] };
 }
 
 /** A mark per endpoint that stays the same whoever comes and goes: remembered clients keep theirs. */
-function marksOf(endpoints: readonly Endpoint[]): number[] {
+function marksOf(endpoints: readonly Endpoint[], first: number): number[] {
   const taken = new Set<number>();
   return endpoints.map((endpoint) => {
-    let low = createHash('sha256').update(valueOf(endpoint)).digest().readUIntBE(0, 3);
-    while (taken.has(low)) low = (low + 1) & 0xff_ffff;
+    // 23 bits around the one that keeps the client's address.
+    const hash = createHash('sha256').update(valueOf(endpoint)).digest().readUIntBE(0, 3) & ~keepMark;
+    let low = hash;
+    while (taken.has(low)) low = (low + 1) & 0xff_ffff & ~keepMark;
     taken.add(low);
-    return stickyMark.value + low;
+    return first + low;
   });
 }
 

@@ -9,7 +9,8 @@ import {
   keepMark,
   keyExpression,
   splitClass,
-  stickyMark,
+  endpointMark,
+  firstMark,
   table,
 } from './nftables-banks.ts';
 import type { Bank, EndpointClass } from './nftables-banks.ts';
@@ -66,9 +67,8 @@ function familyObjects(traits: FamilyTraits): SkeletonObject[] {
 function objectsOfBank(bank: Bank): SkeletonObject[] {
   const objects = bankObjects(bank);
   const key = keyExpression(bank);
-  // `th dport` in data is refused by nft 1.0.6; the type of tcp's port is the same, and only the type counts.
-  const endpoint = `${bank.traits.nftProtocol} daddr . tcp dport`;
-  const numbered = `${key} . numgen random mod 65536`;
+  const { nftAddressType: address } = bank.traits;
+  const keyType = `${bank.by === 'address' ? `${address} . ` : ''}inet_proto . inet_service`;
   const map = (name: string, types: string): SkeletonObject => ({
     kind: 'map',
     name,
@@ -77,9 +77,9 @@ function objectsOfBank(bank: Bank): SkeletonObject[] {
   return [
     map(objects.services, `typeof ${key} : meta mark`),
     map(objects.classes, 'type mark : verdict'),
-    map(objects.endpoints, `typeof ${numbered} : ${endpoint}`),
-    map(objects.slots, `typeof ${numbered} : meta mark`),
-    map(objects.sticky, `typeof ${key} . meta mark : ${endpoint}`),
+    // Not by typeof: data of `typeof tcp dport` makes nft match tcp only, and it refuses `th dport` there.
+    map(objects.endpoints, `type ${keyType} . mark : ${address} . inet_service`),
+    map(objects.slots, `typeof ${key} . numgen random mod 65536 : meta mark`),
   ];
 }
 
@@ -93,7 +93,9 @@ function hookChains(): SkeletonChain[] {
     `${ip} daddr @dns${suffix} meta l4proto { tcp, udp } th dport 53 notrack`,
     `${ip} saddr @dns${suffix} meta l4proto { tcp, udp } th sport 53 notrack`,
   ]);
-  const unmark = [`meta mark and ${number(stickyMark.mask)} == ${number(stickyMark.value)} meta mark set 0`];
+  const unmark = [
+    `meta mark and ${number(endpointMark.mask)} == ${number(endpointMark.value)} meta mark set meta mark and ${number(keepMark)}`,
+  ];
   const chain = (
     name: string,
     type: string,
@@ -309,19 +311,17 @@ function clientKey({ family, nftProtocol: ip }: FamilyTraits): { expression: str
 /** The chain that chooses among `count` endpoints, the same for all frontends that have so many. */
 export function renderClass(endpointClass: EndpointClass): SkeletonChain {
   const { bank, count, affinitySeconds } = endpointClass;
-  const { endpoints, slots, sticky } = bankObjects(bank);
+  const { endpoints, slots } = bankObjects(bank);
   const { nftProtocol: ip, suffix } = bank.traits;
   const key = keyExpression(bank);
-  const random = `${key} . numgen random mod ${String(count)}`;
-  const keep = bank.view === 'outside' ? keepMark : 0;
+  const mod = `numgen random mod ${String(count)}`;
+  const dnat = `dnat ${ip} to ${key} . meta mark map @${endpoints}`;
   const name = classChain(endpointClass);
   if (affinitySeconds === 0) {
-    const rules = [`meta mark set ${number(keep)}`, `dnat ${ip} to ${random} map @${endpoints}`];
-    return { name, hook: '', rules };
+    return { name, hook: '', rules: [`meta mark set ${mod} offset ${number(firstMark(bank))}`, dnat] };
   }
   const client = clientKey(bank.traits).expression;
   const remember = `update @affinity${suffix} { ${client} timeout ${String(affinitySeconds)}s : meta mark }`;
-  const dnat = `dnat ${ip} to ${key} . meta mark map @${sticky}`;
   return {
     name,
     hook: '',
@@ -332,7 +332,7 @@ export function renderClass(endpointClass: EndpointClass): SkeletonChain {
       `meta mark != 0 ${dnat}`,
       // The endpoint is gone: its mark leads nowhere, and an update would refresh it instead of replacing it.
       `meta mark != 0 delete @affinity${suffix} { ${client} : meta mark }`,
-      `meta mark set ${random} map @${slots}`,
+      `meta mark set ${key} . ${mod} map @${slots}`,
       remember,
       dnat,
     ],

@@ -1,0 +1,22 @@
+import t from 'tap';
+
+import { IptablesBackend } from '../../iptables/iptables.ts';
+import { skipUnlessRoot } from '../root.ts';
+import { runContract } from './contract.ts';
+
+if (skipUnlessRoot(t)) {
+  await runContract(t, {
+    name: 'iptables-legacy',
+    make: (run) => new IptablesBackend('legacy', run),
+    foreign: {
+      add: ['iptables-legacy', '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT'],
+      list: ['iptables-legacy', '-t', 'nat', '-S'],
+      expect: /-A PREROUTING -p tcp -m tcp --dport 7 -j ACCEPT/,
+    },
+    damages: [
+      ['iptables-legacy', '-t', 'nat', '-F', 'WEFT-SERVICES'],
+      ['iptables-legacy', '-t', 'nat', '-D', 'OUTPUT', '1'],
+      ['iptables-legacy', '-t', 'filter', '-F'],
+    ],
+  });
+}

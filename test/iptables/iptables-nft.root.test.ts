@@ -1,0 +1,22 @@
+import t from 'tap';
+
+import { IptablesBackend } from '../../iptables/iptables.ts';
+import { skipUnlessRoot } from '../root.ts';
+import { runContract } from './contract.ts';
+
+if (skipUnlessRoot(t)) {
+  await runContract(t, {
+    name: 'iptables-nft',
+    make: (run) => new IptablesBackend('nft', run),
+    foreign: {
+      add: ['iptables-nft', '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT'],
+      list: ['iptables-nft', '-t', 'nat', '-S'],
+      expect: /-A PREROUTING -p tcp -m tcp --dport 7 -j ACCEPT/,
+    },
+    damages: [
+      ['iptables-nft', '-t', 'nat', '-F', 'WEFT-SERVICES'],
+      ['iptables-nft', '-t', 'nat', '-D', 'OUTPUT', '1'],
+      ['iptables-nft', '-t', 'filter', '-F'],
+    ],
+  });
+}

@@ -1,0 +1,244 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { execa } from 'execa';
+
+import { runCommand } from '../../iptables/command.ts';
+import type { Run } from '../../iptables/command.ts';
+import type { ProbeAnswer, ProbeCommand } from './probe.ts';
+
+export type FamilyName = 'ipv4' | 'ipv6';
+export const familyNames: readonly FamilyName[] = ['ipv4', 'ipv6'];
+
+/** Who has which address. `node` is the node under test; `peer` another node with the pod `far`. */
+export const addresses = {
+  ipv4: {
+    node: '192.0.2.1',
+    outside: '192.0.2.2',
+    peer: '192.0.2.3',
+    bridge: '10.244.1.1',
+    pod1: '10.244.1.2',
+    pod2: '10.244.1.3',
+    far: '10.244.2.2',
+    dns: '10.96.0.10',
+  },
+  ipv6: {
+    node: '2001:db8::1',
+    outside: '2001:db8::2',
+    peer: '2001:db8::3',
+    bridge: 'fd00:10:244:1::1',
+    pod1: 'fd00:10:244:1::2',
+    pod2: 'fd00:10:244:1::3',
+    far: 'fd00:10:244:2::2',
+    dns: 'fd00:10:96::a',
+  },
+} as const;
+
+export type Place = 'node' | 'outside' | 'peer' | 'pod1' | 'pod2';
+const places: readonly Place[] = ['node', 'outside', 'peer', 'pod1', 'pod2'];
+
+/** One node with two pods, another node with one, and a host outside the cluster; each a namespace without a way out. */
+export class TestNetwork implements AsyncDisposable {
+  readonly #prefix: string;
+  readonly #probes = new Map<Place, Probe>();
+  /** Runs rule programs on the node. */
+  readonly run: Run = (program, args, input) =>
+    runCommand('nsenter', [`--net=${this.#path('node')}`, program, ...args], input);
+
+  private constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  static async create(name: string): Promise<TestNetwork> {
+    const network = new TestNetwork(`weft-t-${name}-${String(process.pid)}`);
+    try {
+      await network.#build();
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
+    return network;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const probe of this.#probes.values()) await probe.end();
+    for (const place of ['switch', ...places]) {
+      await execa('ip', ['netns', 'delete', this.#name(place)], { reject: false });
+    }
+  }
+
+  /** Serves at `place`; answers are `name source`. */
+  async serve(
+    place: Place,
+    name: string,
+    protocol: 'tcp' | 'udp',
+    address: string,
+    port: number,
+  ): Promise<void> {
+    const answer = await this.#probe(place).send({ verb: 'serve', protocol, address, port, name });
+    if (answer !== 'ok') throw new Error(`serve ${name} at ${place} ${address}:${String(port)}: ${answer}`);
+  }
+
+  /** Asks from `place`: `name source` of who answered, an error's code, or `timeout`. */
+  ask(
+    place: Place,
+    protocol: 'tcp' | 'udp',
+    address: string,
+    port: number,
+    { timeoutMs = 2000, from = 0 } = {},
+  ): Promise<string> {
+    return this.#probe(place).send({ verb: 'ask', protocol, address, port, timeoutMs, from });
+  }
+
+  /** Runs a program at `place` and returns its output. */
+  async exec(place: Place, program: string, ...args: string[]): Promise<string> {
+    const { stdout } = await execa('nsenter', [`--net=${this.#path(place)}`, program, ...args]);
+    return stdout;
+  }
+
+  #probe(place: Place): Probe {
+    const probe = this.#probes.get(place);
+    if (!probe) throw new Error(`no probe at ${place}`);
+    return probe;
+  }
+
+  #name(place: string): string {
+    return `${this.#prefix}-${place}`;
+  }
+
+  #path(place: string): string {
+    return `/run/netns/${this.#name(place)}`;
+  }
+
+  async #build(): Promise<void> {
+    for (const place of ['switch', ...places]) {
+      await execa('ip', ['netns', 'add', this.#name(place)]);
+      await this.#ip(place, 'link set lo up');
+    }
+    await this.#ip('switch', 'link add br0 type bridge', 'link set br0 up');
+    for (const host of ['node', 'outside', 'peer'] as const) await this.#joinSwitch(host);
+    await this.#buildNode();
+    await this.#buildPeer();
+    await this.#buildOutside();
+    for (const place of places) this.#probes.set(place, new Probe(this.#path(place)));
+  }
+
+  async #joinSwitch(host: 'node' | 'outside' | 'peer'): Promise<void> {
+    await this.#ip('switch', `link add ${host} type veth peer name eth0 netns ${this.#name(host)}`);
+    await this.#ip('switch', `link set ${host} master br0 up`);
+    await this.#ip(
+      host,
+      'link set eth0 up',
+      `addr add ${addresses.ipv4[host]}/24 dev eth0`,
+      `addr add ${addresses.ipv6[host]}/64 dev eth0 nodad`,
+    );
+  }
+
+  async #buildNode(): Promise<void> {
+    await this.#sysctl('node', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+    // As NodeNetwork does: rules must not see what the bridge alone handles (absent where br_netfilter is not loaded).
+    await this.#sysctl(
+      'node',
+      '--ignore',
+      'net.bridge.bridge-nf-call-iptables=0',
+      'net.bridge.bridge-nf-call-ip6tables=0',
+    );
+    await this.#ip('node', 'link add weft0 type bridge', 'link set weft0 up');
+    for (const family of familyNames) {
+      const { bridge, outside, peer, dns } = addresses[family];
+      await this.#ip(
+        'node',
+        `addr add ${bridge}/${family === 'ipv4' ? '24' : '64'} dev weft0 ${family === 'ipv6' ? 'nodad' : ''}`,
+        `addr add ${dns}/${family === 'ipv4' ? '32' : '128'} dev lo`,
+        `route add ${family === 'ipv4' ? '0.0.0.0/0' : '::/0'} via ${outside}`,
+        `route add ${family === 'ipv4' ? '10.244.2.0/24' : 'fd00:10:244:2::/64'} via ${peer}`,
+      );
+    }
+    for (const pod of ['pod1', 'pod2'] as const) {
+      await this.#ip('node', `link add ${pod} type veth peer name eth0 netns ${this.#name(pod)}`);
+      await this.#ip(
+        'node',
+        `link set ${pod} master weft0 up`,
+        `link set ${pod} type bridge_slave isolated on`,
+      );
+      await this.#ip(
+        pod,
+        'link set eth0 up',
+        `addr add ${addresses.ipv4[pod]}/32 dev eth0`,
+        `addr add ${addresses.ipv6[pod]}/128 dev eth0 nodad`,
+        `route add 0.0.0.0/0 via ${addresses.ipv4.bridge} dev eth0 onlink`,
+        `route add ::/0 via ${addresses.ipv6.bridge} dev eth0 onlink`,
+      );
+    }
+  }
+
+  async #buildPeer(): Promise<void> {
+    for (const family of familyNames) {
+      const { node, far } = addresses[family];
+      const four = family === 'ipv4';
+      await this.#ip(
+        'peer',
+        `addr add ${far}/${four ? '32' : '128'} dev lo`,
+        `route add ${four ? '10.244.1.0/24' : 'fd00:10:244:1::/64'} via ${node}`,
+      );
+    }
+  }
+
+  /** The outside host sends all that it does not know through the node, as if the cluster's addresses were announced. */
+  async #buildOutside(): Promise<void> {
+    await this.#ip('outside', `route add 0.0.0.0/0 via ${addresses.ipv4.node}`);
+    await this.#ip('outside', `route add ::/0 via ${addresses.ipv6.node}`);
+  }
+
+  async #ip(place: string, ...lines: string[]): Promise<void> {
+    await execa('ip', ['-n', this.#name(place), '-batch', '-'], { input: lines.join('\n') });
+  }
+
+  async #sysctl(place: string, ...settings: string[]): Promise<void> {
+    await execa('nsenter', [`--net=${this.#path(place)}`, 'sysctl', '-qw', ...settings]);
+  }
+}
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+/** A probe process and the questions it has not answered yet. */
+class Probe {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #pending = new Map<number, (answer: string) => void>();
+  #next = 1;
+
+  constructor(namespace: string) {
+    const script = new URL('./probe.ts', import.meta.url).pathname;
+    this.#child = spawn('nsenter', [
+      `--net=${namespace}`,
+      process.execPath,
+      '--experimental-strip-types',
+      script,
+    ]);
+    this.#child.stderr.resume();
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      const { id, answer } = JSON.parse(line) as ProbeAnswer;
+      this.#pending.get(id)?.(answer);
+      this.#pending.delete(id);
+    });
+    this.#child.on('exit', () => {
+      for (const resolve of this.#pending.values()) resolve('the probe ended');
+    });
+  }
+
+  send(command: WithoutId<ProbeCommand>): Promise<string> {
+    const id = this.#next++;
+    return new Promise((resolve) => {
+      this.#pending.set(id, resolve);
+      this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
+    });
+  }
+
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.stdin.end();
+    await exited;
+  }
+}
