@@ -66,7 +66,10 @@ function markDeleted<T extends KubeObject>(resource: Resource<T>, current: T, re
   const grace = resource.strategy.gracePeriodSeconds?.(current, request.gracePeriodSeconds) ?? 0;
   const { deletionTimestamp, deletionGracePeriodSeconds: before } = current.metadata;
   const decided = deletionTimestamp !== undefined && grace >= (before ?? 0);
-  const finalizers = propagationFinalizers(current, request.propagation);
+  const finalizers = propagationFinalizers(
+    current,
+    request.propagation ?? defaultPropagation(resource, current),
+  );
   if (decided && finalizers === undefined && !isReleased(resource, current)) return current;
   const next = structuredClone(current);
   if (finalizers) next.metadata.finalizers = finalizers;
@@ -76,6 +79,13 @@ function markDeleted<T extends KubeObject>(resource: Resource<T>, current: T, re
   if (next.metadata.generation !== undefined) next.metadata.generation += 1;
   resource.strategy.markDeleted?.(next);
   return next;
+}
+
+/** What a request that does not say means; a deletion under way keeps what it was told. */
+function defaultPropagation({ kind }: Resource, { metadata }: KubeObject): Propagation | undefined {
+  return kind.defaultPropagation === 'Orphan' && metadata.deletionTimestamp === undefined
+    ? 'Orphan'
+    : undefined;
 }
 
 const orphan = 'orphan';
