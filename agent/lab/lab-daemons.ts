@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../netns/kernel-error.ts';
-import { listenInNamespace, runInNamespace } from '../../netns/namespace.ts';
+import { listenInNamespace, namespacePath, runInNamespace } from '../../netns/namespace.ts';
 import { AgentError } from '../agent-error.ts';
+import { namespaceIdentity } from '../processes.ts';
 import { hostEnvironment, renderAgentConfig, renderServerConfig, serverStateDir } from './lab-config.ts';
 import { serverHost } from './lab-plan.ts';
 import type { LabHost, LabPlan } from './lab-plan.ts';
@@ -72,9 +73,14 @@ export async function ensureDaemon(plan: LabPlan, daemon: LabDaemon): Promise<vo
   const record = recordFile(plan, daemon.name);
   const fingerprint = fingerprintOf(plan, daemon);
   const running = findProcess(record);
-  if (running?.fingerprint === fingerprint) return;
+  if (running?.fingerprint === fingerprint && livesIn(running, daemon.host)) return;
   if (running) await endProcess(record, 'SIGTERM');
   startDaemon(plan, daemon, fingerprint);
+}
+
+/** Whether a process is in the host's namespace of today, not in one that somebody removed. */
+function livesIn({ pid }: ProcessRecord, host: LabHost): boolean {
+  return namespaceIdentity(`/proc/${pid}/ns/net`) === namespaceIdentity(namespacePath(host.namespace));
 }
 
 function fingerprintOf(plan: LabPlan, { args, config, listens }: LabDaemon): string {

@@ -22,9 +22,10 @@ const bridgeName = 'switch';
 
 /**
  * Makes the lab's namespaces and wires them: a bridge in the switch namespace, one veth to each host's eth0.
- * What is there already stays; what is half-made is made whole.
+ * What is there already stays; what is half-made is made whole. Returns the hosts whose namespace had to be made.
  */
-export function ensureLabNetwork(plan: LabPlan): void {
+export function ensureLabNetwork(plan: LabPlan): LabHost[] {
+  const made = listHosts(plan).filter((host) => !isThere(host.namespace));
   using stack = new DisposableStack();
   const hub = stack.use(ensureNamespace(plan.switchNamespace));
   const socket = stack.use(new NetlinkSocket({ namespace: hub }));
@@ -35,6 +36,7 @@ export function ensureLabNetwork(plan: LabPlan): void {
     ensureCable(socket, bridge, host, namespace);
     configureHost(host, namespace, plan);
   }
+  return made;
 }
 
 /** Whether a namespace of this name is a host or the switch of the lab. */
@@ -49,20 +51,18 @@ export function removeLabNetwork(lab: string): void {
   for (const namespace of ours) removeNamespace(namespace);
 }
 
-/** Opens the namespace, or makes it; a name without a namespace behind it (a reboot, a crash) is made anew. */
+/** Opens the namespace, or makes it. */
 function ensureNamespace(name: string): NamespaceHandle {
-  if (listNamespaces(name).includes(name)) {
-    const found = openNamespace(name);
-    if (isNamespace(found)) return found;
-    found.close();
-    removeNamespace(name);
-  }
+  if (isThere(name)) return openNamespace(name);
+  removeNamespace(name);
   return createNamespace(name);
 }
 
-function isNamespace(handle: NamespaceHandle): boolean {
+/** Whether there is a namespace behind the name: after a reboot or a crash there may be a mere file. */
+function isThere(name: string): boolean {
+  if (!listNamespaces(name).includes(name)) return false;
   try {
-    runInNamespace(handle, () => undefined);
+    runInNamespace(name, () => undefined);
     return true;
   } catch (error) {
     if (isErrno(error, 'EINVAL')) return false;

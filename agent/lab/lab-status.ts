@@ -82,7 +82,7 @@ export function renderLabStatus(status: LabStatus): string {
   const hosts = [status.server, ...status.nodes, status.outside];
   const rows = hosts.map(({ name, addresses, pid, ready, reason }) => [
     name,
-    ready ? 'ready' : 'not ready',
+    ready ? 'Ready' : 'NotReady',
     pid === undefined ? '-' : String(pid),
     addresses.join(' '),
     reason,

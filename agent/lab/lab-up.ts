@@ -3,6 +3,7 @@ import { ApiError } from '../../api/client/api-error.ts';
 import type { ApiClient } from '../../api/client/client.ts';
 import { AgentError, AgentErrors } from '../agent-error.ts';
 import { guideImages } from '../pods/guide-images.ts';
+import { removePods } from '../pod-removal.ts';
 import { ImageTable } from '../pods/images.ts';
 import { listMissingFileSystems, listMissingPrograms } from '../preflight.ts';
 import { openLabClient, readNodeReadiness, writeLabKubeconfig } from './lab-client.ts';
@@ -38,7 +39,9 @@ export async function labUp(
     writeLabSettings(settings);
     const plan = planLab(settings);
     report('making network namespaces');
-    ensureLabNetwork(plan);
+    const made = ensureLabNetwork(plan);
+    // Pods of a namespace that is gone are cut off: the agent starts them anew in the new one.
+    for (const host of made) await removePods(host);
     for (const { stateDir } of plan.nodes) declareGuideImages(stateDir);
     report('starting the server and the agents');
     const daemons = listDaemons(plan);
