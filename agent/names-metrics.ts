@@ -68,7 +68,9 @@ export class NamesMetrics {
       ),
     );
     counter(registry, 'do_requests_total', 'Requests with the DNSSEC OK bit.', [], () =>
-      this.#zones.map(({ zone, dnssecRequests }) => [{ server: SERVER, zone }, dnssecRequests]),
+      this.#zones
+        .filter(({ dnssecRequests }) => dnssecRequests > 0)
+        .map(({ zone, dnssecRequests }) => [{ server: SERVER, zone }, dnssecRequests]),
     );
   }
 

@@ -30,7 +30,7 @@ export function parseResolvConf(text: string): ResolvConf {
 export interface UpstreamSources {
   /** From the configuration: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. */
   readonly configured: readonly string[];
-  /** Our own addresses: asking them would go round in circles. */
+  /** Our own addresses, which answer on port 53: asking them would go round in circles. */
   readonly own: readonly string[];
   /** The text of a file; undefined where there is none. */
   readonly readFile: (path: string) => string | undefined;
@@ -44,6 +44,7 @@ export interface UpstreamList {
   readonly skipped: readonly string[];
 }
 
+const DNS_PORT = 53;
 const RESOLV_CONF = '/etc/resolv.conf';
 /** Where systemd-resolved writes the servers that it asks itself. */
 const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
@@ -59,8 +60,8 @@ export function listUpstreams({ configured, own, readFile }: UpstreamSources): U
   const skipped: string[] = [];
   const ours = new Set(own.map(normalize));
   const usable = (texts: readonly string[], source: string): UpstreamServer[] =>
-    texts.map(parseServer).filter(({ host }) => {
-      const isOurs = ours.has(normalize(host));
+    texts.map(parseServer).filter(({ host, port }) => {
+      const isOurs = port === DNS_PORT && ours.has(normalize(host));
       if (isOurs) skipped.push(`${host} of ${source} is the cluster's own DNS address: it would ask itself`);
       return !isOurs;
     });
@@ -82,10 +83,11 @@ export function listUpstreams({ configured, own, readFile }: UpstreamSources): U
 }
 
 function parseServer(text: string): UpstreamServer {
-  const [, bracketed, bare, port = '53'] = /^(?:\[([^\]]+)\]|([^[\]]+?))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, bracketed, bare, port = String(DNS_PORT)] =
+    /^(?:\[([^\]]+)\]|([^[\]]+?))(?::(\d{1,5}))?$/.exec(text) ?? [];
   // An IPv6 address without brackets is all address.
   const host = isIP(text) > 0 ? text : (bracketed ?? bare ?? '');
-  const number = isIP(text) > 0 ? 53 : Number(port);
+  const number = isIP(text) > 0 ? DNS_PORT : Number(port);
   if (isIP(host) === 0 || number < 1 || number > 65535) {
     throw new DnsError(
       'BadRecord',

@@ -88,6 +88,7 @@ t.test('our own address is never asked, however it is written', (t) => {
     ['192.0.2.1'],
   );
   t.match(skipped, [/10\.96\.0\.10 .* ask itself/, /fd00/]);
+  t.equal(list({}, ['10.96.0.10:5353']).servers.length, 1, 'another server on the same address');
   t.strictSame(list({}).servers, [], 'no file, no servers');
   t.end();
 });
