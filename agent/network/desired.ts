@@ -38,6 +38,8 @@ export interface NetworkView {
   /** The link that has the first node address. */
   readonly underlay: { readonly name: string; readonly mtu: number; readonly acceptsRouters: boolean };
   readonly pods: readonly AttachedPod[];
+  /** Whether IPv6 is switched off on this host. */
+  readonly withoutIPv6: boolean;
 }
 
 /** How the node's pods are connected. */
@@ -68,7 +70,10 @@ const vxlanOverhead: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
 /** The network that a node shall have. */
 export function planNetwork(view: NetworkView): NodePlan {
   const { accepted, problems } = assignRanges(view.nodes);
-  const ranges = podRanges(accepted.get(view.nodeName) ?? []);
+  const usable = podRanges(accepted.get(view.nodeName) ?? []);
+  const ranges = usable.filter(({ family }) => hasFamily(view, family));
+  if (ranges.length < usable.length)
+    problems.push('IPv6 is switched off on this host; its pods get IPv4 only');
   if (ranges.length === 0) return { state: emptyState(view), problems };
   const underlayFamily = familyOf(view.nodeIPs[0] ?? '');
   const mtu = view.underlay.mtu - vxlanOverhead[underlayFamily];
@@ -83,7 +88,7 @@ export function planNetwork(view: NetworkView): NodePlan {
   }
   const state = {
     links: [...nodeLinks(view, mtu), ...view.pods.map(({ uid }) => podLink(uid, mtu))],
-    addresses: [...dnsAddresses(view.dnsIPs), ...ranges.flatMap(nodeAddresses)],
+    addresses: [...dnsAddresses(view), ...ranges.flatMap(nodeAddresses)],
     routes: peers.flatMap((peer) => peerRoutes(peer, ranges)),
     neighbors: [
       ...peers.flatMap((peer) => peerNeighbors(peer, ranges)),
@@ -107,6 +112,10 @@ export function podRanges(cidrs: readonly string[]): PodRange[] {
 function podNeighbors({ uid, ips }: AttachedPod): LinkNeighbor[] {
   const { bridgeName: link, protocol } = marks;
   return ips.map((address) => ({ link, address, mac: marks.podMac(uid), protocol }));
+}
+
+function hasFamily({ withoutIPv6 }: NetworkView, family: Family): boolean {
+  return family === 'ipv4' || !withoutIPv6;
 }
 
 interface Peer {
@@ -144,8 +153,9 @@ function compare(a: string, b: string): number {
 }
 
 /** Without a place in the cluster only what needs none: the DNS addresses. */
-function emptyState({ dnsIPs, underlay }: NetworkView): DesiredState {
-  const addresses = dnsAddresses(dnsIPs);
+function emptyState(view: NetworkView): DesiredState {
+  const { underlay } = view;
+  const addresses = dnsAddresses(view);
   return {
     links: [],
     addresses,
@@ -193,8 +203,9 @@ function podLink(uid: string, mtu: number): DesiredLink {
 }
 
 /** On loopback, for the node's own DNS server; passive, or the node would use them as its source address. */
-function dnsAddresses(dnsIPs: readonly string[]): LinkAddress[] {
-  return dnsIPs.map((address) => {
+function dnsAddresses(view: NetworkView): LinkAddress[] {
+  const usable = view.dnsIPs.filter((address) => hasFamily(view, familyOf(address)));
+  return usable.map((address) => {
     const prefix = families[familyOf(address)].bits;
     return { link: 'lo', address, prefix, protocol: marks.protocol, passive: true };
   });

@@ -159,12 +159,15 @@ export class NodeNetwork implements Subsystem {
 
   #view(socket: NetlinkSocket): NetworkView {
     const { nodeName, config, cluster, caches } = this.#context;
-    const nodes = Array.from(caches.nodes.list(), toClusterNode);
-    const view = { nodeName, nodeIPs: config.nodeIPs, nodes, dnsIPs: cluster.dnsIPs, vxlan: config.vxlan };
     return {
-      ...view,
+      nodeName,
+      nodeIPs: config.nodeIPs,
+      nodes: Array.from(caches.nodes.list(), toClusterNode),
+      dnsIPs: cluster.dnsIPs,
+      vxlan: config.vxlan,
       underlay: findUnderlay(socket, config.nodeIPs[0] ?? ''),
       pods: this.#connectedPods(socket),
+      withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
     };
   }
 

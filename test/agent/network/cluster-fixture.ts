@@ -53,6 +53,12 @@ export async function eventually(what: string, condition: () => boolean | Promis
   throw new Error(`never happened: ${what}`);
 }
 
+interface Reply {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: string;
+}
+
 /** A node of the test cluster: a namespace `eth0` of which is on a common switch, and its network's process. */
 export class TestNode {
   readonly name: string;
@@ -60,6 +66,7 @@ export class TestNode {
   readonly settings: NodeSettings;
   #process: ChildProcess | undefined;
   #commands = 0;
+  readonly #pending = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
 
   constructor(name: string, settings: NodeSettings) {
     this.name = name;
@@ -75,6 +82,7 @@ export class TestNode {
       child.once('message', () => resolve());
       child.once('exit', (code) => reject(new Error(`node process ended with ${code ?? 'a signal'}`)));
     });
+    child.on('message', (message) => this.#settle(message as Reply));
     await this.ask('start');
     if (nodes.length > 0) await this.ask('setNodes', nodes);
   }
@@ -84,17 +92,17 @@ export class TestNode {
     const child = this.#process;
     if (!child) throw new Error(`${this.name} does not run`);
     const id = ++this.#commands;
-    return new Promise<T>((resolve, reject) => {
-      const listener = (message: unknown): void => {
-        const reply = message as { id: number; result: T; error?: string };
-        if (reply.id !== id) return;
-        child.off('message', listener);
-        if (reply.error === undefined) resolve(reply.result);
-        else reject(new Error(reply.error));
-      };
-      child.on('message', listener);
-      child.send({ id, verb, argument });
-    });
+    child.send({ id, verb, argument });
+    return new Promise<unknown>((resolve, reject) =>
+      this.#pending.set(id, { resolve, reject }),
+    ) as Promise<T>;
+  }
+
+  #settle({ id, result, error }: Reply): void {
+    const { resolve, reject } = this.#pending.get(id) ?? {};
+    this.#pending.delete(id);
+    if (error === undefined) resolve?.(result);
+    else reject?.(new Error(error));
   }
 
   async kill(): Promise<void> {

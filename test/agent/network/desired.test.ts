@@ -21,6 +21,7 @@ const view: NetworkView = {
   vxlan: { port: 8472, vni: 117 },
   underlay: { name: 'eth0', mtu: 1500, acceptsRouters: false },
   pods: [],
+  withoutIPv6: false,
 };
 
 t.test('a node and its peer', (t) => {
@@ -102,6 +103,24 @@ t.test('families that only one side has are left out', (t) => {
     planNetwork({ ...view, nodes }).state.routes.map(({ destination }) => destination);
   t.same(routes([v4, node(2)]), ['10.244.2.0/24']);
   t.same(routes([node(1), node(2, { podCIDRs: ['fd00:10:244:2::/64'] })]), ['fd00:10:244:2::/64']);
+  t.end();
+});
+
+t.test('a host with IPv6 switched off does the rest', (t) => {
+  const { state, pods, problems } = planNetwork({ ...view, withoutIPv6: true });
+  t.same(
+    pods?.ranges.map(({ family }) => family),
+    ['ipv4'],
+  );
+  t.same(
+    [...state.addresses, ...state.neighbors].filter(({ address }) => address.includes(':')),
+    [],
+  );
+  t.same(
+    state.routes.map(({ destination }) => destination),
+    ['10.244.2.0/24'],
+  );
+  t.match(problems, [/IPv6 is switched off/]);
   t.end();
 });
 
