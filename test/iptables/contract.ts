@@ -522,7 +522,7 @@ async function upkeep(t: Test, bench: Bench, before: string): Promise<void> {
 }
 
 async function isolates(t: Test, bench: Bench, works: (what: string) => Promise<void>): Promise<void> {
-  const nonsense = [{ address: '10.244.1.999', port: servedPort, local: false }];
+  const nonsense = [{ address: '10.244.1.9', port: 70_000, local: false }];
   const bad = frontend('ipv4', {
     kind: 'clusterIP',
     address: vips.ipv4.cluster(31),

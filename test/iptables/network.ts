@@ -137,6 +137,8 @@ export class TestNetwork implements AsyncDisposable {
 
   async #buildNode(): Promise<void> {
     await this.#sysctl('node', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+    // A test asks more often than the kernel likes to refuse: one ICMP error per second and host.
+    await this.#sysctl('node', 'net.ipv4.icmp_ratelimit=0', 'net.ipv6.icmp.ratelimit=0');
     // As NodeNetwork does: rules must not see what the bridge alone handles (absent where br_netfilter is not loaded).
     await this.#sysctl(
       'node',
