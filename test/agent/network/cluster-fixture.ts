@@ -66,7 +66,10 @@ export class TestNode {
   readonly settings: NodeSettings;
   #process: ChildProcess | undefined;
   #commands = 0;
-  readonly #pending = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  readonly #pending = new Map<
+    number,
+    { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }
+  >();
 
   constructor(name: string, settings: NodeSettings) {
     this.name = name;
