@@ -22,6 +22,17 @@ export const nodesGroup = 'system:nodes';
  * No certificate is anonymous; one that our authority did not sign, or that expired, is refused.
  */
 export function authenticate(socket: Socket): User {
+  const known = users.get(socket);
+  if (known) return known;
+  const user = identify(socket);
+  users.set(socket, user);
+  return user;
+}
+
+/** A connection's certificate stays as it is, and taking it apart costs more than a small request. */
+const users = new WeakMap<Socket, User>();
+
+function identify(socket: Socket): User {
   if (!(socket instanceof TLSSocket)) throw unauthorized();
   const certificate = socket.getPeerCertificate();
   // Without a certificate Node answers an empty object.

@@ -20,6 +20,12 @@ interface Row {
   readonly value: string | null;
 }
 
+interface Waiting {
+  readonly writes: readonly Write[];
+  readonly resolve: (revision: number) => void;
+  readonly reject: (error: StoreError) => void;
+}
+
 /** The first text after every key that starts with `prefix`: SQLite compares text as UTF-8 bytes. */
 function prefixEnd(prefix: string): string {
   return `${prefix}\u{10ffff}`;
@@ -38,6 +44,7 @@ export class SqliteStore implements Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #watches = new Set<WatchQueue>();
+  #waiting: Waiting[] = [];
   #revision: number;
   #compacted: number;
   #closed = false;
@@ -86,22 +93,11 @@ export class SqliteStore implements Store {
     return this.#attempt(() => this.#number(countNewest, [prefix, prefixEnd(prefix)]));
   }
 
+  /** Transactions that arrive together share one commit, so that many writers wait for one fsync, not each other's. */
   write(writes: readonly Write[]): Promise<number> {
-    return this.#attempt(() => {
-      const revision = this.#revision + 1;
-      this.#database.exec('BEGIN IMMEDIATE');
-      let events: StoreEvent[];
-      try {
-        events = writes.map((write) => this.#apply(write, revision)).filter((event) => event !== undefined);
-        this.#database.exec('COMMIT');
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-        throw error;
-      }
-      if (events.length === 0) return this.#revision;
-      this.#revision = revision;
-      for (const watch of this.#watches) watch.push(events, revision);
-      return revision;
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#commitWaiting());
+      this.#waiting.push({ writes, resolve, reject });
     });
   }
 
@@ -138,11 +134,61 @@ export class SqliteStore implements Store {
 
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
+    this.#commitWaiting();
     this.#closed = true;
     for (const watch of this.#watches) watch.end(new StoreError('closed', 'the store is closed'));
     this.#watches.clear();
     this.#database.close();
     return Promise.resolve();
+  }
+
+  #commitWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    if (waiting.length === 0) return;
+    const settled: (() => void)[] = [];
+    const committed: { readonly events: readonly StoreEvent[]; readonly revision: number }[] = [];
+    try {
+      this.#checkOpen();
+      this.#database.exec('BEGIN IMMEDIATE');
+      let revision = this.#revision;
+      for (const { writes, resolve, reject } of waiting) {
+        const result = this.#applyAll(writes, revision + 1);
+        if (result instanceof StoreError) {
+          settled.push(() => reject(result));
+          continue;
+        }
+        if (result.length > 0) committed.push({ events: result, revision: (revision += 1) });
+        const reached = revision;
+        settled.push(() => resolve(reached));
+      }
+      this.#database.exec('COMMIT');
+      this.#revision = revision;
+    } catch (error) {
+      if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      const failure = toStoreError(error, this.#file);
+      for (const { reject } of waiting) reject(failure);
+      return;
+    }
+    for (const settle of settled) settle();
+    for (const { events, revision } of committed) {
+      for (const watch of this.#watches) watch.push(events, revision);
+    }
+  }
+
+  /** One transaction within the commit: all of it, or its error and nothing of it. */
+  #applyAll(writes: readonly Write[], revision: number): StoreEvent[] | StoreError {
+    this.#database.exec('SAVEPOINT one');
+    try {
+      const events = writes
+        .map((write) => this.#apply(write, revision))
+        .filter((event) => event !== undefined);
+      this.#database.exec('RELEASE one');
+      return events;
+    } catch (error) {
+      this.#database.exec('ROLLBACK TO one; RELEASE one');
+      return toStoreError(error, this.#file);
+    }
   }
 
   #apply(write: Write, revision: number): StoreEvent | undefined {

@@ -22,6 +22,7 @@ export function storeContract(t: Test, makeFixture: (t: Test) => StoreFixture): 
   };
   scenario('keys are created once, updated and deleted at an expected revision', writes);
   scenario('a transaction is all or nothing and has one revision', transactions);
+  scenario('writers at the same time get in each other’s way only as they must', crowds);
   scenario('lists page through one snapshot', lists);
   scenario('watches replay history, follow, and know the previous value', watches);
   scenario('compaction forgets the superseded, and says so', compaction);
@@ -85,6 +86,23 @@ async function transactions(t: Test, store: Store): Promise<void> {
   t.equal((await store.get('/x'))?.revision, revision);
   t.equal((await store.get('/y'))?.revision, revision);
   t.equal(await store.count('/'), 2);
+}
+
+async function crowds(t: Test, store: Store): Promise<void> {
+  const first = await store.write([create('/counter', '0')]);
+  const attempts = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, i) =>
+      store.write([
+        create(`/mine/${i}`),
+        { type: 'update', key: '/counter', value: String(i), expectedRevision: first },
+      ]),
+    ),
+  );
+  t.equal(attempts.filter((attempt) => attempt.status === 'fulfilled').length, 1, 'one of them was first');
+  t.equal(await store.count('/mine/'), 1, 'and the others left nothing');
+  const made = await Promise.all(Array.from({ length: 20 }, (_, i) => store.write([create(`/many/${i}`)])));
+  t.equal(new Set(made).size, 20, 'each transaction has a revision of its own');
+  t.equal(await store.currentRevision(), Math.max(...made));
 }
 
 async function lists(t: Test, store: Store): Promise<void> {
