@@ -1,7 +1,6 @@
 import { ensureAddress, removeAddress } from './address.ts';
 import type { StateChanges } from './diff.ts';
 import { diffLinks, diffState } from './diff.ts';
-import type { KernelError } from './kernel-error.ts';
 import type { LinkKind } from './link.ts';
 import { createLink, listLinks, removeLink, setLink } from './link.ts';
 import type { Request } from './message.ts';
@@ -104,10 +103,7 @@ function encodeUpdate(link: DesiredLink, indexes: ReadonlyMap<string, number>): 
 /** What a thing needs comes before it: a route's source is an address, its next hop a neighbour. */
 function encodeAdditions(changes: StateChanges, indexes: ReadonlyMap<string, number>): Request[] {
   const { addresses, routes, neighbors, fdb } = changes;
-  const at = <T extends { readonly link: string }>(item: T): T & { ifindex: number } => ({
-    ...item,
-    ifindex: indexes.get(item.link) ?? 0,
-  });
+  const at = numbering(indexes);
   return [
     ...[...addresses.create, ...addresses.replace].map((item) => ensureAddress(at(item))),
     ...[...fdb.create, ...fdb.replace].map((item) => ensureFdb(at(item))),
@@ -119,16 +115,21 @@ function encodeAdditions(changes: StateChanges, indexes: ReadonlyMap<string, num
 
 function encodeRemovals(changes: StateChanges, indexes: ReadonlyMap<string, number>): Request[] {
   const { addresses, routes, neighbors, fdb } = changes;
-  const at = <T extends { readonly link: string }>(item: T): T & { ifindex: number } => ({
-    ...item,
-    ifindex: indexes.get(item.link) ?? 0,
-  });
+  const at = numbering(indexes);
   return [
     ...routes.remove.map((item) => removeRoute(at(item))),
     ...neighbors.remove.map((item) => removeNeighbor(at(item))),
     ...fdb.remove.map((item) => removeFdb(at(item))),
     ...addresses.remove.map((item) => removeAddress(at(item))),
   ];
+}
+
+/** Puts the link's number beside its name; one that is gone has 0, which the kernel refuses. */
+function numbering(indexes: ReadonlyMap<string, number>) {
+  return <T extends { readonly link: string }>(item: T): T & { readonly ifindex: number } => ({
+    ...item,
+    ifindex: indexes.get(item.link) ?? 0,
+  });
 }
 
 function indexesOf(socket: NetlinkSocket): ReadonlyMap<string, number> {
@@ -141,11 +142,11 @@ export function removeState(socket: NetlinkSocket, own: Ownership): void {
   const index = new Map(links.map(({ name, ifindex }) => [name, ifindex]));
   const owned = links.filter((link) => own.ownsLink(link));
   const names = new Set(owned.map(({ name }) => name));
-  const errors: (KernelError | undefined)[] = socket.attempt([
+  const errors = socket.attempt([
     // Routes, neighbours and forwarding entries go with their links.
     ...addresses
       .filter(({ link }) => !names.has(link))
-      .map((address) => removeAddress({ ...address, ifindex: index.get(address.link) ?? 0 })),
+      .map((address) => removeAddress(numbering(index)(address))),
     ...owned.map(({ ifindex }) => removeLink(ifindex)),
   ]);
   // A veth may have gone with its other end.
