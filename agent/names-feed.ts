@@ -19,6 +19,7 @@ export class ZoneFeed {
   readonly #dirty = new Set<string>();
   #flush: NodeJS.Immediate | undefined;
   #unsubscribe: (() => void)[] = [];
+  #synced = false;
 
   constructor(caches: Caches, zone: ClusterZone, log: Logger) {
     this.#caches = caches;
@@ -26,10 +27,9 @@ export class ZoneFeed {
     this.#log = log;
   }
 
-  /** Whether all names are in the zone: before, a missing name proves nothing. */
+  /** Whether all names are in the zone: before, a missing name proves nothing. Stays true while the API is away. */
   get synced(): boolean {
-    const { services, endpointSlices, namespaces } = this.#caches;
-    return services.synced && endpointSlices.synced && namespaces.synced && this.#dirty.size === 0;
+    return this.#synced;
   }
 
   /** Reads what the caches hold and follows them. */
@@ -37,20 +37,23 @@ export class ZoneFeed {
     const { services, endpointSlices, namespaces } = this.#caches;
     this.#unsubscribe = [
       services.subscribe((event) => {
-        if (event.type !== 'synced') this.#touch(event.key);
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#touch(event.key);
       }),
       endpointSlices.subscribe((event) => {
         if (event.type === 'updated') this.#setSlice(event.previous, undefined);
-        if (event.type !== 'synced')
-          this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
       }),
       namespaces.subscribe((event) => {
-        if (event.type !== 'synced') this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
       }),
     ];
     for (const namespace of namespaces.list()) this.#setNamespace(namespace.metadata.name, true);
     for (const slice of endpointSlices.list()) this.#setSlice(slice, slice);
     for (const { metadata } of services.list()) this.#touch(keyOf(metadata.namespace, metadata.name));
+    this.#scheduleFlush();
   }
 
   stop(): void {
@@ -74,15 +77,22 @@ export class ZoneFeed {
     else slices.delete(name);
     if (slices.size > 0) this.#slices.set(key, slices);
     else this.#slices.delete(key);
-    this.#touch(key);
+    // Endpoints have names only where the Service is headless, or not known yet.
+    if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#touch(key);
   }
 
   #touch(key: string): void {
     this.#dirty.add(key);
+    this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
     this.#flush ??= setImmediate(() => {
       this.#flush = undefined;
-      for (const dirty of this.#dirty) this.#update(dirty);
+      for (const key of this.#dirty) this.#update(key);
       this.#dirty.clear();
+      const { services, endpointSlices, namespaces } = this.#caches;
+      this.#synced ||= services.synced && endpointSlices.synced && namespaces.synced;
     });
   }
 

@@ -5,7 +5,7 @@ import { TcpListener } from './tcp-listener.ts';
 import { UdpListener } from './udp-listener.ts';
 
 /** Where to listen. Port 0 takes a free port, the same for UDP and TCP. */
-export interface ListenAddress {
+interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }

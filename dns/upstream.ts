@@ -79,16 +79,18 @@ export function encodeQuestion(id: number, question: Question, edns: boolean): B
 
 /** The message, where it is the answer to this request; undefined for anything else, which may be forged. */
 function matchAnswer(bytes: Buffer, { id, question }: Request): Message | undefined {
-  let message: Message;
+  const message = tryDecode(bytes);
+  if (message?.id !== id || !isAnswer(message.flags) || message.class !== CLASS_IN) return undefined;
+  return message.name === question.name && message.type === question.type ? message : undefined;
+}
+
+/** Undefined for bytes that are no message. It runs in sockets' events, where a throw would end the process. */
+function tryDecode(bytes: Buffer): Message | undefined {
   try {
-    message = decodeMessage(bytes);
-  } catch (error) {
-    if (error instanceof DnsError) return undefined;
-    throw error;
+    return decodeMessage(bytes);
+  } catch {
+    return undefined;
   }
-  const { name, type } = message;
-  const matches = message.id === id && isAnswer(message.flags) && message.class === CLASS_IN;
-  return matches && name === question.name && type === question.type ? message : undefined;
 }
 
 /** Runs an exchange that ends by its own callbacks, by time, or by the signal; cleans up whichever it was. */

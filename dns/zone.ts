@@ -15,9 +15,10 @@ import { authorityData, targetOf, textData, type ResourceRecord } from './record
 import { serviceRecords, type RecordsByName, type RecordSettings } from './service-records.ts';
 import { FLAG, RCODE, TYPE } from './wire.ts';
 import { createApex, isNameWithin, isWithin, reverseRcode, type Apex } from './zone-apex.ts';
+import { recordsIn, ZoneEntries, type Entry } from './zone-entries.ts';
 
 /** What names of the form `10-1-2-3.namespace.pod.zone` mean; the words are CoreDNS's. */
-export type PodNames =
+type PodNames =
   /** Nothing: they do not exist. */
   | 'disabled'
   /** The address they spell, in every namespace that exists. */
@@ -39,19 +40,6 @@ export interface ZoneOptions {
   readonly serial?: number;
 }
 
-/** One owner's records at a name: two headless Services may select one pod, whose address then has two PTR records. */
-interface Part {
-  readonly owner: string;
-  readonly records: readonly ResourceRecord[];
-  readonly next: Part | undefined;
-}
-
-/** The records at one name, and the answers encoded from them so far, by type. Kept small: there are many. */
-interface Entry {
-  readonly part: Part;
-  answers: Map<number, Answer> | undefined;
-}
-
 /** More aliases than this in a row are taken for a loop. */
 const MAX_ALIASES = 8;
 
@@ -65,9 +53,7 @@ export class ClusterZone {
   readonly #apex: Apex;
   readonly #reverseApexes = new Map<string, Apex>();
   readonly #reverseLabelCounts: readonly number[];
-  readonly #entries = new Map<string, Entry>();
-  /** The names that each owner's records stand at. */
-  readonly #owned = new Map<string, RecordsByName>();
+  readonly #entries = new ZoneEntries();
   readonly #namespaces = new Set<string>();
   readonly #pods = new PodAddresses();
   readonly #podSuffix: string;
@@ -253,26 +239,14 @@ export class ClusterZone {
     return entry ? recordsIn(entry, type) : [];
   }
 
-  /** Puts an owner's records in place of those it had. */
+  /** Puts an owner's records in place of those it had, and a new serial into what proves that others are missing. */
   #replace(owner: string, records: RecordsByName): void {
-    for (const name of this.#owned.get(owner)?.keys() ?? []) {
-      if (!records.has(name)) this.#setPart(name, owner, undefined);
-    }
-    for (const [name, part] of records) this.#setPart(name, owner, part);
-    if (records.size > 0) this.#owned.set(owner, records);
-    else this.#owned.delete(owner);
+    this.#entries.replace(owner, records);
     this.#serial = (this.#serial + 1) >>> 0;
     for (const apex of [this.#apex, ...this.#reverseApexes.values()]) {
       apex.negatives.clear();
       this.#entries.get(apex.name)?.answers?.delete(TYPE.SOA);
     }
-  }
-
-  #setPart(name: string, owner: string, records: readonly ResourceRecord[] | undefined): void {
-    const others = withoutOwner(this.#entries.get(name)?.part, owner);
-    const part = records ? { owner, records, next: others } : others;
-    if (part) this.#entries.set(name, { part, answers: undefined });
-    else this.#entries.delete(name);
   }
 
   /** What is in the zones whatever the cluster holds. */
@@ -318,19 +292,4 @@ export class ClusterZone {
   #record(name: string, type: number, data: string): ResourceRecord {
     return { name, type, ttlSeconds: this.#settings.ttlSeconds, data };
   }
-}
-
-function recordsIn(entry: Entry, type: number): ResourceRecord[] {
-  const found: ResourceRecord[] = [];
-  for (let part: Part | undefined = entry.part; part; part = part.next) {
-    for (const record of part.records) if (record.type === type) found.push(record);
-  }
-  return found;
-}
-
-function withoutOwner(part: Part | undefined, owner: string): Part | undefined {
-  if (!part) return undefined;
-  const next = withoutOwner(part.next, owner);
-  if (part.owner === owner) return next;
-  return next === part.next ? part : { ...part, next };
 }

@@ -138,6 +138,26 @@ t.test('a headless Service follows its slices, in whatever order they come', asy
   t.equal(await dig(fixture, `db.${S}`), 'NXDOMAIN');
 });
 
+t.test('a change under way takes no name away', async (t) => {
+  const fixture = setUp(t);
+  const { names, services, slices, namespaces } = fixture;
+  services.set(service('web', '10.96.0.6'));
+  await names.start();
+  for (const cache of [services, slices, namespaces]) cache.sync();
+  t.match(names.health(), { ready: false }, 'the first names are not in the zone yet');
+  await settle();
+  services.set(service('other', '10.96.0.7'));
+  t.strictSame(names.health(), { ready: true });
+  slices.set(slice('web-1', 'web', '10.244.1.1'));
+  await settle();
+  t.equal(
+    await dig(fixture, `web.${S}`),
+    '10.96.0.6',
+    'endpoints of a Service with an address have no names',
+  );
+  t.equal(await dig(fixture, `10-244-1-1.web.${S}`), 'NXDOMAIN');
+});
+
 t.test('one impossible object is told of and does not harm the others', async (t) => {
   const fixture = setUp(t);
   const { names, services, slices, namespaces, warnings } = fixture;

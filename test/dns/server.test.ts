@@ -251,6 +251,20 @@ t.test('a handler that throws is a failure of one query', async (t) => {
   t.strictSame(errors, [bug, bug]);
 });
 
+t.test('a port that only UDP lacks is named too, and TCP is given back', async (t) => {
+  const taken = createSocket('udp4');
+  t.teardown(() => taken.close());
+  taken.bind(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address();
+  const addresses = [{ host: '127.0.0.1', port }];
+  await t.rejects(startDnsServer({ addresses, handler: clusterOf(1) }), {
+    code: 'CannotListen',
+    message: /UDP on 127\.0\.0\.1 port \d+: .*EADDRINUSE/,
+  });
+  await t.rejects(once(connect({ host: '127.0.0.1', port }), 'connect'), { code: 'ECONNREFUSED' });
+});
+
 t.test('an address in use is named, and nothing stays open', async (t) => {
   const { port } = await serve(t);
   const other = startDnsServer({
