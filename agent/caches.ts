@@ -7,6 +7,8 @@ import type { AgentContext, Health } from './subsystem.ts';
 
 /** The API is quiet for so long at most: watches carry a bookmark a minute. */
 const staleAfterMs = 120_000;
+/** Longest pause between two attempts: a server that is back is wanted soon. */
+const maxRetryMs = 3_000;
 
 type Caches = AgentContext['caches'];
 
@@ -21,7 +23,7 @@ export class AgentCaches {
     const reflect = <T extends ApiObject>(
       options: Omit<ConstructorParameters<typeof Reflector<T>>[0], 'client' | 'log'>,
     ) => {
-      const reflector = new Reflector<T>({ client, log, trim: withoutManagedFields, ...options });
+      const reflector = new Reflector<T>({ client, log, trim: withoutManagedFields, maxRetryMs, ...options });
       all.push(reflector as unknown as Reflector<ApiObject>);
       return reflector;
     };

@@ -79,7 +79,7 @@ export class Membership {
         return await this.renew();
       } catch (error) {
         if (error instanceof AgentError && !waitingMayHelp.has(error.code)) throw error;
-        if (attempt % 50 === 0) this.#log.warn({ err: error }, 'cannot join yet');
+        if (attempt % 50 === 0) this.#warn(error);
         await sleep(Math.min(100 + attempt * 20, 5_000), undefined, { signal });
       }
     }
@@ -102,6 +102,11 @@ export class Membership {
     this.#write(identity);
     this.#log.info({ validUntil: new X509Certificate(cert).validTo }, 'joined');
     return identity;
+  }
+
+  #warn(error: unknown): void {
+    if (error instanceof AgentError) this.#log.warn({ remedy: error.remedy }, error.message);
+    else this.#log.warn({ err: error }, 'cannot join yet');
   }
 
   #serves({ ca, cert }: NodeIdentity): boolean {

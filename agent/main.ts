@@ -1,6 +1,6 @@
 import { ExitCode, renderFailure } from './cli/failure.ts';
 import { buildProgram } from './cli/program.ts';
-import { programPath } from './preflight.ts';
+import { programPath } from './program-path.ts';
 
 // Daemons and cron jobs often run without the directories that administrators' programs are in.
 process.env['PATH'] = programPath;

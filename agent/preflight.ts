@@ -2,18 +2,18 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { createLink } from '../netns/link.ts';
+import type { LinkKind } from '../netns/link.ts';
+import { createNamespace, removeNamespace } from '../netns/namespace.ts';
+import { NetlinkSocket } from '../netns/netlink.ts';
 import { AgentError, AgentErrors } from './agent-error.ts';
 import type { AgentConfig } from './config.ts';
+import { programPath } from './program-path.ts';
 
 /** Programs the agent runs, and the Debian packages that bring them. */
 const packages = { runc: 'runc', conmon: 'conmon', nft: 'nftables', 'iptables-restore': 'iptables' } as const;
 
 type Program = keyof typeof packages;
-
-/** Where programs of administrators are, whatever the caller's PATH says. */
-export const programPath = [
-  ...new Set([...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/bin', '/sbin', '/bin']),
-].join(delimiter);
 
 /**
  * Looks for everything that would keep the agent from working on this machine.
@@ -25,6 +25,7 @@ export async function checkAgentNeeds(config: AgentConfig): Promise<void> {
     ...listMissingRoot(),
     ...listMissingPrograms(['runc', 'conmon', backend]),
     ...listMissingFileSystems(['overlay']),
+    ...listMissingLinkKinds(),
     ...(await listBusyPorts([
       { name: 'agentPort', port: config.port },
       { name: 'healthPort', port: config.healthPort },
@@ -79,6 +80,31 @@ function isKnownFileSystem(name: string): boolean {
   return readFileSync('/proc/filesystems', 'utf8')
     .split('\n')
     .some((line) => line.endsWith(`\t${name}`));
+}
+
+/** What the agent makes of each kind of link, with values that harm nobody. */
+const linkKinds: readonly LinkKind[] = [
+  { kind: 'bridge' },
+  { kind: 'veth', peer: { name: 'probe-peer' } },
+  { kind: 'vxlan', vxlan: { vni: 1, port: 8472, local: '127.0.0.1' } },
+];
+
+/** Kinds of links the kernel cannot make, found by making them in a namespace of their own. */
+function listMissingLinkKinds(): AgentError[] {
+  // Without root there is a namespace less to make them in, and one mistake more to tell of already.
+  if (process.geteuid?.() !== 0) return [];
+  using undo = new DisposableStack();
+  const name = `weft-probe-${process.pid}`;
+  const namespace = undo.use(createNamespace(name));
+  undo.defer(() => removeNamespace(name));
+  const socket = undo.use(new NetlinkSocket({ namespace }));
+  const refusals = socket.attempt(linkKinds.map((kind, index) => createLink(`probe${index}`, kind)));
+  return linkKinds.flatMap(({ kind }, index) => {
+    const refusal = refusals[index];
+    if (!refusal) return [];
+    const remedy = `modprobe ${kind}, or boot a kernel that has it (Debian's has)`;
+    return [new AgentError('no-kernel-feature', `the kernel makes no ${kind} links`, remedy, refusal)];
+  });
 }
 
 /** The named ports on which somebody already listens in this network namespace. */
