@@ -1,0 +1,26 @@
+import t from 'tap';
+import { notifyServiceManager } from '../../agent/notify.ts';
+import { AF_UNIX, bind, close, MSG_DONTWAIT, recv, SOCK_DGRAM, socket } from '../../netns/libc.ts';
+import { encodeUnixAddress } from '../../netns/sockaddr.ts';
+
+t.test('systemd is told over its socket, and nobody where there is none', (t) => {
+  const path = `@weft-notify-test-${process.pid}`;
+  const fd = socket(AF_UNIX, SOCK_DGRAM);
+  t.teardown(() => {
+    close(fd);
+    delete process.env['NOTIFY_SOCKET'];
+  });
+  bind(fd, encodeUnixAddress(path));
+  const read = (): string | undefined => {
+    const buffer = Buffer.alloc(256);
+    const length = recv(fd, buffer, MSG_DONTWAIT);
+    return length === undefined ? undefined : buffer.toString('utf8', 0, length);
+  };
+  delete process.env['NOTIFY_SOCKET'];
+  notifyServiceManager('READY=1');
+  t.equal(read(), undefined);
+  process.env['NOTIFY_SOCKET'] = path;
+  notifyServiceManager('READY=1', 'STATUS=well');
+  t.equal(read(), 'READY=1\nSTATUS=well');
+  t.end();
+});

@@ -1,0 +1,107 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
+import { skipUnlessRoot } from '../root.ts';
+
+const weft = join(import.meta.dirname, '../../bin/weft');
+/** A host of its own without any way out: one end of a veth whose other end nobody uses. */
+const host = `weft-up-test-${process.pid}`;
+const directory = mkdtempSync(join(tmpdir(), 'weft-up-'));
+const flags = [
+  '--state-dir',
+  join(directory, 'state'),
+  '--run-dir',
+  join(directory, 'run'),
+  '--node-ips',
+  '192.0.2.1',
+];
+
+function onHost(file: string, ...args: string[]): string {
+  return runInNamespace(host, () =>
+    execFileSync(file, args, {
+      encoding: 'utf8',
+      env: { ...process.env, XTABLES_LOCKFILE: join(directory, 'xtables.lock') },
+    }),
+  );
+}
+
+/** Links, addresses, routes and rules of the host, as an operator sees them. */
+function readNetwork(): string[] {
+  return [
+    onHost('ip', '-br', 'link'),
+    onHost('ip', '-br', 'address'),
+    onHost('ip', 'route'),
+    onHost('ip', '-6', 'route'),
+    ...listRules(),
+  ];
+}
+
+/** All rules, and all chains of ours. iptables' own base chains stay, empty, as after any use of iptables. */
+function listRules(): string[] {
+  const saved = ['iptables-save', 'ip6tables-save'].map((save) => onHost(save)).join('');
+  const ours = onHost('nft', 'list', 'ruleset')
+    .split('\n')
+    .filter((line) => /weft/i.test(line));
+  return [...saved.split('\n').filter((line) => line.startsWith('-A')), ...ours];
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt += 1) {
+    if (condition()) return;
+    await sleep(100);
+  }
+  throw new Error('it did not come true within a minute');
+}
+
+function isReady(): boolean {
+  try {
+    return onHost('curl', '-sf', '--max-time', '5', 'http://127.0.0.1:10256/readyz').length > 0;
+  } catch {
+    return false; // not listening, or not ready, yet
+  }
+}
+
+if (skipUnlessRoot(t)) {
+  t.test('server and agent on one machine, and everything off it again', async (t) => {
+    createNamespace(host).close();
+    t.teardown(() => {
+      removeNamespace(host);
+      rmSync(directory, { recursive: true, force: true });
+    });
+    onHost('ip', 'link', 'set', 'lo', 'up');
+    onHost('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far');
+    for (const link of ['eth0', 'far']) onHost('ip', 'link', 'set', link, 'up');
+    onHost('ip', 'address', 'add', '192.0.2.1/24', 'dev', 'eth0');
+    const before = readNetwork();
+
+    const daemon = runInNamespace(host, () =>
+      spawn(weft, ['up', ...flags, '--node-name', 'alone'], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: { ...process.env, WEFT_LOG_LEVEL: 'error', XTABLES_LOCKFILE: join(directory, 'xtables.lock') },
+      }),
+    );
+    const ended = new Promise((resolve) => daemon.once('exit', (code) => resolve(code)));
+    t.teardown(() => daemon.kill('SIGKILL'));
+    await until(isReady);
+    t.match(onHost('ip', '-br', 'link'), 'weft0');
+    t.ok(listRules().some((rule) => rule.includes('WEFT-SERVICES')));
+    t.throws(() => onHost(weft, 'cleanup', ...flags), /an agent runs here/, 'not under a running agent');
+
+    daemon.kill('SIGTERM');
+    t.equal(await ended, 0, 'SIGTERM ends it cleanly');
+    t.match(onHost('ip', '-br', 'link'), 'weft0', 'and leaves the network as it is');
+    t.ok(
+      listRules().some((rule) => rule.includes('WEFT-SERVICES')),
+      'and the rules',
+    );
+
+    onHost(weft, 'cleanup', ...flags);
+    t.same(readNetwork(), before);
+    t.notOk(existsSync(join(directory, 'state')));
+    t.notOk(existsSync(join(directory, 'run')));
+  });
+}
