@@ -74,7 +74,7 @@ if (skipUnlessRoot(t)) {
     });
     onHost('ip', 'link', 'set', 'lo', 'up');
     onHost('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far');
-    for (const link of ['eth0', 'far']) onHost('ip', 'link', 'set', link, 'up');
+    for (const link of ['eth0', 'far']) onHost('ip', 'link', 'set', link, 'addrgenmode', 'none', 'up');
     onHost('ip', 'address', 'add', '192.0.2.1/24', 'dev', 'eth0');
     const before = readNetwork();
 
