@@ -22,10 +22,7 @@ function dig(server: string, ...args: string[]): string {
 
 if (skipUnlessRoot(t)) {
   createNamespace(namespace).close();
-  t.teardown(() => {
-    removeNamespace(namespace);
-    t.notOk(listNamespaces().includes(namespace), 'nothing is left behind');
-  });
+  t.teardown(() => removeNamespace(namespace));
 
   t.test('port 53 of the DNS addresses, as soon as they are on the node', async (t) => {
     // With loopback down the kernel has no routing table yet and lets any IPv4 address be bound.
@@ -66,5 +63,11 @@ if (skipUnlessRoot(t)) {
     );
     child.stdin.end();
     t.strictSame(await ended, [0, null], 'stopped, nothing holds the process');
+  });
+
+  t.test('nothing is left behind', (t) => {
+    removeNamespace(namespace);
+    t.notOk(listNamespaces().includes(namespace));
+    t.end();
   });
 }
