@@ -482,14 +482,15 @@ async function upkeep(t: Test, bench: Bench, before: string): Promise<void> {
     t.equal(await network.ask('pod1', 'tcp', address, 80), `far ${addresses.ipv4.pod1}`, what);
   };
   const many = Array.from({ length: 40 }, (_, n) =>
-    familyNames.map((family) =>
-      frontend(family, {
-        kind: 'clusterIP',
-        address: vips[family].cluster(100 + n),
-        port: 80,
-        endpoints: endpoints(family, 'pod1', 'pod2', 'far'),
-      }),
-    ),
+    familyNames.flatMap((family) => {
+      const to = { port: 80, endpoints: endpoints(family, 'pod1', 'pod2', 'far') };
+      // The low bits of these are all the same: the tree has to look further up.
+      const external = family === 'ipv4' ? `198.51.${String(n)}.1` : `2001:db8:1::${n.toString(16)}:1`;
+      return [
+        frontend(family, { kind: 'clusterIP', address: vips[family].cluster(100 + n), ...to }),
+        frontend(family, { kind: 'externalIP', address: external, ...to }),
+      ];
+    }),
   ).flat();
   await bench.put('many', many);
   await bench.put('upkeep', [

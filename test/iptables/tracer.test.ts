@@ -1,0 +1,236 @@
+import t from 'tap';
+
+import type { Endpoint, Frontend, NodeSettings, Ruleset } from '../../iptables/model.ts';
+import { tracePacket } from '../../iptables/tracer.ts';
+import type { Trace } from '../../iptables/tracer.ts';
+
+// Who is who:
+const NODE = '192.0.2.1';
+const PEER = '192.0.2.3';
+const BRIDGE = '10.244.1.1';
+const POD = '10.244.1.2';
+const NEIGHBOR = '10.244.1.3';
+const FAR_POD = '10.244.2.2';
+const CLIENT = '198.51.100.9';
+const VIP = '10.96.0.20';
+const EXTERNAL = '203.0.113.7';
+const DNS = '10.96.0.10';
+
+const settings: NodeSettings = {
+  clusterCIDRs: ['10.244.0.0/16'],
+  serviceCIDRs: ['10.96.0.0/16'],
+  dnsIPs: [DNS],
+  podCIDRs: ['10.244.1.0/24'],
+  nodeIPs: [NODE, PEER],
+  nodePortAddresses: [],
+};
+const node = { addresses: [NODE, BRIDGE, DNS, '127.0.0.1'] };
+
+const here: Endpoint = { address: POD, port: 8080, local: true };
+const there: Endpoint = { address: FAR_POD, port: 8080, local: false };
+
+function frontend(part: Partial<Frontend>): Frontend {
+  return {
+    family: 'ipv4',
+    protocol: 'tcp',
+    kind: 'clusterIP',
+    address: VIP,
+    port: 80,
+    name: 'default/web',
+    endpoints: [here, there],
+    whenEmpty: 'reject',
+    ...part,
+  };
+}
+
+function rulesOf(...frontends: Frontend[]): Ruleset {
+  const service = { key: 'default/web', created: '', frontends, localEndpoints: 0, problems: [] };
+  return { settings, services: new Map([[service.key, service]]) };
+}
+
+/** `forward 10.244.1.2:8080 1/2 masqueraded, …` */
+function describe({ verdict, outcomes }: Trace): string {
+  const each = outcomes.map(
+    ({ address, port, probability, masqueraded }) =>
+      `${address}:${String(port)} 1/${String(Math.round(1 / probability))}${masqueraded ? ' masqueraded' : ''}`,
+  );
+  return [verdict, each.join(', ')].filter(Boolean).join(' ');
+}
+
+interface Row {
+  readonly what: string;
+  readonly rules: Ruleset;
+  readonly packet: string;
+  readonly expect: string;
+}
+
+const nodePort = { kind: 'nodePort', address: undefined, port: 30_080 } as const;
+const local = { kind: 'loadBalancer', address: EXTERNAL } as const;
+const both = rulesOf(frontend({}));
+
+const rows: readonly Row[] = [
+  {
+    what: 'a pod, clusterIP',
+    rules: both,
+    packet: `${NEIGHBOR} ${VIP} 80`,
+    expect: 'forward 10.244.1.2:8080 1/2, 10.244.2.2:8080 1/2',
+  },
+  {
+    what: 'hairpin',
+    rules: both,
+    packet: `${POD} ${VIP} 80`,
+    expect: 'forward 10.244.1.2:8080 1/2 masqueraded, 10.244.2.2:8080 1/2',
+  },
+  {
+    what: 'the node, clusterIP',
+    rules: both,
+    packet: `${NODE} ${VIP} 80`,
+    expect: 'forward 10.244.1.2:8080 1/2 masqueraded, 10.244.2.2:8080 1/2 masqueraded',
+  },
+  {
+    what: 'outside, clusterIP',
+    rules: rulesOf(frontend({ endpoints: [there] })),
+    packet: `${CLIENT} ${VIP} 80`,
+    expect: 'forward 10.244.2.2:8080 1/1 masqueraded',
+  },
+  { what: 'undeclared port', rules: both, packet: `${POD} ${VIP} 81`, expect: 'reject' },
+  { what: 'unallocated address', rules: both, packet: `${POD} 10.96.9.9 80`, expect: 'reject' },
+  {
+    what: 'no endpoints',
+    rules: rulesOf(frontend({ endpoints: [] })),
+    packet: `${POD} ${VIP} 80`,
+    expect: 'reject',
+  },
+  {
+    what: 'internal Local without local endpoints',
+    rules: rulesOf(frontend({ endpoints: [], whenEmpty: 'drop' })),
+    packet: `${POD} ${VIP} 80`,
+    expect: 'drop',
+  },
+  {
+    what: 'NodePort from outside',
+    rules: rulesOf(frontend(nodePort)),
+    packet: `${CLIENT} ${NODE} 30080`,
+    expect: 'forward 10.244.1.2:8080 1/2 masqueraded, 10.244.2.2:8080 1/2 masqueraded',
+  },
+  {
+    what: 'NodePort from a pod here',
+    rules: rulesOf(frontend(nodePort)),
+    packet: `${NEIGHBOR} ${NODE} 30080`,
+    expect: 'forward 10.244.1.2:8080 1/2, 10.244.2.2:8080 1/2',
+  },
+  {
+    what: 'NodePort on the bridge',
+    rules: rulesOf(frontend(nodePort)),
+    packet: `${POD} ${BRIDGE} 30080`,
+    expect: 'pass 10.244.1.1:30080 1/1',
+  },
+  {
+    what: "another node's NodePort",
+    rules: rulesOf(frontend(nodePort)),
+    packet: `${POD} ${PEER} 30080`,
+    expect: 'pass 192.0.2.3:30080 1/1',
+  },
+  {
+    what: 'Local from outside',
+    rules: rulesOf(frontend({ ...local, outside: [here] })),
+    packet: `${CLIENT} ${EXTERNAL} 80`,
+    expect: 'forward 10.244.1.2:8080 1/1',
+  },
+  {
+    what: 'Local from outside, nobody here',
+    rules: rulesOf(frontend({ ...local, endpoints: [there], outside: [] })),
+    packet: `${CLIENT} ${EXTERNAL} 80`,
+    expect: 'drop',
+  },
+  {
+    what: 'Local from a pod, nobody here',
+    rules: rulesOf(frontend({ ...local, endpoints: [there], outside: [] })),
+    packet: `${POD} ${EXTERNAL} 80`,
+    expect: 'forward 10.244.2.2:8080 1/1',
+  },
+  {
+    what: 'Local from the node',
+    rules: rulesOf(frontend({ ...local, endpoints: [there], outside: [] })),
+    packet: `${NODE} ${EXTERNAL} 80`,
+    expect: 'forward 10.244.2.2:8080 1/1 masqueraded',
+  },
+  {
+    what: 'Local, nobody anywhere',
+    rules: rulesOf(frontend({ ...local, endpoints: [], outside: [] })),
+    packet: `${CLIENT} ${EXTERNAL} 80`,
+    expect: 'reject',
+  },
+  {
+    what: 'a listed source',
+    rules: rulesOf(frontend({ ...local, sourceRanges: ['198.51.100.0/24'] })),
+    packet: `${CLIENT} ${EXTERNAL} 80`,
+    expect: 'forward 10.244.1.2:8080 1/2 masqueraded, 10.244.2.2:8080 1/2 masqueraded',
+  },
+  {
+    what: 'an unlisted source',
+    rules: rulesOf(frontend({ ...local, sourceRanges: ['198.51.100.0/24'] })),
+    packet: `${POD} ${EXTERNAL} 80`,
+    expect: 'drop',
+  },
+  {
+    what: 'a pod leaves',
+    rules: both,
+    packet: `${POD} ${CLIENT} 443`,
+    expect: 'pass 198.51.100.9:443 1/1 masqueraded',
+  },
+  { what: 'a pod to a node', rules: both, packet: `${POD} ${PEER} 443`, expect: 'pass 192.0.2.3:443 1/1' },
+  {
+    what: 'a pod to a pod',
+    rules: both,
+    packet: `${POD} ${FAR_POD} 8080`,
+    expect: 'pass 10.244.2.2:8080 1/1',
+  },
+  {
+    what: 'a pod to a hand-made endpoint outside',
+    rules: rulesOf(frontend({ endpoints: [{ address: CLIENT, port: 1, local: false }] })),
+    packet: `${POD} ${VIP} 80`,
+    expect: 'forward 198.51.100.9:1 1/1 masqueraded',
+  },
+  {
+    what: 'the node to its own listener through a Service',
+    rules: rulesOf(frontend({ endpoints: [{ address: NODE, port: 6443, local: true }] })),
+    packet: `${NODE} ${VIP} 80`,
+    expect: 'forward 192.0.2.1:6443 1/1',
+  },
+  {
+    what: 'a pod to a listener of the node through a Service',
+    rules: rulesOf(frontend({ endpoints: [{ address: NODE, port: 6443, local: true }] })),
+    packet: `${POD} ${VIP} 80`,
+    expect: 'forward 192.0.2.1:6443 1/1',
+  },
+  { what: 'DNS', rules: both, packet: `${POD} ${DNS} 53`, expect: 'pass 10.96.0.10:53 1/1' },
+  { what: 'the DNS address, another port', rules: both, packet: `${POD} ${DNS} 22`, expect: 'reject' },
+];
+
+for (const { what, rules, packet, expect } of rows) {
+  const [source = '', destination = '', port] = packet.split(' ');
+  const trace = tracePacket(rules, node, { source, destination, protocol: 'tcp', port: Number(port) });
+  t.equal(describe(trace), expect, `${what}: ${packet}`);
+}
+
+t.test('a protocol is another address', async (t) => {
+  const trace = tracePacket(both, node, { source: POD, destination: VIP, protocol: 'udp', port: 80 });
+  t.equal(trace.verdict, 'reject');
+});
+
+t.test('the older of two Services has what both claim', async (t) => {
+  const service = (key: string, created: string) => ({
+    key,
+    created,
+    frontends: [frontend({ kind: 'externalIP', address: EXTERNAL, name: key })],
+    localEndpoints: 0,
+    problems: [],
+  });
+  const services = new Map([
+    ['default/a', service('default/a', '2026-02-02T00:00:00Z')],
+    ['default/b', service('default/b', '2026-01-01T00:00:00Z')],
+  ]);
+  const packet = { source: POD, destination: EXTERNAL, protocol: 'tcp', port: 80 } as const;
+  t.equal(tracePacket({ settings, services }, node, packet).decidedBy, 'default/b');
+});
