@@ -15,9 +15,11 @@ const newline = 0x0a;
  * files are read before the current one.
  */
 export function readLog(log: string, options: LogOptions, isRunning: () => boolean): Readable {
-  return Readable.from(limit(select(readLines(log, options, isRunning), options), options.limitBytes), {
-    objectMode: false,
-  });
+  // A generator that waits for a change does not hear that its reader went away: it asks.
+  const goesOn = (): boolean => !stream.destroyed && isRunning();
+  const chunks = limit(select(readLines(log, options, goesOn), options), options.limitBytes);
+  const stream = Readable.from(chunks, { objectMode: false });
+  return stream;
 }
 
 /** The chosen lines as they are shown. */

@@ -129,6 +129,8 @@ export class PodActor {
       this.#passNeverStarted(pod);
       return;
     }
+    // Without the Services the pod's environment cannot be known; the worker wakes us when they are read.
+    if (this.#record === undefined && !this.#tools.context.caches.services.synced) return;
     this.#record ??= startRecord(this.#tools, pod);
     if (!ending && !this.#hasSandbox) await this.#ensureSandbox(pod, this.#record);
     await this.#carryOut(pod, ending);

@@ -121,8 +121,11 @@ export class PodWorker implements Subsystem {
   }
 
   #subscribe(tools: NodeTools): void {
-    const { pods } = this.#context.caches;
+    const { pods, services } = this.#context.caches;
     this.#undo.defer(pods.subscribe((event) => this.#onEvent(tools, event)));
+    void services.whenSynced().then(() => {
+      for (const actor of this.#actors.values()) actor.wake();
+    });
     for (const pod of pods.list()) this.#upsert(tools, pod);
     const stopWatching = tools.runtime.watchExits(
       (id) => this.#wakeOwner(id),
