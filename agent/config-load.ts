@@ -10,7 +10,7 @@ import type { GivenSettings, SettingName } from './config-settings.ts';
 import { ValueError } from './config-values.ts';
 import type { Config } from './config.ts';
 
-export const defaultConfigFile = '/etc/weft/weft.yaml';
+const defaultConfigFile = '/etc/weft/weft.yaml';
 
 export interface ConfigSources {
   /** The file a user named; it must exist. Without it the default file is read if it exists. */

@@ -108,7 +108,7 @@ function listMissingLinkKinds(): AgentError[] {
 }
 
 /** The named ports on which somebody already listens in this network namespace. */
-export async function listBusyPorts(
+async function listBusyPorts(
   ports: readonly { readonly name: string; readonly port: number }[],
 ): Promise<AgentError[]> {
   const found = await Promise.all(ports.map(async (each) => ({ ...each, busy: await isBusy(each.port) })));

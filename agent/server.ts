@@ -17,7 +17,7 @@ export interface RunningServer {
 }
 
 /** `https://192.0.2.1:6443`, `https://[2001:db8::1]:6443`. */
-export function apiUrl(host: string, port: number): string {
+function apiUrl(host: string, port: number): string {
   return `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 

@@ -43,7 +43,7 @@ export function addClusterCommands(program: Command): void {
 }
 
 /** The administrator's kubeconfig in the server's state directory. */
-export const adminKubeconfig = 'admin.kubeconfig';
+const adminKubeconfig = 'admin.kubeconfig';
 
 function readServerFile(path: string): string {
   try {

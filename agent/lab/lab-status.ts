@@ -6,7 +6,7 @@ import type { LabPlan } from './lab-plan.ts';
 import { openLab } from './lab-settings.ts';
 
 /** One host of the lab: what runs there, and whether it does its work. */
-export interface LabHostStatus {
+interface LabHostStatus {
   readonly name: string;
   readonly addresses: readonly string[];
   /** Process number of its daemon; absent when none runs. */
