@@ -2,11 +2,11 @@ import { encodeAnswer, renderAnswer, writeAnswer, type Answer } from './answer.t
 import { AnswerCache, type CachedAnswer } from './cache.ts';
 import { DnsError } from './dns-error.ts';
 import type { Forwarder } from './forward.ts';
-import type { Message } from './message.ts';
-import { copyQuery, type Query } from './question.ts';
+import { decodeMessage, type Message } from './message.ts';
+import { copyQuery, createQuery, parseQuery, type Query } from './question.ts';
 import { nameLength, textData, type ResourceRecord } from './records.ts';
-import type { Question } from './upstream.ts';
-import { FLAG, RCODE, TYPE } from './wire.ts';
+import { encodeQuestion, type Question } from './upstream.ts';
+import { FLAG, MAX_MESSAGE_BYTES, RCODE, TYPE } from './wire.ts';
 
 export interface ResolverOptions {
   readonly forwarder: Pick<Forwarder, 'ask' | 'healthy'>;
@@ -34,12 +34,6 @@ export interface ResolverObserver {
   stale(): void;
 }
 
-export interface Resolution {
-  readonly rcode: number;
-  readonly answer: readonly ResourceRecord[];
-  readonly authority: readonly ResourceRecord[];
-}
-
 /** RFC 8767 section 5: after so long a client gets the old answer while the new one is still waited for. */
 const STALE_AFTER_MS = 1800;
 /** An answer in use is fetched anew when a tenth of its time is left. */
@@ -53,6 +47,7 @@ export class Resolver {
   /** Questions under way: whoever asks the same meanwhile waits for the same answer. */
   readonly #pending = new Map<string, Promise<Message>>();
   readonly #now: () => number;
+  readonly #scratch = Buffer.allocUnsafeSlow(MAX_MESSAGE_BYTES);
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -83,11 +78,16 @@ export class Resolver {
   }
 
   /**
-   * The records behind a question, past the cache: for names that an alias of ours leads to.
+   * The records behind a question, for names that an alias of ours leads to.
    * @throws {DnsError} NoUpstream
    */
-  async resolve(question: Question): Promise<Resolution> {
-    return this.#fetch(keyOf(question), question);
+  async resolve(question: Question): Promise<Message> {
+    const query = createQuery();
+    // As if it had come over TCP: cut by no client's limit.
+    parseQuery(encodeQuestion(0, question, true), 'tcp', query);
+    const result = this.handle(query, this.#scratch);
+    if (typeof result === 'number') return decodeMessage(this.#scratch.subarray(0, result));
+    return decodeMessage(Buffer.from(await result));
   }
 
   async #fetchFor(

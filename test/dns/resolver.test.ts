@@ -254,6 +254,10 @@ t.test('an ExternalName is followed out of the cluster', async (t) => {
     'web.example.test. 60 A 192.0.2.1',
     'web.example.test. 60 A 192.0.2.2',
   ]);
+  state.now += 20;
+  const later = await ask(handler, `ext.${S}`, 'A');
+  t.equal(later.answer[0], `ext.${S}. 5 CNAME www.example.test.`);
+  t.equal(later.answer[1], 'www.example.test. 40 CNAME web.example.test.', 'from the cache, aged');
   const gone = await ask(handler, `gone.${S}`, 'A');
   t.match(gone, { rcode: 'NXDOMAIN', answer: [`gone.${S}. 5 CNAME gone.example.test.`] });
   t.match(gone.authority, [/^test\. 60 SOA/]);
