@@ -17,6 +17,8 @@ import type { AgentContext, Health, Subsystem } from './subsystem.ts';
 const minIntervalMs = 20;
 /** Everything is compared with the kernel so often, whether or not anything seems to have happened. */
 const fullCompareMs = 30_000;
+/** Where others change rules all the time, comparing may take at most this share of ours. */
+const compareShare = 0.1;
 /** How soon an outside change is noticed. */
 const watchMs = 500;
 
@@ -54,6 +56,10 @@ export class ServiceRules implements Subsystem {
   readonly #pending = new Map<string, CompiledService | undefined>();
   readonly #dirty = new Set<string>();
   #fullCompareAt = 0;
+  /** Somebody else changed rules since the last full compare. */
+  #touched = false;
+  /** No sooner than then is that looked into. */
+  #touchAt = 0;
   #generation: number | undefined;
   #failure: string | undefined;
   #synced = false;
@@ -94,7 +100,7 @@ export class ServiceRules implements Subsystem {
     ];
     this.#runner.start();
     this.#watch = setInterval(() => {
-      this.#noticeOutsideChange();
+      if (this.#synced && this.#noticeOutsideChange()) this.#runner.request();
     }, watchMs);
     this.#watch.unref();
   }
@@ -122,12 +128,16 @@ export class ServiceRules implements Subsystem {
     if (!services.synced || !endpointSlices.synced || !nodes.synced || !this.#choice) return;
     const endTimer = this.#metrics.syncSeconds.startTimer();
     const changed = this.#compileDirty();
-    const touched = this.#wasTouched();
-    const full = !this.#synced || this.#failure !== undefined || touched || Date.now() >= this.#fullCompareAt;
+    const full = this.#needsFullCompare();
+    const startMs = Date.now();
     const rules = { settings: nodeSettings(this.#context), services: this.#compiled };
     const result = await this.#choice.backend.sync(rules, full ? undefined : changed);
     this.#generation = this.#readGeneration();
-    if (full) this.#fullCompareAt = Date.now() + fullCompareMs;
+    if (full) {
+      this.#touched = false;
+      this.#fullCompareAt = Date.now() + fullCompareMs;
+      this.#touchAt = Date.now() + (Date.now() - startMs) / compareShare;
+    }
     this.#forgetStaleFlows(rules.settings.nodeIPs);
     this.#report(result, full && this.#synced && this.#failure === undefined && changed.size === 0);
     endTimer();
@@ -190,12 +200,15 @@ export class ServiceRules implements Subsystem {
     this.#generation = this.#readGeneration();
   }
 
-  #noticeOutsideChange(): void {
-    if (this.#synced && this.#wasTouched()) this.#runner.request();
+  #needsFullCompare(): boolean {
+    const touched = this.#noticeOutsideChange();
+    return touched || !this.#synced || this.#failure !== undefined || Date.now() >= this.#fullCompareAt;
   }
 
-  #wasTouched(): boolean {
-    return this.#generation !== undefined && this.#readGeneration() !== this.#generation;
+  /** Whether somebody else changed rules and it is time to look what. */
+  #noticeOutsideChange(): boolean {
+    if (this.#generation !== undefined && this.#readGeneration() !== this.#generation) this.#touched = true;
+    return this.#touched && Date.now() >= this.#touchAt;
   }
 
   /** Undefined where the kernel has no such number: then the regular full compare must do. */

@@ -21,22 +21,24 @@ function treeOf(keys: readonly string[], make: () => DispatchTree): Map<string, 
 const four = (): DispatchTree => new DispatchTree(addressDispatch('V', 'ipv4'));
 const six = (): DispatchTree => new DispatchTree(addressDispatch('V', 'ipv6'));
 
-t.test('up to eight addresses stand in the root', async (t) => {
+t.test('up to eight addresses stand in the root', (t) => {
   const keys = Array.from({ length: 8 }, (_, n) => `10.96.0.${String(n + 1)}`);
   t.strictSame([...treeOf(keys, four)], [['V', keys.map((key) => `-d ${key} -j X`)]]);
   t.strictSame([...treeOf([], four)], [['V', []]], 'an empty tree is an empty chain');
+  t.end();
 });
 
-t.test('more are told apart by their low bits', async (t) => {
+t.test('more are told apart by their low bits', (t) => {
   const keys = [...Array.from({ length: 9 }, (_, n) => `10.96.${String(n)}.1`), '10.96.0.2'];
   const chains = treeOf(keys, four);
   t.strictSame(chains.get('V'), ['-d 0.0.0.1/0.0.0.15 -j V-1', '-d 0.0.0.2/0.0.0.15 -j V-2']);
   t.strictSame(chains.get('V-1'), ['-d 0.0.0.0/0.0.0.240 -j V-10'], 'same low bits: one more step');
   t.strictSame(chains.get('V-10')?.length, 9);
   t.strictSame(chains.get('V-2'), ['-d 10.96.0.2 -j X']);
+  t.end();
 });
 
-t.test('IPv6 masks are written as iptables-save writes them', async (t) => {
+t.test('IPv6 masks are written as iptables-save writes them', (t) => {
   const matches = (place: number, digit: number): string =>
     addressDispatch('V', 'ipv6').match([...Array<number>(place).fill(0), digit]);
   t.equal(matches(0, 3), '-d ::3/::f');
@@ -45,9 +47,10 @@ t.test('IPv6 masks are written as iptables-save writes them', async (t) => {
   t.equal(matches(8, 3), '-d ::3:0:0/::f:0:0');
   t.equal(matches(12, 0), '-d ::/::f:0:0:0');
   t.equal(matches(15, 1), '-d ::1000:0:0:0/::f000:0:0:0');
+  t.end();
 });
 
-t.test('the shape follows from the keys, whatever the order in which they came and went', async (t) => {
+t.test('the shape follows from the keys, whatever the order in which they came and went', (t) => {
   const all = Array.from({ length: 200 }, (_, n) => `10.96.${String(n % 7)}.${String((n * 37) % 251)}`);
   const kept = all.filter((_, n) => n % 3 === 0);
   for (const make of [four]) {
@@ -63,17 +66,19 @@ t.test('the shape follows from the keys, whatever the order in which they came a
     for (const key of kept) tree.set(key, []);
     t.strictSame([...settle(tree, chains)], [['V', []]], 'nothing is left in the end');
   }
+  t.end();
 });
 
-t.test('every address is reached by its digits, in a short way', async (t) => {
+t.test('every address is reached by its digits, in a short way', (t) => {
   const keys = Array.from({ length: 4000 }, (_, n) => `10.96.${String(n >> 8)}.${String(n & 0xff)}`);
   const chains = treeOf(keys, four);
   const longest = Math.max(...[...chains.values()].map((rules) => rules.length));
   t.ok(longest <= 16, `no chain has more than 16 rules: ${String(longest)}`);
   t.equal([...chains.values()].flat().filter((rule) => rule.endsWith('-j X')).length, keys.length);
+  t.end();
 });
 
-t.test('one change rewrites one leaf', async (t) => {
+t.test('one change rewrites one leaf', (t) => {
   const tree = four();
   const keys = Array.from({ length: 300 }, (_, n) => `10.96.${String(n >> 8)}.${String(n & 0xff)}`);
   for (const key of keys) tree.set(key, [`-d ${key} -j X`]);
@@ -81,9 +86,10 @@ t.test('one change rewrites one leaf', async (t) => {
   tree.set('10.96.0.77', ['-d 10.96.0.77 -j Y']);
   t.equal(tree.takeChanged().size, 1);
   t.equal(tree.takeChanged().size, 0);
+  t.end();
 });
 
-t.test('addresses that differ only in high bits end in one leaf', async (t) => {
+t.test('addresses that differ only in high bits end in one leaf', (t) => {
   const keys = Array.from({ length: 20 }, (_, n) => `fd00:${(n + 1).toString(16)}::1`);
   const chains = treeOf(keys, six);
   const names = [...chains.keys()];
@@ -92,9 +98,10 @@ t.test('addresses that differ only in high bits end in one leaf', async (t) => {
     'chain names fit',
   );
   t.equal([...chains.values()].flat().filter((rule) => rule.endsWith('-j X')).length, 20);
+  t.end();
 });
 
-t.test('ports are told apart by ranges', async (t) => {
+t.test('ports are told apart by ranges', (t) => {
   const tree = new DispatchTree(portDispatch('P', 'tcp'));
   for (let port = 30_000; port < 30_020; port++) tree.set(String(port), [`--dport ${String(port)} -j X`]);
   const chains = settle(tree, new Map());
@@ -104,4 +111,5 @@ t.test('ports are told apart by ranges', async (t) => {
     '-p tcp -m tcp --dport 30016:30031 -j P-754',
   ]);
   t.equal(chains.get('P-753')?.length, 16);
+  t.end();
 });

@@ -23,7 +23,7 @@ function service(
       ...spec,
     },
     ...(more.status ? { status: more.status } : {}),
-  } as Service;
+  };
 }
 
 interface Someone {
@@ -74,7 +74,7 @@ function lines(compiled: CompiledService | undefined): string[] {
 
 const compile = (one: Service, ...slices: EndpointSlice[]) => compileService(one, slices, context);
 
-t.test('a plain Service', async (t) => {
+t.test('a plain Service', (t) => {
   const compiled = compile(
     service({}),
     slice([
@@ -85,9 +85,10 @@ t.test('a plain Service', async (t) => {
   t.strictSame(lines(compiled), ['clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080* 10.244.2.2:8080']);
   t.match(compiled, { key: 'default/web', created: '2026-01-01T00:00:00Z', localEndpoints: 1, problems: [] });
   t.equal(compiled?.frontends[0]?.name, 'default/web');
+  t.end();
 });
 
-t.test('Services that are not ours', async (t) => {
+t.test('Services that are not ours', (t) => {
   t.equal(compile(service({ clusterIP: 'None', clusterIPs: ['None'] })), undefined, 'headless');
   t.equal(compile(service({ type: 'ExternalName' })), undefined);
   t.equal(
@@ -101,9 +102,10 @@ t.test('Services that are not ours', async (t) => {
     [],
     'the DNS address',
   );
+  t.end();
 });
 
-t.test('ports: by name, by protocol, resolved per slice', async (t) => {
+t.test('ports: by name, by protocol, resolved per slice', (t) => {
   const spec = {
     ports: [
       { name: 'http', port: 80, protocol: 'TCP' },
@@ -127,9 +129,10 @@ t.test('ports: by name, by protocol, resolved per slice', async (t) => {
     'clusterIP ipv4 sctp 10.96.0.20:9 → reject',
   ]);
   t.equal(compiled?.frontends[0]?.name, 'default/web:http');
+  t.end();
 });
 
-t.test('which endpoints: policy Cluster', async (t) => {
+t.test('which endpoints: policy Cluster', (t) => {
   const expect = (someones: Someone[], endpoints: string, what: string, spec: Partial<Spec> = {}): void => {
     t.strictSame(
       lines(compile(service(spec), slice(someones))),
@@ -173,9 +176,10 @@ t.test('which endpoints: policy Cluster', async (t) => {
     'reject',
     'addresses that are none, or of the other family',
   );
+  t.end();
 });
 
-t.test('hints', async (t) => {
+t.test('hints', (t) => {
   const expect = (someones: Someone[], endpoints: string, what: string): void => {
     t.strictSame(
       lines(compile(service({}), slice(someones))),
@@ -209,9 +213,10 @@ t.test('hints', async (t) => {
     '10.0.0.2:8080',
     'node hints come first',
   );
+  t.end();
 });
 
-t.test('policy Local', async (t) => {
+t.test('policy Local', (t) => {
   const everywhere = slice([
     { address: '10.244.1.2', node: 'node1' },
     { address: '10.244.2.2', node: 'node2' },
@@ -238,9 +243,10 @@ t.test('policy Local', async (t) => {
     lines(compile(outside, elsewhere))[1],
     'nodePort ipv4 tcp node:30080 → 10.244.2.2:8080 | outside none',
   );
+  t.end();
 });
 
-t.test('every kind of address, both families', async (t) => {
+t.test('every kind of address, both families', (t) => {
   const one = service(
     {
       clusterIPs: ['10.96.0.20', 'fd00:10:96::0020'],
@@ -277,9 +283,10 @@ t.test('every kind of address, both families', async (t) => {
     'source ranges are for the load balancer address, normalized, without those inside others',
   );
   t.equal(compiled?.healthCheckNodePort, 30_500);
+  t.end();
 });
 
-t.test('session affinity', async (t) => {
+t.test('session affinity', (t) => {
   const seconds = (spec: Partial<Spec>): unknown => compile(service(spec))?.frontends[0]?.affinitySeconds;
   t.equal(seconds({ sessionAffinity: 'None' }), undefined);
   t.equal(seconds({ sessionAffinity: 'ClientIP' }), 10_800);
@@ -287,9 +294,10 @@ t.test('session affinity', async (t) => {
     seconds({ sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 5 } } }),
     5,
   );
+  t.end();
 });
 
-t.test('nonsense is named and left out', async (t) => {
+t.test('nonsense is named and left out', (t) => {
   const compiled = compile(
     service({
       externalIPs: ['300.1.1.1', '203.0.113.1'],
@@ -313,4 +321,5 @@ t.test('nonsense is named and left out', async (t) => {
     'port high: protocol, number or name is not valid',
     'port odd: protocol, number or name is not valid',
   ]);
+  t.end();
 });

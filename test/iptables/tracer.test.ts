@@ -214,12 +214,13 @@ for (const { what, rules, packet, expect } of rows) {
   t.equal(describe(trace), expect, `${what}: ${packet}`);
 }
 
-t.test('a protocol is another address', async (t) => {
+t.test('a protocol is another address', (t) => {
   const trace = tracePacket(both, node, { source: POD, destination: VIP, protocol: 'udp', port: 80 });
   t.equal(trace.verdict, 'reject');
+  t.end();
 });
 
-t.test('the older of two Services has what both claim', async (t) => {
+t.test('the older of two Services has what both claim', (t) => {
   const service = (key: string, created: string) => ({
     key,
     created,
@@ -233,4 +234,5 @@ t.test('the older of two Services has what both claim', async (t) => {
   ]);
   const packet = { source: POD, destination: EXTERNAL, protocol: 'tcp', port: 80 } as const;
   t.equal(tracePacket({ settings, services }, node, packet).decidedBy, 'default/b');
+  t.end();
 });
