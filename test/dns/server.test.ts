@@ -234,6 +234,28 @@ t.test('noise over UDP gets silence or an error, and the next query its answer',
   );
 });
 
+t.test('noise over TCP: frames of every length, cut off at the end', async (t) => {
+  const { port } = await serve(t);
+  const noisy = await dial(t, port);
+  const query = encodeQuery(NAME, 'A', { edns: 1232 });
+  for (let round = 0; round < 2000; round += 1) {
+    // A damaged query: its answer may be anything, or silence.
+    const damaged = Buffer.from(query.subarray(0, round % (query.length + 1)));
+    if (damaged.length > 0) damaged[(round * 7) % damaged.length] = (round * 31) & 0xff;
+    noisy.socket.write(noisy.frame(damaged));
+  }
+  noisy.socket.write(noisy.frame(encodeQuery(NAME, 'A', { id: 0xfffe })));
+  await until(noisy.socket, () => noisy.answers.some((answer) => answer.readUInt16BE(0) === 0xfffe));
+  t.ok(
+    noisy.answers.every((answer) => answer.length >= 12 && (answer.readUInt16BE(2) & 0x8000) !== 0),
+    'whatever came back is an answer',
+  );
+  noisy.socket.end(Buffer.from([0xff, 0xff, 1, 2, 3]));
+  await once(noisy.socket, 'close');
+  const { stdout } = await execa('kdig', ['@127.0.0.1', '-p', String(port), '+tcp', '+short', NAME]);
+  t.equal(stdout, '10.96.1.1', 'the next client is answered');
+});
+
 t.test('a handler that throws is a failure of one query', async (t) => {
   const errors: unknown[] = [];
   const bug = new Error('bug');
