@@ -21,7 +21,13 @@ const checks = [
   ['types', join(bin, 'tsc'), '--noEmit'],
   ['lint', join(bin, 'eslint'), '--max-warnings', '0', '.'],
   ['format', join(bin, 'prettier'), '--check', '.'],
-  ['arrows', join(bin, 'depcruise'), '--config', '.dependency-cruiser.cjs', ...['agent', 'api', 'cni', 'netns', 'iptables', 'dns', 'scripts', 'test']],
+  [
+    'arrows',
+    join(bin, 'depcruise'),
+    '--config',
+    '.dependency-cruiser.cjs',
+    ...['agent', 'api', 'cni', 'netns', 'iptables', 'dns', 'scripts', 'test'],
+  ],
   ['unused code', join(bin, 'knip')],
 ] as const;
 
@@ -31,7 +37,9 @@ const isRoot = process.getuid?.() === 0;
 const before = isRoot ? readMachineState() : undefined;
 
 if (!pattern) for (const [name, command, ...args] of checks) await runCheck(name, command, args);
-const files = globSync('test/**/*.test.ts', { cwd: root }).sort().filter((file) => file.includes(pattern));
+const files = globSync('test/**/*.test.ts', { cwd: root })
+  .sort()
+  .filter((file) => file.includes(pattern));
 if (files.length === 0) {
   process.stderr.write(`no test file's path contains "${pattern}"\n`);
   process.exit(1);
@@ -53,7 +61,9 @@ async function runCheck(name: string, command: string, args: readonly string[]):
   if (code === 0 && !blind) tally.passed += 1;
   else {
     tally.failed += 1;
-    tally.failures.push(`FAILED ${name}\n${blind ? 'dependency-cruiser cruised 0 modules\n' : ''}${output.trimEnd()}`);
+    tally.failures.push(
+      `FAILED ${name}\n${blind ? 'dependency-cruiser cruised 0 modules\n' : ''}${output.trimEnd()}`,
+    );
   }
 }
 
@@ -71,13 +81,22 @@ function run(command: string, args: readonly string[]): Promise<{ code: number |
 
 /** Runs the files through tap and counts single assertions, not files. */
 async function runFiles(paths: readonly string[]): Promise<void> {
-  const child = spawn(join(bin, 'tap'), ['--reporter=tap', ...paths], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(join(bin, 'tap'), ['--reporter=tap', ...paths], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const parser = new Parser();
   let lastEnd = performance.now();
   parser.on('child', (file: Parser) => {
     const count = countLeaves(file, []);
     file.on('complete', (results: FinalResults) => {
-      report(file.name || results.plan.comment, count.failed === 0, performance.now() - lastEnd, count.passed, count.failed);
+      report(
+        file.name || results.plan.comment,
+        count.failed === 0,
+        performance.now() - lastEnd,
+        count.passed,
+        count.failed,
+      );
       lastEnd = performance.now();
       tally.passed += count.passed;
       tally.failed += count.failed;
@@ -104,7 +123,10 @@ async function runFiles(paths: readonly string[]): Promise<void> {
 }
 
 /** Counts the assertions of one file, without those that only sum up a nested test. */
-function countLeaves(parser: Parser, path: readonly string[]): { passed: number; failed: number; skipped: number } {
+function countLeaves(
+  parser: Parser,
+  path: readonly string[],
+): { passed: number; failed: number; skipped: number } {
   const count = { passed: 0, failed: 0, skipped: 0 };
   const nested = new Set<string>();
   const children: { passed: number; failed: number; skipped: number }[] = [];
@@ -119,7 +141,9 @@ function countLeaves(parser: Parser, path: readonly string[]): { passed: number;
     else if (result.ok) count.passed += 1;
     else if (own || children.every((child) => child.failed === 0)) {
       count.failed += 1;
-      tally.failures.push(`FAILED ${[...path, parser.name, result.name].filter(Boolean).join(' > ')}\n${renderDiagnostics(result)}`);
+      tally.failures.push(
+        `FAILED ${[...path, parser.name, result.name].filter(Boolean).join(' > ')}\n${renderDiagnostics(result)}`,
+      );
     }
   });
   parser.on('complete', () => {
@@ -137,13 +161,21 @@ function renderDiagnostics(result: Result): string {
 }
 
 function report(name: string, ok: boolean, ms: number, passed: number, failed: number): void {
-  process.stdout.write(`${ok ? 'ok   ' : 'FAIL '} ${name} (${passed} passed${failed ? `, ${failed} failed` : ''}, ${(ms / 1000).toFixed(1)} s)\n`);
+  process.stdout.write(
+    `${ok ? 'ok   ' : 'FAIL '} ${name} (${passed} passed${failed ? `, ${failed} failed` : ''}, ${(ms / 1000).toFixed(1)} s)\n`,
+  );
 }
 
 /** The whole run must leave the machine as it found it. */
 function checkResidue(start: ReturnType<typeof readMachineState>): void {
   const left = diffMachineState(start, readMachineState());
-  report('nothing is left behind', left.length === 0, 0, left.length === 0 ? 1 : 0, left.length === 0 ? 0 : 1);
+  report(
+    'nothing is left behind',
+    left.length === 0,
+    0,
+    left.length === 0 ? 1 : 0,
+    left.length === 0 ? 0 : 1,
+  );
   if (left.length === 0) tally.passed += 1;
   else {
     tally.failed += 1;

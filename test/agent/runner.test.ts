@@ -93,22 +93,25 @@ t.test('a request during a pass is not lost and does not overlap it', async (t) 
   await runner.stop();
 });
 
-t.test('errors are reported and retried with doubling delays, and requests do not shorten them', async (t) => {
-  const { runner, advance, errors } = makeRunner(() => Promise.reject(new Error('no')));
-  runner.start();
-  await advance(0);
-  runner.request();
-  await advance(199);
-  t.equal(errors.length, 1);
-  await advance(1);
-  t.equal(errors.length, 2);
-  await advance(400);
-  t.same(
-    errors.map(([, nextMs]) => nextMs),
-    [200, 400, 800],
-  );
-  await runner.stop();
-});
+t.test(
+  'errors are reported and retried with doubling delays, and requests do not shorten them',
+  async (t) => {
+    const { runner, advance, errors } = makeRunner(() => Promise.reject(new Error('no')));
+    runner.start();
+    await advance(0);
+    runner.request();
+    await advance(199);
+    t.equal(errors.length, 1);
+    await advance(1);
+    t.equal(errors.length, 2);
+    await advance(400);
+    t.same(
+      errors.map(([, nextMs]) => nextMs),
+      [200, 400, 800],
+    );
+    await runner.stop();
+  },
+);
 
 t.test('nothing runs after stop', async (t) => {
   let passes = 0;
