@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { Channels, WantedChannels } from './channels.ts';
 import type { ContainerProcess, ContainerRef, LogOptions, PodStreams } from './pod-streams.ts';
-import { runSession } from './session.ts';
+import { holdOutput, runSession } from './session.ts';
 import { acceptSpdy, acceptedVersions, offersSpdyStreams } from './spdy-channels.ts';
 import { StreamError } from './stream-error.ts';
 import { parseStreamRequest } from './stream-request.ts';
@@ -151,9 +151,7 @@ export class NodeServer implements Subsystem {
   ): Promise<void> {
     const accept = chooseProtocol(request, asked.wanted);
     // The process comes first: that it cannot be had is then told as a plain HTTP answer.
-    const process = await this.#open(asked);
-    // It may fail before there is anybody to tell.
-    process.exitCode.catch(() => undefined);
+    const process = holdOutput(await this.#open(asked));
     let channels: Channels;
     try {
       channels = await accept(request, socket, head, asked.wanted);

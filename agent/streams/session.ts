@@ -1,5 +1,6 @@
-import { finished, pipeline } from 'node:stream/promises';
+import { PassThrough, pipeline as join } from 'node:stream';
 import type { Readable, Writable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
 import type { Status } from '../../api/kinds/meta.ts';
 import type { Channels } from './channels.ts';
 import type { ContainerProcess } from './pod-streams.ts';
@@ -20,13 +21,43 @@ export async function runSession(process: ContainerProcess, channels: Channels):
   return Promise.race([left, finish(process, channels)]);
 }
 
+/**
+ * The same process with its output held until the client is there. Node's child processes throw away what nobody
+ * has begun to read when they exit, and a short command has exited before the handshake is done.
+ */
+export function holdOutput(process: ContainerProcess): ContainerProcess {
+  const hold = (source: Readable): Readable =>
+    join(source, new PassThrough(), () => {
+      // An error of the source is seen by whoever reads the copy.
+    });
+  return {
+    stdin: process.stdin,
+    stdout: hold(process.stdout),
+    stderr: process.stderr && hold(process.stderr),
+    // It may fail before there is anybody to tell; runSession asks again.
+    exitCode: handled(process.exitCode),
+    resize: (columns, rows) => {
+      process.resize(columns, rows);
+    },
+    close: () => {
+      process.close();
+    },
+  };
+}
+
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
 async function finish(process: ContainerProcess, channels: Channels): Promise<number | undefined> {
-  const sent = Promise.all([
-    drain(process.stdout, channels.stdout),
-    process.stderr && drain(process.stderr, channels.stderr),
-  ]);
-  // A client that leaves breaks them long before the exit code is known.
-  sent.catch(() => undefined);
+  // A client that leaves breaks it long before the exit code is known.
+  const sent = handled(
+    Promise.all([
+      drain(process.stdout, channels.stdout),
+      process.stderr && drain(process.stderr, channels.stderr),
+    ]),
+  );
   try {
     const exitCode = await process.exitCode;
     await sent;

@@ -1,0 +1,122 @@
+import { execa } from 'execa';
+import pino from 'pino';
+import t from 'tap';
+import type { Test } from 'tap';
+import { ApiClient } from '../../../api/client/client.ts';
+import { nodes, pods } from '../../../api/client/resources.ts';
+import { startApiServer } from '../../../api/server/server.ts';
+import { startNode } from './fixture.ts';
+
+// kubectl up to 1.29 speaks SPDY, from 1.31 on WebSocket. WEFT_KUBECTLS=path:path… tries several.
+const kubectls = (process.env['WEFT_KUBECTLS'] ?? 'kubectl').split(':');
+
+async function startCluster(t: Test) {
+  const stateDir = t.testdir();
+  const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
+  const server = await startApiServer({
+    stateDir,
+    cluster: {
+      clusterCIDRs: ['10.244.0.0/16'],
+      serviceCIDRs: ['10.96.0.0/16'],
+      nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
+      dnsIPs: ['10.96.0.10'],
+      zone: 'cluster.local',
+      nodePortRange: { first: 30000, last: 32767 },
+    },
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    listenFds: [],
+    advertiseAddress: '127.0.0.1',
+    log,
+  });
+  t.teardown(() => server.close());
+  const node = await startNode(t, `${stateDir}/pki`);
+  const client = new ApiClient(server.loopback);
+  t.teardown(() => client.close());
+  await client.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node1' } });
+  const status = {
+    addresses: [{ type: 'InternalIP', address: node.host }],
+    daemonEndpoints: { kubeletEndpoint: { Port: node.port } },
+  };
+  await client.patchStatus(nodes, { name: 'node1' }, { status }, 'merge');
+  const at = { name: 'web', namespace: 'default' };
+  await client.create(pods, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: at,
+    spec: { nodeName: 'node1', containers: [{ name: 'main', image: 'web' }] },
+  });
+  await client.patchStatus(pods, at, { status: { phase: 'Running' } }, 'merge');
+  const run =
+    (kubectl: string) =>
+    (args: string[], options: { input?: Buffer } = {}) =>
+      execa(
+        kubectl,
+        ['--kubeconfig', server.adminKubeconfigPath, '--cache-dir', `${stateDir}/cache`, ...args],
+        {
+          ...options,
+          encoding: 'buffer',
+          stripFinalNewline: false,
+          reject: false,
+          timeout: 60_000,
+          maxBuffer: 100e6,
+        },
+      );
+  return { run, node };
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+
+for (const kubectl of kubectls) {
+  const { exitCode } = await execa(kubectl, ['version', '--client'], { reject: false });
+  t.test(kubectl, { skip: exitCode === 0 ? false : `${kubectl} is not here` }, async (t) => {
+    const { run, node } = await startCluster(t);
+    const kube = run(kubectl);
+
+    t.test('exec: output, errors and the exit code pass through', async (t) => {
+      const result = await kube(['exec', 'web', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7']);
+      t.equal(result.exitCode, 7);
+      t.equal(text(result.stdout), 'out\n');
+      t.match(text(result.stderr), /^err\n.*command terminated with exit code 7/s);
+    });
+
+    t.test('exec -i: stdin reaches its end', async (t) => {
+      const result = await kube(['exec', '-i', 'web', '--', 'cat'], { input: Buffer.from('hello') });
+      t.equal(text(result.stdout), 'hello');
+      t.equal(result.exitCode, 0);
+    });
+
+    t.test('exec: twenty megabytes each way arrive unharmed', async (t) => {
+      const input = Buffer.alloc(20 * 1024 * 1024);
+      for (let at = 0; at < input.length; at += 4) input.writeUInt32BE((at * 40503) % 2 ** 32, at);
+      const result = await kube(['exec', '-i', 'web', '--', 'cat'], { input });
+      t.equal(result.exitCode, 0, text(result.stderr));
+      t.ok(input.equals(result.stdout), `${result.stdout.length} of ${input.length} bytes, in order`);
+    });
+
+    t.test('exec -i: a process that reads nothing', async (t) => {
+      const input = Buffer.alloc(5 * 1024 * 1024);
+      const result = await kube(['exec', '-i', 'web', '--', 'echo', 'done'], { input });
+      t.equal(text(result.stdout), 'done\n');
+      t.equal(result.exitCode, 0, text(result.stderr));
+    });
+
+    t.test('exec: what cannot be found is said', async (t) => {
+      const program = await kube(['exec', 'web', '--', '/no/such/program']);
+      t.not(program.exitCode, 0);
+      t.match(text(program.stderr), /ENOENT/);
+      const pod = await kube(['exec', 'nobody', '--', 'true']);
+      t.match(text(pod.stderr), /pods "nobody" not found/);
+    });
+
+    t.test('logs', async (t) => {
+      const result = await kube(['logs', 'web', '--tail=5']);
+      t.equal(text(result.stdout), 'one\ntwo\n');
+      t.match(node.processes.logRequests.at(-1), { tailLines: 5, follow: false });
+    });
+
+    t.test('attach', async (t) => {
+      const result = await kube(['attach', 'web']);
+      t.match(text(result.stdout), 'attached\n');
+    });
+  });
+}
