@@ -109,6 +109,7 @@ function processArguments({ container, image, environment }: SpecInput): string[
 function namespaces({ pod, netns }: SpecInput): OciSpec['linux']['namespaces'] {
   return [
     { type: 'mount' },
+    { type: 'cgroup' },
     ...(pod.spec.hostPID ? [] : [{ type: 'pid' }]),
     ...(pod.spec.hostIPC ? [] : [{ type: 'ipc' }]),
     ...(netns === undefined ? [] : [{ type: 'uts' }, { type: 'network', path: netns }]),
@@ -173,7 +174,7 @@ function cgroupResources(container: Container, privileged: boolean): object {
     // runc itself allows the few devices every container has.
     devices: [{ allow: privileged, access: 'rwm' }],
     cpu,
-    ...(memory === undefined ? {} : { memory: { limit: memory, swap: memory } }),
+    ...(memory === undefined ? {} : { memory: { limit: memory } }),
   };
 }
 

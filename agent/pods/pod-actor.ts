@@ -3,20 +3,19 @@ import type { Logger } from 'pino';
 import type { Container } from '../../api/kinds/container.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { Runner } from '../runner.ts';
-import { nextBackOffMs } from './back-off.ts';
-import { createRun, findImage, observeEnd, removeOldLogs, removeRun } from './container-runs.ts';
+import { observeEnd, removeRun } from './container-runs.ts';
 import type { ConfirmedGone } from './gone.ts';
 import type { NodeTools } from './node-tools.ts';
-import { containerId, podPaths } from './paths.ts';
+import { podPaths } from './paths.ts';
 import type { PodPaths } from './paths.ts';
 import { isRunning, planPod } from './plan.ts';
 import type { Step } from './plan.ts';
-import { PodError } from './pod-error.ts';
 import { PodProbers } from './pod-probers.ts';
 import { releasePod } from './pod-release.ts';
 import { writeRecord } from './record.ts';
-import type { ContainerRecord, PodRecord, Termination } from './record.ts';
+import type { ContainerRecord, PodRecord } from './record.ts';
 import { ensureSandbox, startRecord } from './sandbox.ts';
+import { startContainer } from './start-container.ts';
 import { describeStartFailure } from './start-failure.ts';
 import type { StartFailure } from './start-failure.ts';
 import type { Waiting } from './status.ts';
@@ -249,63 +248,17 @@ export class PodActor {
 
   async #start(pod: Pod, container: Container, attempt: number): Promise<void> {
     const { name } = container;
-    const previous = this.#record?.containers[name];
+    const record = this.#record;
+    if (record === undefined) return;
     try {
-      await this.#run(pod, container, attempt, previous);
+      this.#noteRun(await startContainer(this.#tools, this.paths, { pod, record, container, attempt }));
       this.#failures.delete(name);
     } catch (error) {
-      if (error instanceof PodError && error.code === 'RuntimeFailed') {
-        this.#noteStartError(pod, container, attempt, previous, error);
-        return;
-      }
       this.#log.warn({ err: error, container: name }, 'container not started');
       const failure = describeStartFailure(container, error, this.#failures.get(name));
       this.#failures.set(name, { ...failure, retryAt: Date.now() + failure.retryMs });
       this.#tell(pod, name, 'Warning', failure.event.reason, failure.event.message);
     }
-  }
-
-  async #run(
-    pod: Pod,
-    container: Container,
-    attempt: number,
-    previous: ContainerRecord | undefined,
-  ): Promise<void> {
-    const { name } = container;
-    const record = this.#record;
-    if (record === undefined) return;
-    const image = findImage(this.#tools, container);
-    const run = newRun(record.uid, container, image.name, attempt, previous);
-    const present = `Container image "${container.image ?? ''}" already present on machine`;
-    this.#tell(pod, name, 'Normal', 'Pulled', present);
-    const process = await createRun(this.#tools, this.paths, { pod, record, container, image, run });
-    this.#tell(pod, name, 'Normal', 'Created', `Created container ${name}`);
-    await this.#tools.runtime.start(run.id);
-    this.#noteRun({ ...run, process, startedAt: new Date().toISOString() });
-    this.#tell(pod, name, 'Normal', 'Started', `Started container ${name}`);
-    removeOldLogs(this.paths, name, attempt);
-  }
-
-  /** A program that cannot be run counts as a run that failed: the restart policy and its back-off apply. */
-  #noteStartError(
-    pod: Pod,
-    container: Container,
-    attempt: number,
-    previous: ContainerRecord | undefined,
-    error: PodError,
-  ): void {
-    const { uid } = this.#options;
-    const finishedAt = new Date().toISOString();
-    const run = newRun(uid, container, container.image ?? '', attempt, previous);
-    const termination: Termination = {
-      id: run.id,
-      exitCode: 128,
-      reason: 'StartError',
-      message: error.message,
-      finishedAt,
-    };
-    this.#noteRun({ ...run, ready: false, started: false, termination });
-    this.#tell(pod, container.name, 'Warning', 'Failed', `Error: ${error.message}`);
   }
 
   #noteRun(run: ContainerRecord): void {
@@ -345,30 +298,4 @@ export class PodActor {
     const isOver = this.#released && this.#pod.metadata.deletionTimestamp !== undefined;
     return { pod: this.#pod, record: this.#record, waiting, isOver };
   }
-}
-
-function newRun(
-  uid: string,
-  container: Container,
-  imageName: string,
-  attempt: number,
-  previous: ContainerRecord | undefined,
-): ContainerRecord {
-  const { name, readinessProbe, startupProbe } = container;
-  const last = previous?.termination ?? previous?.lastTermination;
-  return {
-    name,
-    id: containerId(uid, name, attempt),
-    attempt,
-    image: container.image ?? '',
-    imageName,
-    backOffMs: previous?.termination ? nextBackOffMs(previous.backOffMs, ranMs(previous.termination)) : 0,
-    ready: !readinessProbe && !startupProbe,
-    started: !startupProbe,
-    ...(last ? { lastTermination: last } : {}),
-  };
-}
-
-function ranMs({ startedAt, finishedAt }: Termination): number {
-  return Date.parse(finishedAt) - Date.parse(startedAt ?? finishedAt);
 }

@@ -53,11 +53,14 @@ export class PodWorker implements Subsystem {
       maxIntervalMs: sweepMs,
       onError: (error, nextMs) => this.#log.warn({ err: error, nextMs }, 'cannot ask which pods are gone'),
     });
+    const actors = this.#actors;
     new Gauge({
       name: 'weft_pods',
       help: 'Pods this agent looks after.',
       registers: [context.metrics],
-      collect: (): void => this.#countPods(context),
+      collect(): void {
+        this.set(actors.size);
+      },
     });
   }
 
@@ -95,7 +98,7 @@ export class PodWorker implements Subsystem {
     this.#undo.dispose();
     await this.#sweeper.stop();
     await Promise.all([...this.#actors.values()].map((actor) => actor.stop()));
-    await this.#tools?.events.flush();
+    await Promise.allSettled([this.#tools?.skeleton, this.#tools?.events.flush()]);
   }
 
   health(): Health {
@@ -212,11 +215,6 @@ export class PodWorker implements Subsystem {
   #findPod(namespace: string, name: string): PodActor | undefined {
     const pod = this.#context.caches.pods.get(`${namespace}/${name}`);
     return this.#actors.get(pod?.metadata.uid ?? '');
-  }
-
-  #countPods(context: AgentContext): void {
-    const gauge = context.metrics.getSingleMetric('weft_pods');
-    if (gauge instanceof Gauge) gauge.set(this.#actors.size);
   }
 }
 

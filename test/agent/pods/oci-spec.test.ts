@@ -73,7 +73,7 @@ t.test('a plain container', (test) => {
   test.strictSame(spec.process.capabilities.bounding, defaultCapabilities);
   test.strictSame(
     spec.linux.namespaces.map(({ type, path }) => path ?? type),
-    ['mount', 'pid', 'ipc', 'uts', '/run/netns/x'],
+    ['mount', 'cgroup', 'pid', 'ipc', 'uts', '/run/netns/x'],
   );
   test.ok(spec.linux.maskedPaths.includes('/proc/kcore'));
   const mountsAt = (path: string): unknown[] => spec.mounts.filter(({ destination }) => destination === path);
@@ -91,7 +91,7 @@ t.test('privileged, host network, limits', (test) => {
   const host = render({}, { hostNetwork: true });
   test.strictSame(
     host.linux.namespaces.map(({ type }) => type),
-    ['mount', 'pid', 'ipc'],
+    ['mount', 'cgroup', 'pid', 'ipc'],
   );
   test.equal(host.hostname, undefined);
   const limited = render({ resources: { limits: { cpu: '500m', memory: '64Mi' } } });

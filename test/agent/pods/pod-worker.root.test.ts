@@ -1,7 +1,10 @@
+import * as fs from 'node:fs';
 import t from 'tap';
 import { Registry } from 'prom-client';
 import { PodWorker } from '../../../agent/pods/pod-worker.ts';
 import { ImageTable } from '../../../agent/pods/images.ts';
+import { rotateLog } from '../../../agent/pods/log-rotation.ts';
+import { containerPaths, nodePaths, podPaths } from '../../../agent/pods/paths.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import { eventually, makePod, readAll } from './fake-node.ts';
@@ -301,6 +304,42 @@ if (skipUnlessRoot(t)) {
         tailLines: 1,
       });
       test.match(await readAll(tail), /^20\d\d-\S+Z? line 3\n$/);
+    }),
+  );
+
+  t.test('a rotated log goes on in a new file', (test) =>
+    withNode(test, async (node, worker) => {
+      const { uid = '' } = node.api.add(
+        makePod('chatty', { command: ['sh', '-c', 'i=0; while sleep 0.1; do i=$((i+1)); echo $i; done'] }),
+      ).metadata;
+      await running(node, 'chatty');
+      const { stateDir, runDir } = node.context.config;
+      const { log, bundle } = containerPaths(podPaths(nodePaths(stateDir, runDir), uid), 'main', 0);
+      await eventually('three lines', () => fs.readFileSync(log, 'utf8').split('\n').length > 3);
+      test.equal(rotateLog(log, bundle), false, 'it is not large');
+      test.equal(rotateLog(log, bundle, 1), true);
+      await eventually('a new file with lines', () => fs.existsSync(log) && fs.statSync(log).size > 0);
+      const ref = { namespace: 'default', pod: 'chatty', container: 'main' };
+      const text = await readAll(
+        await worker.streams.logs(ref, { follow: false, previous: false, timestamps: false }),
+      );
+      const numbers = text.trimEnd().split('\n').map(Number);
+      test.ok(numbers.length > 3);
+      test.strictSame(
+        numbers,
+        numbers.map((_, index) => index + 1),
+        'no line is lost or shown twice',
+      );
+    }),
+  );
+
+  t.test('a container that takes too much memory is OOMKilled', (test) =>
+    withNode(test, async (node) => {
+      const limited = { command: ['tail', '/dev/zero'], resources: { limits: { memory: '16Mi' } } };
+      node.api.add(makePod('greedy', limited, { restartPolicy: 'Never' }));
+      await eventually('failed', () => node.api.status('greedy')?.phase === 'Failed');
+      const state = node.api.status('greedy')?.containerStatuses?.[0]?.state;
+      test.match(state, { terminated: { exitCode: 137, reason: 'OOMKilled' } });
     }),
   );
 
