@@ -4,14 +4,14 @@ import { int64, integer, list, string, struct } from './schema.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
-export const NodeSelectorRequirement = struct(
+const NodeSelectorRequirement = struct(
   `${CORE}.NodeSelectorRequirement`,
   { key: string(), operator: string() },
   { values: list(string()) },
 );
 export type NodeSelectorRequirement = Static<typeof NodeSelectorRequirement>;
 
-export const NodeSelectorTerm = struct(
+const NodeSelectorTerm = struct(
   `${CORE}.NodeSelectorTerm`,
   {},
   { matchExpressions: list(NodeSelectorRequirement), matchFields: list(NodeSelectorRequirement) },

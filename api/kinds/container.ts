@@ -43,7 +43,7 @@ export const FieldRef = ObjectFieldSelector;
 
 const keySelector = { name: string(), optional: boolean() };
 
-export const EnvVarSource = struct(
+const EnvVarSource = struct(
   `${CORE}.EnvVarSource`,
   {},
   {
@@ -91,7 +91,7 @@ export const ResourceRequirements = struct(
 );
 export type ResourceRequirements = Static<typeof ResourceRequirements>;
 
-export const VolumeMount = struct(
+const VolumeMount = struct(
   `${CORE}.VolumeMount`,
   { name: string(), mountPath: string() },
   {

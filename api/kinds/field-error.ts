@@ -1,7 +1,7 @@
 import type { StatusCause } from './meta.ts';
 
 /** The reasons of `StatusCause`, as apimachinery's field.ErrorType names them. */
-export type FieldErrorType =
+type FieldErrorType =
   | 'FieldValueRequired'
   | 'FieldValueInvalid'
   | 'FieldValueNotSupported'

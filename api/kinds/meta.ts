@@ -10,7 +10,7 @@ export const OwnerReference = struct(
 );
 export type OwnerReference = Static<typeof OwnerReference>;
 
-export const ManagedFieldsEntry = struct(
+const ManagedFieldsEntry = struct(
   `${META}.ManagedFieldsEntry`,
   {},
   {
@@ -134,7 +134,7 @@ export const Status = struct(
 );
 export type Status = Static<typeof Status>;
 
-export const Preconditions = struct(
+const Preconditions = struct(
   `${META}.Preconditions`,
   {},
   { uid: string(), resourceVersion: string() },

@@ -34,7 +34,7 @@ export function checkLabel1123(name: string): string | undefined {
   return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')";
 }
 
-export function checkLabel1035(name: string): string | undefined {
+function checkLabel1035(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 bytes';
   if (label1035.test(name)) return undefined;
   return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123')";

@@ -26,7 +26,7 @@ const ConfigMapNodeConfigSource = struct(
 );
 const NodeConfigSource = struct(`${CORE}.NodeConfigSource`, {}, { configMap: ConfigMapNodeConfigSource });
 
-export const NodeSpec = struct(
+const NodeSpec = struct(
   `${CORE}.NodeSpec`,
   {},
   {
@@ -51,7 +51,7 @@ export const NodeCondition = struct(
 );
 export type NodeCondition = Static<typeof NodeCondition>;
 
-export const NodeSystemInfo = struct(
+const NodeSystemInfo = struct(
   `${CORE}.NodeSystemInfo`,
   {
     machineID: string(),

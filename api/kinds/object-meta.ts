@@ -49,7 +49,7 @@ export function validateLabels(labels: ObjectMeta['labels'], path: string): Fiel
   return errors;
 }
 
-export function validateAnnotations(annotations: ObjectMeta['annotations'], path: string): FieldError[] {
+function validateAnnotations(annotations: ObjectMeta['annotations'], path: string): FieldError[] {
   const errors: FieldError[] = [];
   let size = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {

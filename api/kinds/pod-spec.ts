@@ -18,7 +18,7 @@ const CORE = 'io.k8s.api.core.v1';
 
 const Sysctl = struct(`${CORE}.Sysctl`, { name: string(), value: string() }, {});
 
-export const PodSecurityContext = struct(
+const PodSecurityContext = struct(
   `${CORE}.PodSecurityContext`,
   {},
   {
@@ -39,12 +39,12 @@ export const PodSecurityContext = struct(
 );
 export type PodSecurityContext = Static<typeof PodSecurityContext>;
 
-export const HostAlias = struct(`${CORE}.HostAlias`, { ip: string() }, { hostnames: list(string()) });
+const HostAlias = struct(`${CORE}.HostAlias`, { ip: string() }, { hostnames: list(string()) });
 export type HostAlias = Static<typeof HostAlias>;
 
 const PodDNSConfigOption = struct(`${CORE}.PodDNSConfigOption`, {}, { name: string(), value: string() });
 
-export const PodDNSConfig = struct(
+const PodDNSConfig = struct(
   `${CORE}.PodDNSConfig`,
   {},
   { nameservers: list(string()), searches: list(string()), options: list(PodDNSConfigOption) },

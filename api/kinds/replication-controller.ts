@@ -20,7 +20,7 @@ const ReplicationControllerCondition = struct(
   { lastTransitionTime: time(), reason: string(), message: string() },
 );
 
-export const ReplicationControllerSpec = struct(
+const ReplicationControllerSpec = struct(
   `${CORE}.ReplicationControllerSpec`,
   {},
   {

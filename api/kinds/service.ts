@@ -63,7 +63,6 @@ const LoadBalancerIngress = struct(
   {},
   { ip: string(), hostname: string(), ipMode: string(), ports: list(PortStatus) },
 );
-export type LoadBalancerIngress = Static<typeof LoadBalancerIngress>;
 
 export const Service = struct(
   `${CORE}.Service`,

@@ -33,7 +33,7 @@ export const v3Dialect: Dialect = {
 };
 
 /** A schema where it is used: named ones are references. */
-export function renderSchema(node: SchemaNode, dialect: Dialect): Json {
+function renderSchema(node: SchemaNode, dialect: Dialect): Json {
   if (node.$id === undefined) return renderBody(node, dialect);
   const ref = dialect.refPrefix + node.$id;
   const keywords = renderKeywords(node, dialect);

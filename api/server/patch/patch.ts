@@ -5,8 +5,6 @@ import { checkDepth } from './json.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { applyStrategicMerge } from './strategic-merge.ts';
 
-export { PatchError } from './patch-error.ts';
-
 /** Media types of PATCH bodies that {@link applyPatch} understands. */
 export const patchTypes = [
   'application/json-patch+json',
@@ -17,7 +15,7 @@ export type PatchType = (typeof patchTypes)[number];
 
 /**
  * The object after a patch, still undecoded: decode, default and validate it as an update.
- * `current` is never changed; the result may share structure with it. Throws {@link PatchError}.
+ * `current` is never changed; the result may share structure with it. Throws PatchError.
  */
 export function applyPatch(type: PatchType, schema: TSchema, current: unknown, patch: unknown): unknown {
   checkDepth(patch);
