@@ -88,6 +88,10 @@ export class SpdyConnection {
     const ping = setInterval(() => {
       this.#ping();
     }, this.#options.pingMs ?? 30_000);
+    // A reader that stands still must not keep us from seeing the end.
+    this.#socket.once('close', () => {
+      this.destroy();
+    });
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
         for (const frame of parser.push(chunk)) await this.#take(frame);

@@ -1,4 +1,7 @@
+import { duplexPair } from 'node:stream';
 import t from 'tap';
+import { SpdyConnection } from '../../../agent/streams/spdy-connection.ts';
+import type { SpdyStream } from '../../../agent/streams/spdy-connection.ts';
 import {
   encodeControl,
   encodeDataHeader,
@@ -86,6 +89,21 @@ t.test('frames too long or of another version are refused', (t) => {
   t.throws(() => [...new SpdyFrameParser().push(Buffer.from('00000001ffffffff', 'hex'))], { code: 400 });
   t.throws(() => [...new SpdyFrameParser().push(Buffer.from('8002000600000000', 'hex'))], { code: 400 });
   t.end();
+});
+
+t.test('a connection ends although nobody reads its stream', async (t) => {
+  const [ours, theirs] = duplexPair();
+  const opened = Promise.withResolvers<SpdyStream>();
+  const connection = new SpdyConnection(ours, { onStream: opened.resolve });
+  const running = connection.run();
+  const client = new SpdyClient(theirs);
+  const [id = 0] = await client.open('stdin');
+  const stream = await opened.promise;
+  void client.send(id, Buffer.alloc(1_000_000));
+  await eventually('data waits for its reader', () => stream.readableLength > 0);
+  ours.destroy();
+  await running;
+  t.equal(stream.destroyed, true);
 });
 
 t.test('exec over SPDY', async (t) => {
