@@ -8,7 +8,7 @@ import { PodError } from './pod-error.ts';
 import { containerLimits, oomScore } from './resources.ts';
 import type { ProcessUser } from './user.ts';
 
-export interface OciMount {
+interface OciMount {
   readonly destination: string;
   readonly type: string;
   readonly source: string;

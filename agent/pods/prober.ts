@@ -5,7 +5,7 @@ import type { ProbeStreak } from './probe.ts';
 export type ProbeKind = 'startup' | 'readiness' | 'liveness';
 
 /** Carries one probe out: undefined for success, else what went wrong. */
-export type ProbeAttempt = (probe: Probe, timeoutMs: number) => Promise<string | undefined>;
+type ProbeAttempt = (probe: Probe, timeoutMs: number) => Promise<string | undefined>;
 
 export interface ProberOptions {
   readonly container: Container;

@@ -7,7 +7,7 @@ import type { ObjectData, References } from './references.ts';
 import { resolveResourceField } from './resources.ts';
 
 /** One file of a volume made of API data. */
-export interface VolumeFile {
+interface VolumeFile {
   readonly content: Buffer;
   readonly mode: number;
 }

@@ -16,7 +16,7 @@ import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { PodNetworkDoor } from '../../../agent/pods/pod-network-door.ts';
 
 /** A cache that tests fill by hand. */
-export class FakeCache<T extends { metadata: ObjectMeta }> implements ReadCache<T> {
+class FakeCache<T extends { metadata: ObjectMeta }> implements ReadCache<T> {
   synced = true;
   readonly objects = new Map<string, T>();
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
@@ -160,7 +160,7 @@ export class FakeApi {
 }
 
 /** Gives each pod a namespace of its own without any link: nothing a test's pod sends can leave it. */
-export class FakeNetwork implements PodNetworkDoor {
+class FakeNetwork implements PodNetworkDoor {
   readonly attached = new Map<string, { netns: string; ips: string[] }>();
 
   attach({ uid }: { readonly uid: string }): Promise<{ netns: string; ips: string[] }> {
