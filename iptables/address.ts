@@ -5,7 +5,7 @@ import type { Family } from './family.ts';
 type Parsed = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** Parses one address; undefined when it is none. IPv4 in its four-part form only: `10.1` is a mistake, not 10.0.0.1. */
-export function parseAddress(text: string): Parsed | undefined {
+function parseAddress(text: string): Parsed | undefined {
   const isAddress = text.includes(':') ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
   if (!isAddress || text.includes('%')) return undefined;
   return ipaddr.parse(text);

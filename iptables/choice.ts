@@ -74,7 +74,7 @@ async function saved(variant: Variant, run: Run): Promise<string | undefined> {
 }
 
 /** Whether this network namespace has tables of the legacy interface, of any family. */
-export function hasLegacyTables(): boolean {
+function hasLegacyTables(): boolean {
   return families.some(({ legacyTables }) => {
     try {
       return readFileSync(legacyTables, 'utf8').trim() !== '';

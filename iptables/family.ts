@@ -52,3 +52,9 @@ export const families: readonly FamilyTraits[] = [
     icmpProtocol: 'ipv6-icmp',
   },
 ];
+
+export function traitsOf(family: Family): FamilyTraits {
+  const traits = families.find((each) => each.family === family);
+  if (!traits) throw new TypeError(`no such family: ${family}`);
+  return traits;
+}

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 
 import { cidrContains, familyOf } from './address.ts';
-import { families } from './family.ts';
 import type { FamilyTraits } from './family.ts';
 import { frontendId } from './model.ts';
 import type { Endpoint, Frontend, NodeSettings } from './model.ts';
@@ -13,7 +12,7 @@ import type { Endpoint, Frontend, NodeSettings } from './model.ts';
 export type Rule = string;
 
 /** Chains by name. */
-export type Chains = ReadonlyMap<string, readonly Rule[]>;
+type Chains = ReadonlyMap<string, readonly Rule[]>;
 
 /** The mark bit of a connection's first packet that says: keep the client's address (externalTrafficPolicy Local). */
 export const keepSourceMark = '0x1000/0x1000';
@@ -141,7 +140,7 @@ function protocolOf(frontend: Frontend): string {
   return `-p ${frontend.protocol}`;
 }
 
-export function endpointText({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
+function endpointText({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
   return address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`;
 }
 
@@ -152,12 +151,6 @@ export function comment(text: string): string {
 
 export function ofFamily(traits: FamilyTraits, cidrs: readonly string[]): string[] {
   return cidrs.filter((cidr) => familyOf(cidr) === traits.family);
-}
-
-export function traitsOf(family: Frontend['family']): FamilyTraits {
-  const traits = families.find((each) => each.family === family);
-  if (!traits) throw new TypeError(`no such family: ${family}`);
-  return traits;
 }
 
 /** Short names for chains and lists that stand for long ones (28 characters is all a chain name can have). */

@@ -91,3 +91,8 @@ export const keepMark = 0x1000;
 export function firstMark({ view }: Pick<Bank, 'view'>): number {
   return endpointMark.value + (view === 'outside' ? keepMark : 0);
 }
+
+/** The chain of {@link splitClass}. */
+export function splitChainName({ suffix }: FamilyTraits, by: Bank['by']): string {
+  return `split-${by === 'address' ? 'services' : 'nodeports'}${suffix}`;
+}

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { cidrContains, familyOf } from './address.ts';
-import { families } from './family.ts';
-import type { FamilyTraits } from './family.ts';
+import { families, traitsOf } from './family.ts';
 import type { EndpointIndex } from './endpoint-index.ts';
 import type { Endpoint, Frontend, NodeSettings } from './model.ts';
 import {
@@ -90,7 +89,7 @@ function marksOf(endpoints: readonly Endpoint[], first: number): number[] {
 
 /** What happens to packets of a frontend that nothing rewrote. */
 function* blockedElements(frontend: Frontend, settings: NodeSettings): Generator<Element> {
-  const { suffix } = traitsOf(frontend);
+  const { suffix } = traitsOf(frontend.family);
   const kind = frontend.address === undefined ? `-nodeports${suffix}` : suffix;
   const key = keyOf(frontend);
   const empty = frontend.endpoints.length === 0;
@@ -112,14 +111,8 @@ function isRejectedAnyway({ address }: Frontend, settings: NodeSettings): boolea
   return address !== undefined && settings.serviceCIDRs.some((cidr) => cidrContains(cidr, address));
 }
 
-function traitsOf(frontend: Frontend): FamilyTraits {
-  const traits = families.find(({ family }) => family === frontend.family);
-  if (!traits) throw new TypeError(`no such family: ${frontend.family}`);
-  return traits;
-}
-
 function bankOf(frontend: Frontend, view: View) {
-  const name = bankName(traitsOf(frontend), view, frontend.address === undefined ? 'port' : 'address');
+  const name = bankName(traitsOf(frontend.family), view, frontend.address === undefined ? 'port' : 'address');
   const bank = banks.find((each) => each.name === name);
   if (!bank) throw new TypeError(`no such bank: ${name}`);
   return bank;

@@ -4,16 +4,14 @@ import {
   bankName,
   bankObjects,
   banks,
-  classChain,
-  classNumber,
+  endpointMark,
   keepMark,
   keyExpression,
-  splitClass,
-  endpointMark,
-  firstMark,
+  splitChainName,
   table,
 } from './nftables-banks.ts';
-import type { Bank, EndpointClass } from './nftables-banks.ts';
+import type { Bank } from './nftables-banks.ts';
+import { listObjects } from './nftables-objects.ts';
 
 /** One chain of the skeleton. */
 export interface SkeletonChain {
@@ -23,72 +21,24 @@ export interface SkeletonChain {
   readonly rules: readonly string[];
 }
 
-/** One set or map of the skeleton, with the body of its declaration. */
-export interface SkeletonObject {
-  readonly kind: 'set' | 'map';
-  readonly name: string;
-  readonly declaration: string;
-}
-
 const number = (value: number): string => `0x${value.toString(16)}`;
 
-/** Sets and maps: all that changes with Services, nodes and ranges is an element of one of these. */
-export function listObjects(): SkeletonObject[] {
-  return [...families.flatMap(familyObjects), ...banks.flatMap(objectsOfBank)];
-}
-
-function familyObjects(traits: FamilyTraits): SkeletonObject[] {
-  const { suffix, nftProtocol: ip } = traits;
-  const port = 'meta l4proto . th dport';
-  const client = clientKey(traits);
-  const set = (name: string, type: string, flags = ''): SkeletonObject => ({
-    kind: 'set',
-    name: `${name}${suffix}`,
-    declaration: `typeof ${type}; ${flags}`,
-  });
-  return [
-    ...['cluster', 'service-ranges', 'pods', 'stays', 'nodeport-addresses'].map((name) =>
-      set(name, `${ip} daddr`, 'flags interval;'),
-    ),
-    set('dns', `${ip} daddr`),
-    set('hairpin', `${ip} saddr . ${ip} daddr`),
-    set('far', `${ip} daddr . ${port}`),
-    ...['rejected', 'dropped', 'restricted'].map((name) => set(name, `${ip} daddr . ${port}`)),
-    set('allowed', `${ip} daddr . ${port} . ${ip} saddr`, 'flags interval;'),
-    ...['rejected-nodeports', 'dropped-nodeports'].map((name) => set(name, port)),
-    {
-      kind: 'map',
-      name: `affinity${suffix}`,
-      declaration: `${client.type} : meta mark; size 262144; flags dynamic,timeout;`,
-    },
-  ];
-}
-
-function objectsOfBank(bank: Bank): SkeletonObject[] {
-  const objects = bankObjects(bank);
-  const key = keyExpression(bank);
-  const { nftAddressType: address } = bank.traits;
-  const keyType = `${bank.by === 'address' ? `${address} . ` : ''}inet_proto . inet_service`;
-  const map = (name: string, types: string): SkeletonObject => ({
-    kind: 'map',
-    name,
-    declaration: `${types};`,
-  });
-  return [
-    map(objects.services, `typeof ${key} : meta mark`),
-    map(objects.classes, 'type mark : verdict'),
-    // Not by typeof: data of `typeof tcp dport` makes nft match tcp only, and it refuses `th dport` there.
-    map(objects.endpoints, `type ${keyType} . mark : ${address} . inet_service`),
-    map(objects.slots, `typeof ${key} . numgen random mod 65536 : meta mark`),
-  ];
+function hook(
+  name: string,
+  type: string,
+  at: string,
+  priority: string,
+  rules: readonly string[],
+): SkeletonChain {
+  return { name, hook: `type ${type} hook ${at} priority ${priority};`, rules };
 }
 
 /** Chains that do not depend on anything. Packet walk: ARCHITECTURE.md. */
 export function listChains(): SkeletonChain[] {
-  return [...hookChains(), ...serviceChains(), ...postroutingChains(), ...blockedChains()];
+  return [...natHooks(), ...filterHooks(), ...serviceChains(), ...postroutingChains(), ...blockedChains()];
 }
 
-function hookChains(): SkeletonChain[] {
+function natHooks(): SkeletonChain[] {
   const notrack = forFamilies(({ suffix, nftProtocol: ip }) => [
     `${ip} daddr @dns${suffix} meta l4proto { tcp, udp } th dport 53 notrack`,
     `${ip} saddr @dns${suffix} meta l4proto { tcp, udp } th sport 53 notrack`,
@@ -96,39 +46,33 @@ function hookChains(): SkeletonChain[] {
   const unmark = [
     `meta mark and ${number(endpointMark.mask)} == ${number(endpointMark.value)} meta mark set meta mark and ${number(keepMark)}`,
   ];
-  const chain = (
-    name: string,
-    type: string,
-    hook: string,
-    priority: string,
-    rules: string[],
-  ): SkeletonChain => ({
-    name,
-    hook: `type ${type} hook ${hook} priority ${priority};`,
-    rules,
-  });
   return [
-    chain('notrack-prerouting', 'filter', 'prerouting', 'raw', notrack),
-    chain('notrack-output', 'filter', 'output', 'raw', notrack),
-    chain('nat-prerouting', 'nat', 'prerouting', 'dstnat', ['jump services']),
-    chain('nat-output', 'nat', 'output', '-100', ['jump services']),
+    hook('notrack-prerouting', 'filter', 'prerouting', 'raw', notrack),
+    hook('notrack-output', 'filter', 'output', 'raw', notrack),
+    hook('nat-prerouting', 'nat', 'prerouting', 'dstnat', ['jump services']),
+    hook('nat-output', 'nat', 'output', '-100', ['jump services']),
     // Behind the rewriting and before the routing: nobody else shall meet our marks.
-    chain('unmark-prerouting', 'filter', 'prerouting', 'dstnat + 1', unmark),
-    chain('unmark-output', 'filter', 'output', '-99', unmark),
-    chain('nat-postrouting', 'nat', 'postrouting', 'srcnat', [
+    hook('unmark-prerouting', 'filter', 'prerouting', 'dstnat + 1', unmark),
+    hook('unmark-output', 'filter', 'output', '-99', unmark),
+    hook('nat-postrouting', 'nat', 'postrouting', 'srcnat', [
       // Masquerading on loopback would take one of its addresses, the DNS address for one.
       'oifname "lo" return',
       'ct status dnat goto dnated',
       ...forFamilies(({ suffix, nftProtocol: ip }) => [`${ip} saddr @pods${suffix} goto leaving`]),
     ]),
-    chain('filter-input', 'filter', 'input', 'filter', [
+  ];
+}
+
+function filterHooks(): SkeletonChain[] {
+  return [
+    hook('filter-input', 'filter', 'input', 'filter', [
       // Through loopback the node's own client reaches the DNS address from that same address.
       ...forFamilies(({ suffix, nftProtocol: ip }) => [
         `${ip} daddr @dns${suffix} iifname != "lo" jump dns-only`,
       ]),
       'ct state new jump blocked',
     ]),
-    chain('filter-forward', 'filter', 'forward', 'filter', [
+    hook('filter-forward', 'filter', 'forward', 'filter', [
       // A packet that conntrack does not understand is not rewritten back: the client must not see a pod's address.
       ...forFamilies(({ suffix, nftProtocol: ip }) => [
         `${ip} saddr @cluster${suffix} ct state invalid drop`,
@@ -137,7 +81,7 @@ function hookChains(): SkeletonChain[] {
       'ct state new jump blocked',
       ...rejectUnserved,
     ]),
-    chain('filter-output', 'filter', 'output', 'filter', [
+    hook('filter-output', 'filter', 'output', 'filter', [
       'oifname "lo" return',
       'ct state new jump blocked',
       ...rejectUnserved,
@@ -191,10 +135,6 @@ function splitChain(traits: FamilyTraits, by: Bank['by']): SkeletonChain {
       lookup(bankName(traits, 'outside', by)),
     ],
   };
-}
-
-function splitChainName(traits: FamilyTraits, by: Bank['by']): string {
-  return `split-${by === 'address' ? 'services' : 'nodeports'}${traits.suffix}`;
 }
 
 function postroutingChains(): SkeletonChain[] {
@@ -295,71 +235,6 @@ function lookup(name: string): string {
 
 function forFamilies(render: (traits: FamilyTraits) => readonly string[]): string[] {
   return families.flatMap(render);
-}
-
-/**
- * A client and the frontend it uses. nft 1.0.6 aborts on a map update whose key is longer than 16 bytes, so for IPv6 the
- * key is a hash of it: two clients that share one could only take turns at choosing anew.
- */
-function clientKey({ family, nftProtocol: ip }: FamilyTraits): { expression: string; type: string } {
-  const whole = `${ip} saddr . ${ip} daddr . meta l4proto . th dport`;
-  if (family === 'ipv4') return { expression: whole, type: `typeof ${whole}` };
-  // Declared like another 32-bit integer: nft 1.0.6 cannot list a map declared with jhash.
-  return { expression: `jhash ${whole} mod 0xffffffff seed 0x5eed`, type: 'typeof numgen random mod 65536' };
-}
-
-/** The chain that chooses among `count` endpoints, the same for all frontends that have so many. */
-export function renderClass(endpointClass: EndpointClass): SkeletonChain {
-  const { bank, count, affinitySeconds } = endpointClass;
-  const { endpoints, slots } = bankObjects(bank);
-  const { nftProtocol: ip, suffix } = bank.traits;
-  const key = keyExpression(bank);
-  const mod = `numgen random mod ${String(count)}`;
-  const dnat = `dnat ${ip} to ${key} . meta mark map @${endpoints}`;
-  const name = classChain(endpointClass);
-  if (affinitySeconds === 0) {
-    return { name, hook: '', rules: [`meta mark set ${mod} offset ${number(firstMark(bank))}`, dnat] };
-  }
-  const client = clientKey(bank.traits).expression;
-  const remember = `update @affinity${suffix} { ${client} timeout ${String(affinitySeconds)}s : meta mark }`;
-  return {
-    name,
-    hook: '',
-    rules: [
-      'meta mark set 0',
-      `meta mark set ${client} map @affinity${suffix}`,
-      `meta mark != 0 ${remember}`,
-      `meta mark != 0 ${dnat}`,
-      // The endpoint is gone: its mark leads nowhere, and an update would refresh it instead of replacing it.
-      `meta mark != 0 delete @affinity${suffix} { ${client} : meta mark }`,
-      `meta mark set ${key} . ${mod} map @${slots}`,
-      remember,
-      dnat,
-    ],
-  };
-}
-
-/** Elements of the class maps that never change. */
-export function listSplitElements(): {
-  readonly object: string;
-  readonly key: string;
-  readonly value: string;
-}[] {
-  return banks
-    .filter(({ view }) => view === 'main')
-    .map((bank) => ({
-      object: bankObjects(bank).classes,
-      key: String(splitClass),
-      value: `goto ${splitChainName(bank.traits, bank.by)}`,
-    }));
-}
-
-export function classElement(endpointClass: EndpointClass): { object: string; key: string; value: string } {
-  return {
-    object: bankObjects(endpointClass.bank).classes,
-    key: String(classNumber(endpointClass)),
-    value: `goto ${classChain(endpointClass)}`,
-  };
 }
 
 /** Declares objects and chains, and writes the chains' rules anew; elements stay as they are. */

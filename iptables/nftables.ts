@@ -16,14 +16,8 @@ import type { Element } from './nftables-elements.ts';
 import { ElementStore } from './nftables-store.ts';
 import { parseListing } from './nftables-listing.ts';
 import type { Listing } from './nftables-listing.ts';
-import {
-  classElement,
-  listChains,
-  listSplitElements,
-  renderChains,
-  renderClass,
-  renderSkeleton,
-} from './nftables-skeleton.ts';
+import { classElement, listSplitElements, renderClass } from './nftables-classes.ts';
+import { listChains, renderChains, renderSkeleton } from './nftables-skeleton.ts';
 
 /** Services as elements of nftables maps, without a chain or rule per Service: read with `nft list table inet weft`. */
 export class NftablesBackend implements Backend {

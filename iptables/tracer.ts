@@ -27,7 +27,7 @@ export interface Trace {
 }
 
 /** One place where a packet can end up. */
-export interface Outcome {
+interface Outcome {
   readonly address: string;
   readonly port: number;
   readonly probability: number;

@@ -23,7 +23,7 @@ export interface Subject {
   readonly damages: readonly (readonly string[])[];
 }
 
-export const settings: NodeSettings = {
+const settings: NodeSettings = {
   clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
   serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
   dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
@@ -485,7 +485,7 @@ async function upkeep(t: Test, bench: Bench, before: string): Promise<void> {
     familyNames.flatMap((family) => {
       const to = { port: 80, endpoints: endpoints(family, 'pod1', 'pod2', 'far') };
       // The low bits of these are all the same: the tree has to look further up.
-      const external = family === 'ipv4' ? `198.51.${String(n)}.1` : `2001:db8:1::${n.toString(16)}:1`;
+      const external = family === 'ipv4' ? `198.51.${String(n)}.1` : `2001:db8:1::${(n + 1).toString(16)}:1`;
       return [
         frontend(family, { kind: 'clusterIP', address: vips[family].cluster(100 + n), ...to }),
         frontend(family, { kind: 'externalIP', address: external, ...to }),
