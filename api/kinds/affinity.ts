@@ -9,14 +9,12 @@ const NodeSelectorRequirement = struct(
   { key: string(), operator: string() },
   { values: list(string()) },
 );
-export type NodeSelectorRequirement = Static<typeof NodeSelectorRequirement>;
 
 const NodeSelectorTerm = struct(
   `${CORE}.NodeSelectorTerm`,
   {},
   { matchExpressions: list(NodeSelectorRequirement), matchFields: list(NodeSelectorRequirement) },
 );
-export type NodeSelectorTerm = Static<typeof NodeSelectorTerm>;
 
 const NodeAffinity = struct(
   `${CORE}.NodeAffinity`,

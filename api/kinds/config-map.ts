@@ -11,6 +11,7 @@ export const ConfigMap = struct(
   'io.k8s.api.core.v1.ConfigMap',
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, immutable: boolean(), data: map(string()), binaryData: map(bytes()) },
+  { description: 'Configuration as named values or files.' },
 );
 export type ConfigMap = Static<typeof ConfigMap>;
 

@@ -26,6 +26,7 @@ export const ContainerPort = struct(
     protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
     hostIP: string(),
   },
+  { description: 'A port that a container listens on. Naming it lets Services point at the name.' },
 );
 export type ContainerPort = Static<typeof ContainerPort>;
 
@@ -58,12 +59,12 @@ const EnvVarSource = struct(
     ),
   },
 );
-export type EnvVarSource = Static<typeof EnvVarSource>;
 
 export const EnvVar = struct(
   `${CORE}.EnvVar`,
   { name: string() },
   { value: string(), valueFrom: EnvVarSource },
+  { description: 'An environment variable, with a value of its own or one taken from elsewhere.' },
 );
 export type EnvVar = Static<typeof EnvVar>;
 
@@ -102,7 +103,6 @@ const VolumeMount = struct(
     subPathExpr: string(),
   },
 );
-export type VolumeMount = Static<typeof VolumeMount>;
 
 const VolumeDevice = struct(`${CORE}.VolumeDevice`, { name: string(), devicePath: string() }, {});
 
@@ -137,6 +137,7 @@ export const Probe = struct(
     failureThreshold: integer({ default: 3 }),
     terminationGracePeriodSeconds: int64(),
   },
+  { description: 'A check that a container is alive or ready.' },
 );
 export type Probe = Static<typeof Probe>;
 
@@ -247,7 +248,9 @@ const containerFields = {
   tty: boolean(),
 };
 
-export const Container = struct(`${CORE}.Container`, { name: filled(string(), '') }, containerFields);
+export const Container = struct(`${CORE}.Container`, { name: filled(string(), '') }, containerFields, {
+  description: 'One program of a pod, run from an image.',
+});
 export type Container = Static<typeof Container>;
 
 export const EphemeralContainer = struct(

@@ -43,10 +43,22 @@ function decodeStruct(
 
 /** Puts zero values where a field is absent, e.g. `metadata: {}`, down to their own zero values. */
 function fillZeros(properties: Readonly<Record<string, SchemaNode>>, result: Record<string, unknown>): void {
-  for (const [name, field] of Object.entries(properties)) {
-    if (field.zero === undefined || name in result) continue;
-    result[name] = decodeValue(field, field.zero, name, []);
+  for (const [name, field] of filledFieldsOf(properties)) {
+    if (!(name in result)) result[name] = decodeValue(field, field.zero, name, []);
   }
+}
+
+/** The fields of a message that are filled where absent, found once per schema. */
+const filledFields = new WeakMap<object, readonly (readonly [string, SchemaNode])[]>();
+
+function filledFieldsOf(
+  properties: Readonly<Record<string, SchemaNode>>,
+): readonly (readonly [string, SchemaNode])[] {
+  const known = filledFields.get(properties);
+  if (known) return known;
+  const found = Object.entries(properties).filter(([, field]) => field.zero !== undefined);
+  filledFields.set(properties, found);
+  return found;
 }
 
 function decodeMap(

@@ -62,6 +62,7 @@ export const EndpointSlice = struct(
     endpoints: filled(list(Endpoint), []),
   },
   { ...typeMeta, ports: list(EndpointPort) },
+  { description: 'A part of the addresses behind a Service, all of one family.' },
 );
 export type EndpointSlice = Static<typeof EndpointSlice>;
 

@@ -45,6 +45,7 @@ export const Endpoints = struct(
   `${CORE}.Endpoints`,
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, subsets: list(EndpointSubset) },
+  { description: 'The addresses behind a Service, all in one object.' },
 );
 export type Endpoints = Static<typeof Endpoints>;
 

@@ -29,6 +29,7 @@ export const Event = struct(
     reportingComponent: string({ default: '' }),
     reportingInstance: string({ default: '' }),
   },
+  { description: 'Something that happened to an object, told to people.' },
 );
 export type Event = Static<typeof Event>;
 

@@ -27,6 +27,7 @@ export const Lease = struct(
       },
     ),
   },
+  { description: 'Who holds a role, and until when: heartbeats of nodes, elections of leaders.' },
 );
 export type Lease = Static<typeof Lease>;
 

@@ -23,7 +23,6 @@ const ManagedFieldsEntry = struct(
     subresource: string(),
   },
 );
-export type ManagedFieldsEntry = Static<typeof ManagedFieldsEntry>;
 
 const metaFields = {
   generateName: string(),
@@ -43,10 +42,17 @@ const metaFields = {
 };
 
 /** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
-export const ObjectMeta = struct(`${META}.ObjectMeta`, { name: filled(string(), '') }, metaFields);
+export const ObjectMeta = struct(`${META}.ObjectMeta`, { name: filled(string(), '') }, metaFields, {
+  description: 'Name, labels and bookkeeping that every object has.',
+});
 
 /** Metadata of a template: a name is not expected. */
-export const TemplateMeta = struct(`${META}.ObjectMeta`, {}, { name: string(), ...metaFields });
+export const TemplateMeta = struct(
+  `${META}.ObjectMeta`,
+  {},
+  { name: string(), ...metaFields },
+  { description: 'Name, labels and bookkeeping that every object has.' },
+);
 export type ObjectMeta = Static<typeof ObjectMeta>;
 
 export const ListMeta = struct(
@@ -134,11 +140,7 @@ export const Status = struct(
 );
 export type Status = Static<typeof Status>;
 
-const Preconditions = struct(
-  `${META}.Preconditions`,
-  {},
-  { uid: string(), resourceVersion: string() },
-);
+const Preconditions = struct(`${META}.Preconditions`, {}, { uid: string(), resourceVersion: string() });
 
 export const DeleteOptions = struct(
   `${META}.DeleteOptions`,

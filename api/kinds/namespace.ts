@@ -25,6 +25,7 @@ export const Namespace = struct(
       { phase: string(), conditions: list(NamespaceCondition, { mergeKey: 'type' }) },
     ),
   },
+  { description: 'A scope for names: most objects live in one.' },
 );
 export type Namespace = Static<typeof Namespace>;
 

@@ -38,8 +38,8 @@ const NodeSpec = struct(
     configSource: NodeConfigSource,
     externalID: string(),
   },
+  { description: 'What is decided about a node: its share of the pod addresses, its taints.' },
 );
-export type NodeSpec = Static<typeof NodeSpec>;
 
 export const NodeAddress = struct(`${CORE}.NodeAddress`, { type: string(), address: string() }, {});
 export type NodeAddress = Static<typeof NodeAddress>;
@@ -67,7 +67,6 @@ const NodeSystemInfo = struct(
   },
   { swap: struct(`${CORE}.NodeSwapStatus`, {}, { capacity: int64() }) },
 );
-export type NodeSystemInfo = Static<typeof NodeSystemInfo>;
 
 const ContainerImage = struct(`${CORE}.ContainerImage`, {}, { names: list(string()), sizeBytes: int64() });
 const AttachedVolume = struct(`${CORE}.AttachedVolume`, { name: string(), devicePath: string() }, {});
@@ -116,6 +115,7 @@ export const NodeStatus = struct(
     features: struct(`${CORE}.NodeFeatures`, {}, { supplementalGroupsPolicy: boolean() }),
     declaredFeatures: list(string()),
   },
+  { description: 'What the node reports of itself: addresses, conditions, capacity.' },
 );
 export type NodeStatus = Static<typeof NodeStatus>;
 
@@ -123,6 +123,7 @@ export const Node = struct(
   `${CORE}.Node`,
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, spec: NodeSpec, status: NodeStatus },
+  { description: 'A host that runs pods.' },
 );
 export type Node = Static<typeof Node>;
 

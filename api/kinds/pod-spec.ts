@@ -37,10 +37,8 @@ const PodSecurityContext = struct(
     seLinuxChangePolicy: string(),
   },
 );
-export type PodSecurityContext = Static<typeof PodSecurityContext>;
 
 const HostAlias = struct(`${CORE}.HostAlias`, { ip: string() }, { hostnames: list(string()) });
-export type HostAlias = Static<typeof HostAlias>;
 
 const PodDNSConfigOption = struct(`${CORE}.PodDNSConfigOption`, {}, { name: string(), value: string() });
 
@@ -49,7 +47,6 @@ const PodDNSConfig = struct(
   {},
   { nameservers: list(string()), searches: list(string()), options: list(PodDNSConfigOption) },
 );
-export type PodDNSConfig = Static<typeof PodDNSConfig>;
 
 const PodReadinessGate = struct(`${CORE}.PodReadinessGate`, { conditionType: string() }, {});
 const PodSchedulingGate = struct(`${CORE}.PodSchedulingGate`, { name: string() }, {});
@@ -111,6 +108,7 @@ export const PodSpec = struct(
     resources: ResourceRequirements,
     hostnameOverride: string(),
   },
+  { description: 'What a pod is made of: its containers and volumes, and how they run.' },
 );
 export type PodSpec = Static<typeof PodSpec>;
 

@@ -113,5 +113,6 @@ export const PodStatus = struct(
     resize: string(),
     resourceClaimStatuses: list(PodResourceClaimStatus, { mergeKey: 'name', strategy: 'merge,retainKeys' }),
   },
+  { description: 'What was last seen of the pod, as its node reports it.' },
 );
 export type PodStatus = Static<typeof PodStatus>;

@@ -12,6 +12,10 @@ export const Pod = struct(
   'io.k8s.api.core.v1.Pod',
   { metadata: filled(ObjectMeta, {}), spec: filled(PodSpec, {}) },
   { ...typeMeta, status: PodStatus },
+  {
+    description:
+      'A group of containers that run on one node and share a network address, a hostname and volumes.',
+  },
 );
 export type Pod = Static<typeof Pod>;
 

@@ -29,8 +29,9 @@ const ReplicationControllerSpec = struct(
     selector: map(string()),
     template: PodTemplateSpec,
   },
+  { description: 'How many pods to run, which ones count, and what new ones look like.' },
 );
-export type ReplicationControllerSpec = Static<typeof ReplicationControllerSpec>;
+type ReplicationControllerSpec = Static<typeof ReplicationControllerSpec>;
 
 export const ReplicationController = struct(
   `${CORE}.ReplicationController`,
@@ -49,6 +50,7 @@ export const ReplicationController = struct(
       },
     ),
   },
+  { description: 'Keeps a number of pods of one template running.' },
 );
 export type ReplicationController = Static<typeof ReplicationController>;
 

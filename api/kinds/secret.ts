@@ -19,6 +19,7 @@ export const Secret = struct(
     stringData: map(string()),
     type: string({ default: 'Opaque' }),
   },
+  { description: 'Small data that is not for everyone to read: keys, passwords, certificates.' },
 );
 export type Secret = Static<typeof Secret>;
 

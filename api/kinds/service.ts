@@ -17,6 +17,7 @@ export const ServicePort = struct(
     targetPort: intOrString(),
     nodePort: integer(),
   },
+  { description: 'One port of a Service and the port of its pods that it leads to.' },
 );
 export type ServicePort = Static<typeof ServicePort>;
 
@@ -54,6 +55,7 @@ export const ServiceSpec = struct(
     internalTrafficPolicy: string({ enum: ['Cluster', 'Local'] }),
     trafficDistribution: string(),
   },
+  { description: 'Which ports a Service has, which pods stand behind it, and who reaches it.' },
 );
 export type ServiceSpec = Static<typeof ServiceSpec>;
 
@@ -78,6 +80,7 @@ export const Service = struct(
       },
     ),
   },
+  { description: 'A stable address and name for a set of pods, which its selector picks.' },
 );
 export type Service = Static<typeof Service>;
 

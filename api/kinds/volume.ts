@@ -268,5 +268,6 @@ export const Volume = struct(
     ...networkSources,
     ...cloudSources,
   },
+  { description: 'A directory of the pod that its containers mount, filled from one source.' },
 );
 export type Volume = Static<typeof Volume>;
