@@ -152,8 +152,9 @@ t.test('strangers learn nothing; other authorities are refused', async (t) => {
   t.match(await refusal(t, stranger.request('GET', '/api')), { code: 403 });
   t.match(await refusal(t, stranger.list(pods)), { code: 403 });
 
-  const directory = t.testdir({ pki: {} });
-  const other = await Authority.open(join(directory, 'pki'));
+  const directory = join(t.testdirName, 'other');
+  mkdirSync(directory);
+  const other = await Authority.open(directory);
   const forged = await other.issue({ user: 'admin', groups: ['system:masters'], names: [] });
   const forger = new ApiClient({ server: url, ca, cert: forged.certificate, key: forged.key });
   t.match(await refusal(t, forger.list(pods)), { code: 401, reason: 'Unauthorized' });
