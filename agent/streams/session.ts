@@ -87,7 +87,7 @@ async function drain(source: Readable, target: Writable | undefined): Promise<vo
 }
 
 /** How a process ended, as the error channel says it since v4 (k8s.io/apimachinery remotecommand). */
-export function exitStatus(exitCode: number): Status {
+function exitStatus(exitCode: number): Status {
   if (exitCode === 0) return { metadata: {}, status: 'Success' };
   return {
     metadata: {},

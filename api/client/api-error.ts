@@ -31,16 +31,6 @@ export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.code === 409 && error.reason === 'Conflict';
 }
 
-/** Whether `error` is the API saying that an object of this name is there already. */
-export function isAlreadyExists(error: unknown): boolean {
-  return error instanceof ApiError && error.code === 409 && error.reason === 'AlreadyExists';
-}
-
-/** Whether `error` is the API saying that a revision is compacted away (410): list again. */
-export function isExpired(error: unknown): boolean {
-  return error instanceof ApiError && error.code === 410;
-}
-
 /** Whether `error` is the API saying that the namespace takes nothing new because it is being deleted. */
 export function isNamespaceTerminating(error: unknown): boolean {
   const causes = error instanceof ApiError ? error.status?.details?.causes : undefined;
