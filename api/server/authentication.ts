@@ -8,7 +8,7 @@ export interface User {
   readonly groups: readonly string[];
 }
 
-export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
+const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
 /** The group that may do everything. */
 export const masters = 'system:masters';

@@ -34,7 +34,7 @@ export interface ApiServerOptions {
 }
 
 /** How processes on this machine reach the server as administrators; certificates and key are PEM text. */
-export interface Loopback {
+interface Loopback {
   readonly server: string;
   readonly ca: string;
   readonly cert: string;

@@ -8,7 +8,7 @@ import { StatusError } from '../status-error.ts';
  */
 export type ClaimKind = 'service-address' | 'node-port';
 
-export function claimPrefix(kind: ClaimKind): string {
+function claimPrefix(kind: ClaimKind): string {
   return `/claims/${kind}/`;
 }
 

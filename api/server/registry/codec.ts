@@ -28,7 +28,7 @@ export function withRevision<T extends KubeObject>(object: T, revision: number):
 }
 
 /** Where a kind's objects live in the store. The layout is etcd's of kube-apiserver, with the group spelt out. */
-export function kindPrefix(kind: Kind): string {
+function kindPrefix(kind: Kind): string {
   return `/registry/${kind.group === '' ? 'core' : kind.group}/${kind.plural}/`;
 }
 
