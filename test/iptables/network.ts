@@ -6,6 +6,7 @@ import { execa } from 'execa';
 
 import { runCommand } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
+import { runInNamespace } from '../../netns/namespace.ts';
 import type { ProbeAnswer, ProbeCommand } from './probe.ts';
 
 export type FamilyName = 'ipv4' | 'ipv6';
@@ -44,7 +45,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly #probes = new Map<Place, Probe>();
   /** Runs rule programs on the node. */
   readonly run: Run = (program, args, input) =>
-    runCommand('nsenter', [`--net=${this.#path('node')}`, program, ...args], input);
+    runInNamespace(this.#name('node'), () => runCommand(program, args, input));
 
   private constructor(prefix: string) {
     this.#prefix = prefix;
@@ -93,7 +94,7 @@ export class TestNetwork implements AsyncDisposable {
 
   /** Runs a program at `place` and returns its output. */
   async exec(place: Place, program: string, ...args: string[]): Promise<string> {
-    const { stdout } = await execa('nsenter', [`--net=${this.#path(place)}`, program, ...args]);
+    const { stdout } = await runInNamespace(this.#name(place), () => execa(program, args));
     return stdout;
   }
 
@@ -107,10 +108,6 @@ export class TestNetwork implements AsyncDisposable {
     return `${this.#prefix}-${place}`;
   }
 
-  #path(place: string): string {
-    return `/run/netns/${this.#name(place)}`;
-  }
-
   async #build(): Promise<void> {
     for (const place of ['switch', ...places]) {
       await execa('ip', ['netns', 'add', this.#name(place)]);
@@ -121,7 +118,7 @@ export class TestNetwork implements AsyncDisposable {
     await this.#buildNode();
     await this.#buildPeer();
     await this.#buildOutside();
-    for (const place of places) this.#probes.set(place, new Probe(this.#path(place)));
+    for (const place of places) this.#probes.set(place, new Probe(this.#name(place)));
   }
 
   async #joinSwitch(host: 'node' | 'outside' | 'peer'): Promise<void> {
@@ -197,8 +194,8 @@ export class TestNetwork implements AsyncDisposable {
     await execa('ip', ['-n', this.#name(place), '-batch', '-'], { input: lines.join('\n') });
   }
 
-  async #sysctl(place: string, ...settings: string[]): Promise<void> {
-    await execa('nsenter', [`--net=${this.#path(place)}`, 'sysctl', '-qw', ...settings]);
+  async #sysctl(place: Place, ...settings: string[]): Promise<void> {
+    await this.exec(place, 'sysctl', '-qw', ...settings);
   }
 }
 
@@ -212,12 +209,7 @@ class Probe {
 
   constructor(namespace: string) {
     const script = new URL('./probe.ts', import.meta.url).pathname;
-    this.#child = spawn('nsenter', [
-      `--net=${namespace}`,
-      process.execPath,
-      '--experimental-strip-types',
-      script,
-    ]);
+    this.#child = runInNamespace(namespace, () => spawn(process.execPath, [script]));
     this.#child.stderr.resume();
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       const { id, answer } = JSON.parse(line) as ProbeAnswer;

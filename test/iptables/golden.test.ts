@@ -1,0 +1,167 @@
+import t from 'tap';
+
+import type { Backend } from '../../iptables/backend.ts';
+import { RulesError } from '../../iptables/error.ts';
+import { IptablesBackend } from '../../iptables/iptables.ts';
+import type { CompiledService, Frontend, NodeSettings } from '../../iptables/model.ts';
+import { NftablesBackend } from '../../iptables/nftables.ts';
+
+// Who is who: 10.96.0.20 clusterIP, 10.244.1.2 a pod here, 10.244.2.2 a pod elsewhere, 203.0.113.7 a load balancer.
+
+const settings: NodeSettings = {
+  clusterCIDRs: ['10.244.0.0/16'],
+  serviceCIDRs: ['10.96.0.0/16'],
+  dnsIPs: ['10.96.0.10'],
+  podCIDRs: ['10.244.1.0/24'],
+  nodeIPs: ['192.0.2.1'],
+  nodePortAddresses: [],
+};
+
+const here = { address: '10.244.1.2', port: 8080, local: true };
+const there = { address: '10.244.2.2', port: 8080, local: false };
+
+function frontend(part: Partial<Frontend>): Frontend {
+  return {
+    family: 'ipv4',
+    protocol: 'tcp',
+    kind: 'clusterIP',
+    address: '10.96.0.20',
+    port: 80,
+    name: 'default/web:http',
+    endpoints: [here, there],
+    whenEmpty: 'reject',
+    ...part,
+  };
+}
+
+/** A kernel without rules; keeps what it was told. */
+function recorder() {
+  const inputs: string[] = [];
+  const run = (program: string, _args: readonly string[], input?: string): Promise<string> => {
+    if (input !== undefined) inputs.push(...input.split('\n').filter(Boolean));
+    else if (program === 'nft' && inputs.length === 0) {
+      return Promise.reject(new RulesError('REFUSED', 'nft: No such file or directory'));
+    }
+    return Promise.resolve(program === 'nft' ? '{"nftables":[{"chain":{"name":"services"}}]}' : '');
+  };
+  return { inputs, run };
+}
+
+/** What a sync of these frontends writes beyond what an empty node has. */
+async function written(make: (run: ReturnType<typeof recorder>['run']) => Backend, ...frontends: Frontend[]) {
+  const { inputs, run } = recorder();
+  const backend = make(run);
+  const services = new Map<string, CompiledService>();
+  await backend.sync({ settings, services });
+  const start = inputs.length;
+  services.set('default/web', {
+    key: 'default/web',
+    created: '',
+    frontends,
+    localEndpoints: 0,
+    problems: [],
+  });
+  await backend.sync({ settings, services }, new Set(['default/web']));
+  return inputs.slice(start).filter((line) => !/^([*:]|COMMIT)/.test(line));
+}
+
+const iptables = (...frontends: Frontend[]): Promise<string[]> =>
+  written((run) => new IptablesBackend('nft', run), ...frontends);
+const nftables = (...frontends: Frontend[]): Promise<string[]> =>
+  written((run) => new NftablesBackend(run), ...frontends);
+
+const match = '-d 10.96.0.20/32 -p tcp -m tcp --dport 80';
+const note = '-m comment --comment "default/web:http"';
+
+t.test('iptables: endpoints one after the other, each with its chance', async (t) => {
+  t.strictSame(await iptables(frontend({})), [
+    '-A WEFT-HAIRPIN -s 10.244.1.2/32 -d 10.244.1.2/32 -j MASQUERADE --random-fully',
+    `-A WEFT-VIP ${match} ${note} -m statistic --mode random --probability 0.50000000000 -j DNAT --to-destination 10.244.1.2:8080`,
+    `-A WEFT-VIP ${match} ${note} -j DNAT --to-destination 10.244.2.2:8080`,
+  ]);
+});
+
+/** In whatever order chains are written. */
+function byTable(a: string, b: string): number {
+  return a < b ? -1 : 1;
+}
+
+t.test('iptables: no endpoints', async (t) => {
+  t.strictSame(await iptables(frontend({ endpoints: [] })), [], 'the Service range is rejected anyway');
+  t.strictSame(await iptables(frontend({ endpoints: [], kind: 'externalIP', address: '203.0.113.7' })), [
+    '-A WEFT-BLOCK -d 203.0.113.7/32 -p tcp -m tcp --dport 80 -m comment --comment "default/web:http has no endpoints" -j WEFT-REJECT',
+  ]);
+});
+
+t.test('iptables: externalTrafficPolicy Local', async (t) => {
+  const lines = await iptables(
+    frontend({ kind: 'loadBalancer', address: '203.0.113.7', endpoints: [there], outside: [] }),
+  );
+  const text = lines.join('\n').replaceAll(/[0-9A-F]{16}/g, 'HASH');
+  t.strictSame(text.split('\n').sort(byTable), [
+    '-A WEFT-BLOCK -d 203.0.113.7/32 -p tcp -m tcp --dport 80 -m comment --comment "default/web:http has no local endpoints" -j DROP',
+    `-A WEFT-I-HASH -p tcp ${note} -j DNAT --to-destination 10.244.2.2:8080`,
+    '-A WEFT-S-HASH -j MARK --set-xmark 0x1000/0x1000',
+    '-A WEFT-S-HASH -m addrtype --src-type LOCAL -j WEFT-I-HASH',
+    '-A WEFT-S-HASH -s 10.244.1.0/24 -j WEFT-I-HASH',
+    `-A WEFT-VIP -d 203.0.113.7/32 -p tcp -m tcp --dport 80 ${note} -j WEFT-S-HASH`,
+  ]);
+});
+
+t.test('iptables: many endpoints get a chain of their own', async (t) => {
+  const endpoints = Array.from({ length: 9 }, (_, n) => ({ ...there, address: `10.244.2.${String(n + 2)}` }));
+  const lines = await iptables(frontend({ endpoints }));
+  t.equal(lines.filter((line) => line.startsWith('-A WEFT-VIP ')).length, 1);
+  t.equal(lines.filter((line) => line.startsWith('-A WEFT-S-')).length, 9);
+});
+
+t.test('nftables: elements, and a chain for the number of endpoints', async (t) => {
+  t.strictSame(await nftables(frontend({})), [
+    'add chain inet weft services4-2',
+    'flush chain inet weft services4-2',
+    'add rule inet weft services4-2 meta mark set numgen random mod 2 offset 1459617792',
+    'add rule inet weft services4-2 dnat ip to ip daddr . meta l4proto . th dport . meta mark map @services4-endpoints',
+    'add element inet weft services4 { 10.96.0.20 . tcp . 80 : 2 }',
+    'add element inet weft services4-endpoints { 10.96.0.20 . tcp . 80 . 1459617792 : 10.244.1.2 . 8080, 10.96.0.20 . tcp . 80 . 1459617793 : 10.244.2.2 . 8080 }',
+    'add element inet weft services4-classes { 2 : goto services4-2 }',
+    'add element inet weft hairpin4 { 10.244.1.2 . 10.244.1.2 }',
+  ]);
+});
+
+t.test('nftables: no endpoints', async (t) => {
+  t.strictSame(await nftables(frontend({ endpoints: [] })), [], 'the Service range is rejected anyway');
+  t.strictSame(
+    await nftables(frontend({ endpoints: [], kind: 'nodePort', address: undefined, port: 30_080 })),
+    ['add element inet weft rejected-nodeports4 { tcp . 30080 }'],
+  );
+});
+
+t.test('nftables: a change sends only what differs', async (t) => {
+  const { inputs, run } = recorder();
+  const backend = new NftablesBackend(run);
+  const services = new Map<string, CompiledService>();
+  const put = async (endpoints: Frontend['endpoints']): Promise<string[]> => {
+    const service = {
+      key: 'default/web',
+      created: '',
+      frontends: [frontend({ endpoints })],
+      localEndpoints: 0,
+      problems: [],
+    };
+    services.set(service.key, service);
+    const start = inputs.length;
+    await backend.sync({ settings, services }, new Set([service.key]));
+    return inputs.slice(start);
+  };
+  await put([here, there]);
+  const key = '10.96.0.20 . tcp . 80 . 1459617793';
+  t.strictSame(await put([here, { ...there, address: '10.244.2.3' }]), [
+    `delete element inet weft services4-endpoints { ${key} }`,
+    `add element inet weft services4-endpoints { ${key} : 10.244.2.3 . 8080 }`,
+  ]);
+  t.strictSame(
+    await put([here, { ...there, address: '10.244.2.3' }]),
+    [],
+    'nothing differs, nothing is sent',
+  );
+});
