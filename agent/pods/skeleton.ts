@@ -8,10 +8,11 @@ import { PodError } from './pod-error.ts';
 const run = promisify(execFile);
 
 /**
- * What a container of a host-root image sees of the host is an allow-list, so that nothing added to the host later
- * shows up in a pod: the program trees below, of which only what every user of the host may read; a copy of
- * such files in /etc; empty directories for the rest. Everything else (/root, /home, /run, /srv, /opt, keys,
- * weft's own state) is not hidden but absent.
+ * What a container of a host-root image sees of the host is an allow-list, so that a secret put on the host later
+ * does not show up in a pod: the program trees below, of which only what every user of the host may read; a copy
+ * of such files in /etc; empty directories for the rest. Everything else (/root, /home, /run, /srv, /opt, keys,
+ * weft's own state) is not hidden but absent. What is private in a program tree is looked for when the agent
+ * starts: no place for secrets, but set-uid helpers and the like live there.
  */
 export interface Skeleton {
   /** The lowest layer of the root: directories, links, the copy of /etc. */

@@ -293,9 +293,9 @@ export function makePod(
   };
 }
 
-/** Polls until `check` gives something; fails with `what` after ten seconds. */
+/** Polls until `check` gives something; fails with `what` after a minute. */
 export async function eventually<T>(what: string, check: () => T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     const result = check();
     if (result !== undefined && result !== false) return result;

@@ -1,3 +1,7 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
 import type { Test } from 'tap';
 import { ImageTable } from '../../../agent/pods/images.ts';
 import { PodWorker } from '../../../agent/pods/pod-worker.ts';
@@ -5,12 +9,16 @@ import { FakeNode, eventually, readAll } from './fake-node.ts';
 
 export const sleeper = { command: ['sleep', '1000'] };
 
+/** One directory for a file's nodes, one after the other: the skeleton of the host's root is made once. */
+const dir = fs.mkdtempSync(join(tmpdir(), 'weft-pods-'));
+t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
+
 /** Runs `body` with a node whose only image is the host's root, then checks that nothing is left of it. */
 export async function withNode(
   test: Test,
   body: (node: FakeNode, worker: PodWorker) => Promise<void>,
 ): Promise<void> {
-  const node = new FakeNode();
+  const node = new FakeNode(dir);
   new ImageTable(node.context.config.stateDir).add('host', { hostRoot: true }, sleeper);
   const worker = new PodWorker(node.context, node.network);
   await worker.start();
@@ -21,7 +29,6 @@ export async function withNode(
     await eventually('nothing is left', () => node.listResidue().length === 0).catch(() => undefined);
     await worker.stop();
     test.strictSame(node.listResidue(), []);
-    node.remove();
   }
 }
 
