@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import type { AgentConfig } from '../../agent/config.ts';
+import { ApiClient } from '../../api/client/client.ts';
+import { startApiServer } from '../../api/server/server.ts';
+import type { ApiServer } from '../../api/server/server.ts';
+
+export const silent = pino({ level: 'silent' });
+
+const cluster = {
+  clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
+  nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
+  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+  zone: 'cluster.local',
+  nodePortRange: { first: 30000, last: 32767 },
+};
+
+/** A real API server on loopback, its administrator, and the configuration of a node of it. */
+export interface TestApi {
+  readonly api: ApiServer;
+  readonly admin: ApiClient;
+  readonly url: string;
+  readonly config: AgentConfig;
+  /** Ends the server; done at the test's end in any case. */
+  stop(): Promise<void>;
+}
+
+export async function startTestApi(t: Test): Promise<TestApi> {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-agent-'));
+  const api = await startApiServer({
+    stateDir: join(directory, 'server'),
+    cluster,
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    listenFds: [],
+    advertiseAddress: '127.0.0.1',
+    log: silent,
+  });
+  const admin = new ApiClient(api.loopback);
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopped ??= api.close());
+  t.teardown(async () => {
+    admin.close();
+    await stop();
+    rmSync(directory, { recursive: true });
+  });
+  const url = `https://127.0.0.1:${api.address.port}`;
+  return { api, admin, url, config: nodeConfig(url, join(directory, 'agent')), stop };
+}
+
+function nodeConfig(server: string, stateDir: string): AgentConfig {
+  return {
+    nodeName: 'node1',
+    server,
+    stateDir,
+    runDir: join(stateDir, 'run'),
+    nodeIPs: ['192.0.2.1'],
+    externalIPs: [],
+    backend: 'iptables',
+    vxlan: { port: 8472, vni: 117 },
+    upstreams: [],
+    port: 10250,
+    healthPort: 10256,
+    nodeLabels: {},
+  };
+}
