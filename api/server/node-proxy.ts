@@ -2,7 +2,6 @@ import { request as httpsRequest } from 'node:https';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream';
 import { pipeline as finished } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import type { KeyPair } from './authority.ts';
@@ -63,7 +62,7 @@ export class NodeProxy {
   }
 
   /**
-   * A request that turns into a raw connection (WebSocket, SPDY). Resolves when the node has answered;
+   * A request that turns into a raw connection (WebSocket, SPDY). Resolves when that has ended;
    * an answer that is no upgrade goes out as `response`.
    */
   async upgrade(
@@ -72,21 +71,23 @@ export class NodeProxy {
     response: ServerResponse,
     { socket, head }: RawConnection,
   ): Promise<void> {
-    const refused = await new Promise<IncomingMessage | undefined>((resolve, reject) => {
-      const outgoing = this.#request(target, request, reject);
-      outgoing.on('upgrade', (answer, nodeSocket, nodeHead) => {
-        response.statusCode = answer.statusCode ?? 101;
-        response.detachSocket(request.socket);
-        socket.write(renderHead(answer));
-        socket.write(nodeHead);
-        nodeSocket.write(head);
-        this.#join(target, socket, nodeSocket);
-        resolve(undefined);
-      });
-      outgoing.on('response', resolve);
-      outgoing.end();
-    });
-    if (refused) await this.#relay(target, refused, response);
+    const { answer, stream } = await new Promise<{ answer: IncomingMessage; stream?: Duplex }>(
+      (resolve, reject) => {
+        const outgoing = this.#request(target, request, reject);
+        outgoing.on('upgrade', (answer, stream, nodeHead) => {
+          socket.write(renderHead(answer));
+          socket.write(nodeHead);
+          stream.write(head);
+          resolve({ answer, stream });
+        });
+        outgoing.on('response', (answer) => resolve({ answer }));
+        outgoing.end();
+      },
+    );
+    if (!stream) return this.#relay(target, answer, response);
+    response.statusCode = answer.statusCode ?? 101;
+    response.detachSocket(request.socket);
+    await this.#join(target, socket, stream);
   }
 
   #request(target: NodeTarget, request: IncomingMessage, reject: (error: Error) => void) {
@@ -117,13 +118,13 @@ export class NodeProxy {
     return outgoing;
   }
 
-  /** Both directions, each as fast as its reader takes it; the end or failure of one ends both. */
-  #join(target: NodeTarget, client: Duplex, node: Duplex): void {
-    const onEnd = (error: NodeJS.ErrnoException | null): void => {
-      if (error) this.#log.debug({ err: error, node: target.node }, 'stream ended early');
-    };
-    pipeline(client, node, onEnd);
-    pipeline(node, client, onEnd);
+  /** Both directions, each as fast as its reader takes it; the failure of one ends both. */
+  async #join(target: NodeTarget, client: Duplex, node: Duplex): Promise<void> {
+    const ends = await Promise.allSettled([finished(client, node), finished(node, client)]);
+    for (const end of ends) {
+      if (end.status === 'rejected')
+        this.#log.debug({ err: end.reason as unknown, node: target.node }, 'stream ended early');
+    }
   }
 }
 
