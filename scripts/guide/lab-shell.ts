@@ -109,7 +109,7 @@ function expectSuccess(command: string, { stdout, stderr, code }: Output): strin
 function run(file: string, args: readonly string[]): Promise<Output> {
   return new Promise((resolve, reject) => {
     const child = execFile(file, args, { timeout: 60_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      if (error && typeof error.code === 'string') reject(error);
+      if (typeof error?.code === 'string') reject(new Error(error.message, { cause: error }));
       else resolve({ stdout, stderr, code: child.exitCode ?? 124 });
     });
     child.stdin?.end();

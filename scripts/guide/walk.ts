@@ -89,25 +89,25 @@ async function nodesReady({ shell, ...walk }: WalkState): Promise<string> {
   const ready = nodes.filter((node) =>
     node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
   );
-  const names = ready.map(({ metadata }) => metadata.name ?? '').sort();
+  const names = ready.map(({ metadata }) => metadata.name).sort();
   if (names.join() !== [...walk.nodes].sort().join())
     throw new Error(`Ready: ${names.join(' ') || 'none'}, expected ${walk.nodes.join(' ')}`);
-  return ready.map(({ metadata, spec }) => `${metadata.name} ${spec?.podCIDR}`).join(', ');
+  return ready.map(({ metadata, spec }) => `${metadata.name} ${spec.podCIDR}`).join(', ');
 }
 
 async function createReplicationController(walk: WalkState): Promise<string> {
   await walk.shell.kubectl('create', '-f', manifest('nginxrc.yaml'));
   walk.pods = await runningPods(walk.shell, 2);
-  const nodes = new Set(walk.pods.map(({ spec }) => spec?.nodeName));
+  const nodes = new Set(walk.pods.map(({ spec }) => spec.nodeName));
   if (nodes.size !== 2) throw new Error(`both pods are on ${[...nodes].join()}`);
-  return walk.pods.map((pod) => `${address(pod)} on ${pod.spec?.nodeName}`).join(', ');
+  return walk.pods.map((pod) => `${address(pod)} on ${pod.spec.nodeName}`).join(', ');
 }
 
 async function getPodsWide({ shell, pods }: WalkState): Promise<string> {
   const table = await shell.kubectl('get', 'pods', ...selector, '-o', 'wide');
   for (const pod of pods) {
     const row = table.split('\n').find((line) => line.startsWith(`${pod.metadata.name} `)) ?? '';
-    for (const cell of ['1/1', 'Running', address(pod), pod.spec?.nodeName ?? '?'])
+    for (const cell of ['1/1', 'Running', address(pod), pod.spec.nodeName ?? '?'])
       if (!row.split(/\s+/).includes(cell)) throw new Error(`no ${cell} in the row "${row}"`);
   }
   return `${pods.map(({ metadata }) => metadata.name).join(', ')}: 1/1 Running`;
@@ -132,7 +132,7 @@ async function podsReachPods({ shell, pods }: WalkState): Promise<string> {
   for (const client of pods)
     for (const server of pods) {
       const { source } = await whoami(
-        (...command) => shell.inPod(client.metadata.name ?? '', ...command),
+        (...command) => shell.inPod(client.metadata.name, ...command),
         address(server),
       );
       if (source !== address(client))
@@ -190,7 +190,7 @@ async function nodesReachClusterIP({ shell, nodes, pods, clusterIP }: WalkState)
 
 async function podsReachClusterIP({ shell, pods, clusterIP }: WalkState): Promise<string> {
   for (const pod of pods)
-    await reachesAll((...command) => shell.inPod(pod.metadata.name ?? '', ...command), clusterIP, pods);
+    await reachesAll((...command) => shell.inPod(pod.metadata.name, ...command), clusterIP, pods);
   return `both pods → ${clusterIP} → both pods, itself included`;
 }
 
@@ -208,7 +208,7 @@ async function environmentAfter(walk: WalkState): Promise<string> {
   await walk.shell.kubectl('scale', 'rc', 'my-nginx', '--replicas=2');
   const before = new Set(walk.pods.map(({ metadata }) => metadata.name));
   walk.pods = await runningPods(walk.shell, 2, before);
-  if (new Set(walk.pods.map(({ spec }) => spec?.nodeName)).size !== 2)
+  if (new Set(walk.pods.map(({ spec }) => spec.nodeName)).size !== 2)
     throw new Error('both pods are on one node');
   for (const pod of walk.pods) {
     const variables = await serviceVariables(walk.shell, pod);
@@ -259,7 +259,7 @@ async function lookupOutside({ shell }: WalkState): Promise<string> {
 async function podIsReplaced(walk: WalkState): Promise<string> {
   const victim = walk.pods[0];
   if (!victim) throw new Error('there is no nginx pod');
-  await walk.shell.kubectl('delete', 'pod', victim.metadata.name ?? '');
+  await walk.shell.kubectl('delete', 'pod', victim.metadata.name);
   walk.pods = await runningPods(walk.shell, 2, new Set([victim.metadata.name]));
   const endpoints = await endpointsArePods(walk);
   if (endpoints.includes(`${address(victim)}:`))
@@ -335,7 +335,7 @@ async function nodeAddresses(shell: LabShell, node: string): Promise<Set<string>
 }
 
 async function serviceVariables(shell: LabShell, pod: Pod | undefined): Promise<Map<string, string>> {
-  const text = await shell.inPod(pod?.metadata.name ?? '', 'printenv');
+  const text = await shell.inPod(pod?.metadata.name, 'printenv');
   const pairs = text.split('\n').filter((line) => line.includes('_SERVICE_'));
   return new Map(
     pairs.map((line): [string, string] => [

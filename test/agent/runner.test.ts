@@ -47,7 +47,10 @@ function makeRunner(run: () => Promise<void>) {
 
 t.test('runs at the start and then every maxInterval', async (t) => {
   let passes = 0;
-  const { runner, advance } = makeRunner(async () => void passes++);
+  const { runner, advance } = makeRunner(() => {
+    passes += 1;
+    return Promise.resolve();
+  });
   runner.start();
   await advance(0);
   t.equal(passes, 1);
@@ -60,7 +63,10 @@ t.test('runs at the start and then every maxInterval', async (t) => {
 
 t.test('a burst of requests costs one pass, minInterval after the last', async (t) => {
   let passes = 0;
-  const { runner, advance } = makeRunner(async () => void passes++);
+  const { runner, advance } = makeRunner(() => {
+    passes += 1;
+    return Promise.resolve();
+  });
   runner.start();
   await advance(10);
   for (let i = 0; i < 50; i++) runner.request();
@@ -115,7 +121,10 @@ t.test(
 
 t.test('nothing runs after stop', async (t) => {
   let passes = 0;
-  const { runner, advance } = makeRunner(async () => void passes++);
+  const { runner, advance } = makeRunner(() => {
+    passes += 1;
+    return Promise.resolve();
+  });
   runner.start();
   await advance(0);
   await runner.stop();

@@ -26,13 +26,13 @@ if (skipUnlessRoot(t)) {
 
   t.test('an agent killed with -9 and started again: open connections never stop', async (t) => {
     const download = await startDownload(lab, walk);
-    const node = walk.pods[0]?.spec?.nodeName ?? '';
+    const node = walk.pods[0]?.spec.nodeName ?? '';
     lab.run('kill', node);
     // The rules and links stand without the agent.
     await looks(t, walk, ({ name }) => /^(each|every) node reaches/.test(name));
     lab.run('start', node);
     await looks(t, walk);
-    t.equal(await download, downloadBytes, 'the download that was open all the time is whole');
+    t.equal(await download.bytes, downloadBytes, 'the download that was open all the time is whole');
   });
 
   t.test('the server stopped and started again', async (t) => {
@@ -86,47 +86,42 @@ async function looks(
 }
 
 /**
- * Starts a slow download from an nginx pod to a node, through the cluster address, that takes about 30 s and
- * gives up when it stands still for 3 s. Resolves with the number of bytes it got.
+ * Starts a slow download from an nginx pod to a node, through the cluster address, that takes about 15 s and
+ * gives up when it stands still for 3 s. `bytes` resolves with what it got.
  */
-async function startDownload(lab: TestLab, walk: WalkState): Promise<Promise<number>> {
-  for (const { metadata } of walk.pods)
-    await walk.shell.inPod(
-      metadata.name ?? '',
-      'sh',
-      '-c',
-      `head -c ${downloadBytes} /dev/zero > /usr/share/nginx/html/large`,
-    );
-  const args = [
+async function startDownload(lab: TestLab, walk: WalkState): Promise<{ bytes: Promise<number> }> {
+  for (const { metadata } of walk.pods) {
+    const large = `head -c ${downloadBytes} /dev/zero > /usr/share/nginx/html/large`;
+    await walk.shell.inPod(metadata.name, 'sh', '-c', large);
+  }
+  const pace = ['--limit-rate', '200k', '--speed-limit', '1', '--speed-time', '3'];
+  const curl = [
+    'curl',
     '-sS',
     '-o',
     '/dev/null',
     '-w',
     '%{size_download}',
-    '--limit-rate',
-    '200k',
-    '--speed-limit',
-    '1',
-    '--speed-time',
-    '3',
+    ...pace,
+    `http://${walk.clusterIP}/large`,
   ];
-  return new Promise((started) => {
-    const done = new Promise<number>((resolve, reject) => {
-      const command = [
-        'lab',
-        '--name',
-        lab.name,
-        'exec',
-        'node3',
-        '--',
-        'curl',
-        ...args,
-        `http://${walk.clusterIP}/large`,
-      ];
-      execFile(weft, command, (error, stdout, stderr) =>
-        error ? reject(new Error(stderr)) : resolve(Number(stdout)),
-      );
+  const bytes = new Promise<number>((resolve, reject) => {
+    execFile(weft, ['lab', '--name', lab.name, 'exec', 'node3', '--', ...curl], (error, stdout, stderr) => {
+      if (error) reject(new Error(stderr, { cause: error }));
+      else resolve(Number(stdout));
     });
-    setTimeout(() => started(done), 2_000);
   });
+  await eventually(async () => {
+    const sockets = await walk.shell.onNode(
+      'node3',
+      'ss',
+      '-tnH',
+      'state',
+      'established',
+      'dst',
+      walk.clusterIP,
+    );
+    if (sockets.trim() === '') throw new Error('the download has not begun');
+  });
+  return { bytes };
 }
