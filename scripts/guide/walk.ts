@@ -92,7 +92,7 @@ async function nodesReady({ shell, ...walk }: WalkState): Promise<string> {
   const names = ready.map(({ metadata }) => metadata.name).sort();
   if (names.join() !== [...walk.nodes].sort().join())
     throw new Error(`Ready: ${names.join(' ') || 'none'}, expected ${walk.nodes.join(' ')}`);
-  return ready.map(({ metadata, spec }) => `${metadata.name} ${spec.podCIDR}`).join(', ');
+  return ready.map(({ metadata, spec }) => `${metadata.name} ${spec?.podCIDR}`).join(', ');
 }
 
 async function createReplicationController(walk: WalkState): Promise<string> {
@@ -335,7 +335,7 @@ async function nodeAddresses(shell: LabShell, node: string): Promise<Set<string>
 }
 
 async function serviceVariables(shell: LabShell, pod: Pod | undefined): Promise<Map<string, string>> {
-  const text = await shell.inPod(pod?.metadata.name, 'printenv');
+  const text = await shell.inPod(pod?.metadata.name ?? '', 'printenv');
   const pairs = text.split('\n').filter((line) => line.includes('_SERVICE_'));
   return new Map(
     pairs.map((line): [string, string] => [

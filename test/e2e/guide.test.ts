@@ -67,9 +67,10 @@ if (skipUnlessRoot(t)) {
     await walkGuide(t, lab.shell(kubectl), lab.nodes);
   });
 
-  t.test('lab down leaves the machine as it was', async (t) => {
+  t.test('lab down leaves the machine as it was', (t) => {
     lab.down();
     t.same(diffMachineState(before, readMachineState()), []);
+    t.end();
   });
 }
 
