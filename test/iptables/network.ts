@@ -44,8 +44,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly #prefix: string;
   readonly #probes = new Map<Place, Probe>();
   /** Runs rule programs on the node. */
-  readonly run: Run = (program, args, input) =>
-    runInNamespace(this.#name('node'), () => runCommand(program, args, input));
+  readonly run: Run = (program, args, input) => this.onNode(() => runCommand(program, args, input));
 
   private constructor(prefix: string) {
     this.#prefix = prefix;
@@ -92,6 +91,11 @@ export class TestNetwork implements AsyncDisposable {
     return this.#probe(place).send({ verb: 'ask', protocol, address, port, timeoutMs, from });
   }
 
+  /** Calls `act` within the node's namespace, as the agent there would. */
+  onNode<T>(act: () => T): T {
+    return runInNamespace(this.#name('node'), act);
+  }
+
   /** Runs a program at `place` and returns its output. */
   async exec(place: Place, program: string, ...args: string[]): Promise<string> {
     const { stdout } = await runInNamespace(this.#name(place), () => execa(program, args));
@@ -111,6 +115,9 @@ export class TestNetwork implements AsyncDisposable {
   async #build(): Promise<void> {
     for (const place of ['switch', ...places]) {
       await execa('ip', ['netns', 'add', this.#name(place)]);
+      // No waiting for link-local addresses to prove unique.
+      const dad = ['all', 'default'].map((scope) => `net.ipv6.conf.${scope}.accept_dad=0`);
+      await runInNamespace(this.#name(place), () => execa('sysctl', ['-qw', ...dad]));
       await this.#ip(place, 'link set lo up');
     }
     await this.#ip('switch', 'link add br0 type bridge', 'link set br0 up');
