@@ -65,6 +65,12 @@ export const guideChecks: readonly GuideCheck[] = [
   { chapter: 'dns', name: 'create -f curlpod.yaml: nslookup nginxsvc', run: lookupService },
   { chapter: 'dns', name: 'curl http://nginxsvc from the pod', looks: true, run: curlByName },
   { chapter: 'dns', name: 'names outside the cluster are forwarded', looks: true, run: lookupOutside },
+  {
+    chapter: 'outside',
+    name: 'a pod leaves the cluster with its node’s address',
+    looks: true,
+    run: podReachesOutside,
+  },
   { chapter: 'repair', name: 'a deleted pod leaves the endpoints, a new one joins', run: podIsReplaced },
   {
     chapter: 'expose',
@@ -254,6 +260,16 @@ async function lookupOutside({ shell }: WalkState): Promise<string> {
   const answer = [...text.matchAll(/^Address(?: \d+)?:\s+(\S+)/gm)].at(-1)?.[1];
   if (!/^Name:\s+example\.test/m.test(text) || !answer) throw new Error(`nslookup printed:\n${text}`);
   return `example.test → ${answer}`;
+}
+
+async function podReachesOutside({ shell }: WalkState): Promise<string> {
+  const [pod] = await shell.pods('--field-selector', 'metadata.name=curlpod');
+  if (!pod) throw new Error('there is no curlpod');
+  const source = (
+    await shell.inPod('curlpod', 'curl', '-4', '-sS', '--max-time', '5', 'http://example.test')
+  ).trim();
+  if (source !== pod.status?.hostIP) throw new Error(`${address(pod)} came outside as ${source}`);
+  return `${address(pod)} came as ${source}`;
 }
 
 async function podIsReplaced(walk: WalkState): Promise<string> {
