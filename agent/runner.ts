@@ -87,10 +87,15 @@ export class Runner {
     await this.#running;
     this.#running = undefined;
     if (this.#stopped) return;
-    if (this.#failures > 0) return this.#schedule(this.#retryMs());
+    this.#schedule(this.#delayMs());
+  }
+
+  /** How long to wait for the next pass after one has ended. */
+  #delayMs(): number {
+    if (this.#failures > 0) return this.#retryMs();
     const sinceStart = this.#clock.now() - this.#lastStart;
     const interval = this.#requested ? this.#options.minIntervalMs : this.#options.maxIntervalMs;
-    this.#schedule(Math.max(0, interval - sinceStart));
+    return Math.max(0, interval - sinceStart);
   }
 
   async #attempt(): Promise<void> {

@@ -145,7 +145,7 @@ if (skipUnlessRoot(t)) {
 
   t.test('down leaves the machine as it was, and a second down is fine', (t) => {
     lab('down');
-    t.same(diffMachineState(before, readMachineState()), []);
+    t.same(diffMachineState(before, readMachineState()).slice(0, 20), []);
     lab('down');
     t.notOk(existsSync(`/var/lib/weft/labs/${name}`));
     t.end();
