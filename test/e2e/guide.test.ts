@@ -74,7 +74,8 @@ if (skipUnlessRoot(t)) {
   });
 }
 
-const downloadBytes = 3_000_000;
+/** Many times what fits into socket buffers, so that packets go back and forth all the time. */
+const downloadBytes = 60_000_000;
 
 /** The checks of the walk that only look, all or some of them. */
 async function looks(
@@ -87,7 +88,7 @@ async function looks(
 }
 
 /**
- * Starts a slow download from an nginx pod to a node, through the cluster address, that takes about 15 s and
+ * Starts a slow download from an nginx pod to a node, through the cluster address, that takes about 20 s and
  * gives up when it stands still for 3 s. `bytes` resolves with what it got.
  */
 async function startDownload(lab: TestLab, walk: WalkState): Promise<{ bytes: Promise<number> }> {
@@ -95,7 +96,7 @@ async function startDownload(lab: TestLab, walk: WalkState): Promise<{ bytes: Pr
     const large = `head -c ${downloadBytes} /dev/zero > /usr/share/nginx/html/large`;
     await walk.shell.inPod(metadata.name, 'sh', '-c', large);
   }
-  const pace = ['--limit-rate', '200k', '--speed-limit', '1', '--speed-time', '3'];
+  const pace = ['--limit-rate', '3M', '--speed-limit', '1', '--speed-time', '3'];
   const curl = [
     'curl',
     '-sS',
