@@ -5,13 +5,16 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
-import { Parser, type FinalResults, type Result } from 'tap-parser';
+import { Parser, type Result } from 'tap-parser';
 import { diffMachineState, readMachineState } from '../test/residue.ts';
 
-interface Tally {
+interface Count {
   passed: number;
   failed: number;
   skipped: number;
+}
+
+interface Tally extends Count {
   readonly failures: string[];
 }
 
@@ -90,32 +93,24 @@ async function runFiles(paths: readonly string[], jobs: number): Promise<void> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const parser = new Parser();
-  let lastEnd = performance.now();
-  parser.on('child', (file: Parser) => {
-    const count = countLeaves(file, []);
-    file.on('complete', (results: FinalResults) => {
-      report(
-        file.name || results.plan.comment,
-        count.failed === 0,
-        performance.now() - lastEnd,
-        count.passed,
-        count.failed,
-      );
-      lastEnd = performance.now();
-      tally.passed += count.passed;
-      tally.failed += count.failed;
-      tally.skipped += count.skipped;
-    });
-  });
-  // A file that crashed, timed out or skipped itself as a whole has no assertion of its own.
+  const counts = new Map<string, Count>();
+  parser.on('child', (file: Parser) => counts.set(file.name, countLeaves(file, [])));
   parser.on('assert', (result: Result) => {
+    const count = counts.get(result.name) ?? { passed: 0, failed: 0, skipped: 0 };
     if (result.skip) {
-      tally.skipped += 1;
+      count.skipped += 1;
       process.stdout.write(`skip  ${result.name}: ${String(result.skip)}\n`);
-    } else if (!result.ok && !tally.failures.some((failure) => failure.includes(result.name))) {
-      tally.failed += 1;
-      tally.failures.push(`FAILED ${result.name}\n${renderDiagnostics(result)}`);
+    } else {
+      // A file that crashed or timed out has no failed assertion of its own.
+      if (!result.ok && count.failed === 0) {
+        count.failed = 1;
+        tally.failures.push(`FAILED ${result.name}\n${renderDiagnostics(result)}`);
+      }
+      report(result.name, result.ok, result.time ?? 0, count.passed, count.failed);
     }
+    tally.passed += count.passed;
+    tally.failed += count.failed;
+    tally.skipped += count.skipped;
   });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   await new Promise((resolve) => child.stdout.pipe(parser).on('complete', resolve));
@@ -127,13 +122,10 @@ async function runFiles(paths: readonly string[], jobs: number): Promise<void> {
 }
 
 /** Counts the assertions of one file, without those that only sum up a nested test. */
-function countLeaves(
-  parser: Parser,
-  path: readonly string[],
-): { passed: number; failed: number; skipped: number } {
+function countLeaves(parser: Parser, path: readonly string[]): Count {
   const count = { passed: 0, failed: 0, skipped: 0 };
   const nested = new Set<string>();
-  const children: { passed: number; failed: number; skipped: number }[] = [];
+  const children: Count[] = [];
   parser.on('child', (child: Parser) => {
     nested.add(child.name);
     children.push(countLeaves(child, [...path, parser.name]));
