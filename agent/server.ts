@@ -6,8 +6,8 @@ import { ApiClient } from '../api/client/client.ts';
 import { startControllers } from '../api/controllers/controllers.ts';
 import { startApiServer } from '../api/server/server.ts';
 import { AgentError } from './agent-error.ts';
-import type { ServerConfig } from './config.ts';
-import { acquireLock, isHeld } from './lock.ts';
+import type { ServerConfig } from './config/config.ts';
+import { acquireLock, isHeld } from './node/lock.ts';
 
 export interface RunningServer {
   /** Path of the administrator's kubeconfig. */

@@ -7,7 +7,7 @@ import type { Namespace } from '../api/kinds/namespace.ts';
 import type { Node } from '../api/kinds/node.ts';
 import type { Pod } from '../api/kinds/pod.ts';
 import type { Service } from '../api/kinds/service.ts';
-import type { AgentConfig, ClusterConfig } from './config.ts';
+import type { AgentConfig, ClusterConfig } from './config/config.ts';
 
 /** Whether a subsystem does its work now, and in one sentence why not. */
 export interface Health {

@@ -27,9 +27,9 @@ export function addClusterCommands(program: Command): void {
     .description('take everything of weft off this machine: pods, links, routes, rules and state')
     .option('--keep-state', 'keep certificates, the store and images');
   addConfigOptions(cleanup, 'agent').action(async () => {
-    const { checkRoot } = await import('../preflight.ts');
+    const { checkRoot } = await import('../node/preflight.ts');
     checkRoot();
-    const { cleanUpHost } = await import('../cleanup.ts');
+    const { cleanUpHost } = await import('../cleanup/cleanup.ts');
     const { keepState } = cleanup.opts<{ keepState?: boolean }>();
     await cleanUpHost(readConfig(cleanup), { keepState: keepState === true });
   });

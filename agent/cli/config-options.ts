@@ -1,10 +1,10 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { loadConfig } from '../config-load.ts';
-import { flagOf, settingNames, settings } from '../config-settings.ts';
-import type { Setting, SettingName } from '../config-settings.ts';
-import type { Config } from '../config.ts';
-import { listNodeAddresses } from '../node-addresses.ts';
+import { loadConfig } from '../config/load.ts';
+import { flagOf, settingNames, settings } from '../config/settings.ts';
+import type { Setting, SettingName } from '../config/settings.ts';
+import type { Config } from '../config/config.ts';
+import { listNodeAddresses } from '../node/addresses.ts';
 
 type Role = Setting<unknown>['role'];
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { integer } from '../config-values.ts';
+import { integer } from '../config/values.ts';
 import type { LabWishes } from '../lab/lab-settings.ts';
 import { ExitCode } from './failure.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -117,7 +117,7 @@ function addOutside(program: Command): void {
 }
 
 async function withProgress(action: (report: (step: string) => void) => Promise<string>): Promise<void> {
-  const { checkRoot } = await import('../preflight.ts');
+  const { checkRoot } = await import('../node/preflight.ts');
   checkRoot();
   const progress = new ProgressLine(process.stderr);
   let summary: string;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { GivenSettings } from '../config-settings.ts';
+import type { GivenSettings } from '../config/settings.ts';
 import { apiPort, serverHost } from './lab-plan.ts';
 import type { LabHost, LabPlan } from './lab-plan.ts';
 

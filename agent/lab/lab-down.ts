@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { listNamespaces, namespacePath } from '../../netns/namespace.ts';
-import { unmountUnder } from '../mounts.ts';
-import { removePods } from '../pod-removal.ts';
+import { unmountUnder } from '../cleanup/mounts.ts';
+import { removePods } from '../cleanup/pod-removal.ts';
 import { killAll, listProcessesIn, namespaceIdentity } from '../processes.ts';
 import { endDaemons } from './lab-daemons.ts';
 import { removeEmpty, withLabLock } from './lab-lock.ts';

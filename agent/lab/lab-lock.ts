@@ -2,7 +2,7 @@ import { rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isErrno } from '../../netns/kernel-error.ts';
 import { AgentError } from '../agent-error.ts';
-import { acquireLock, isHeld } from '../lock.ts';
+import { acquireLock, isHeld } from '../node/lock.ts';
 import { labsRunDir } from './lab-plan.ts';
 
 /** Runs `action` while no other command changes the lab. */

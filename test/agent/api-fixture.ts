@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
-import type { AgentConfig } from '../../agent/config.ts';
+import type { AgentConfig } from '../../agent/config/config.ts';
 import { ApiClient } from '../../api/client/client.ts';
 import { startApiServer } from '../../api/server/server.ts';
 import type { ApiServer } from '../../api/server/server.ts';

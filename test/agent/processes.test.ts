@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { parseMountsUnder } from '../../agent/mounts.ts';
+import { parseMountsUnder } from '../../agent/cleanup/mounts.ts';
 import { killAll, listProcesses, readArguments } from '../../agent/processes.ts';
 import {
   endProcess,

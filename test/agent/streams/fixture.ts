@@ -2,7 +2,7 @@ import pino from 'pino';
 import type { Test } from 'tap';
 import { NodeServer } from '../../../agent/streams/node-server.ts';
 import type { NodeServerTls } from '../../../agent/streams/node-server.ts';
-import type { AgentConfig } from '../../../agent/config.ts';
+import type { AgentConfig } from '../../../agent/config/config.ts';
 import { Authority } from '../../../api/server/authority.ts';
 import type { KeyPair } from '../../../api/server/authority.ts';
 import { ChildProcesses } from './child-processes.ts';

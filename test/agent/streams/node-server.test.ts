@@ -4,7 +4,7 @@ import { PassThrough, Readable } from 'node:stream';
 import pino from 'pino';
 import t from 'tap';
 import { NodeServer } from '../../../agent/streams/node-server.ts';
-import type { AgentConfig } from '../../../agent/config.ts';
+import type { AgentConfig } from '../../../agent/config/config.ts';
 import { parseStreamRequest } from '../../../agent/streams/stream-request.ts';
 import { Authority } from '../../../api/server/authority.ts';
 import type { KeyPair } from '../../../api/server/authority.ts';

@@ -1,0 +1,123 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { addressAt, parseCidr } from '../../netns/ip.ts';
+import { AgentError, AgentErrors } from '../agent-error.ts';
+import { parseConfigFile } from './file.ts';
+import type { ConfigMistake, GivenValue } from './file.ts';
+import { listRangeMistakes } from './ranges.ts';
+import { environmentOf, flagOf, settingNames, settings } from './settings.ts';
+import type { GivenSettings, SettingName } from './settings.ts';
+import { ValueError } from './values.ts';
+import type { Config } from './config.ts';
+
+const defaultConfigFile = '/etc/weft/weft.yaml';
+
+export interface ConfigSources {
+  /** The file a user named; it must exist. Without it the default file is read if it exists. */
+  readonly file: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values of command line flags by the name of their setting. */
+  readonly flags: Partial<Record<SettingName, string>>;
+  /** The machine's own addresses, used where nobody names any. */
+  readonly detectAddresses: () => string[];
+}
+
+/**
+ * Puts a configuration together: file, then environment, then flags, the later one wins.
+ * Throws {@link AgentErrors} with every mistake of every source at once.
+ */
+export function loadConfig(sources: ConfigSources): Config {
+  const file = readConfigFile(sources);
+  const given = [...file.values, ...listEnvironment(sources.environment), ...listFlags(sources.flags)];
+  const { understood, mistakes } = parseValues(given);
+  const config = withDefaults(understood, sources.detectAddresses);
+  const ranges = listRangeMistakes(config.server.cluster, config.agent.nodeIPs);
+  const all = [
+    ...file.mistakes,
+    ...mistakes,
+    ...ranges.map((message) => ({ where: sources.file ?? 'configuration', message })),
+  ];
+  if (all.length > 0) throw new AgentErrors(all.map(toError));
+  return config;
+}
+
+function toError({ where, message }: ConfigMistake): AgentError {
+  return new AgentError('bad-config', `${where}: ${message}`, '');
+}
+
+function readConfigFile({ file }: ConfigSources): { values: GivenValue[]; mistakes: ConfigMistake[] } {
+  const path = file ?? defaultConfigFile;
+  if (file === undefined && !existsSync(path)) return { values: [], mistakes: [] };
+  try {
+    return parseConfigFile(path, readFileSync(path, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { values: [], mistakes: [{ where: path, message: `cannot be read (${reason}): check --config` }] };
+  }
+}
+
+function listEnvironment(environment: ConfigSources['environment']): GivenValue[] {
+  return settingNames.flatMap((name) => {
+    const raw = environment[environmentOf(name)];
+    return raw === undefined ? [] : [{ name, raw, where: environmentOf(name) }];
+  });
+}
+
+function listFlags(flags: ConfigSources['flags']): GivenValue[] {
+  return settingNames.flatMap((name) => {
+    const raw = flags[name];
+    return raw === undefined ? [] : [{ name, raw, where: flagOf(name) }];
+  });
+}
+
+function parseValues(given: readonly GivenValue[]): { understood: GivenSettings; mistakes: ConfigMistake[] } {
+  const understood: Record<string, unknown> = {};
+  const mistakes: ConfigMistake[] = [];
+  for (const { name, raw, where } of given) {
+    try {
+      understood[name] = settings[name].parse(raw);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      mistakes.push({ where, message: error.message });
+    }
+  }
+  return { understood, mistakes };
+}
+
+/** Fills in what nobody has said; the same for every machine, except for its name and addresses. */
+function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Config {
+  const stateDir = given.stateDir ?? '/var/lib/weft';
+  const apiPort = given.apiPort ?? 6443;
+  const nodeIPs = given.nodeIPs ?? detectAddresses();
+  const serviceCIDRs = given.serviceCIDRs ?? ['10.96.0.0/16', 'fd00:10:96::/112'];
+  const server = {
+    stateDir: `${stateDir}/server`,
+    listen: (given.listenAddresses ?? ['::']).map((host) => ({ host, port: apiPort })),
+    advertiseAddress: given.advertiseAddress ?? nodeIPs[0] ?? '127.0.0.1',
+    names: [...nodeIPs, ...(given.apiNames ?? [])],
+    cluster: {
+      clusterCIDRs: given.clusterCIDRs ?? ['10.244.0.0/16', 'fd00:10:244::/56'],
+      serviceCIDRs,
+      nodeCIDRMaskSizes: { ipv4: given.nodeMaskIPv4 ?? 24, ipv6: given.nodeMaskIPv6 ?? 64 },
+      dnsIPs: given.dnsIPs ?? serviceCIDRs.map((range) => addressAt(parseCidr(range), 10n)),
+      zone: given.zone ?? 'cluster.local',
+      nodePortRange: given.nodePortRange ?? { first: 30000, last: 32767 },
+    },
+  };
+  const agent = {
+    nodeName: given.nodeName ?? hostname().toLowerCase(),
+    server: given.server ?? `https://127.0.0.1:${apiPort}`,
+    stateDir,
+    runDir: given.runDir ?? '/run/weft',
+    nodeIPs,
+    externalIPs: given.externalIPs ?? [],
+    backend: given.backend ?? 'iptables',
+    vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
+    upstreams: given.upstreams ?? [],
+    port: given.agentPort ?? 10250,
+    healthPort: given.healthPort ?? 10256,
+    nodeLabels: given.nodeLabels ?? {},
+  };
+  const join = { token: given.token, tokenFile: given.tokenFile ?? `${stateDir}/server/token` };
+  return { logLevel: given.logLevel ?? 'info', server, agent, join };
+}

@@ -1,0 +1,74 @@
+import * as values from './values.ts';
+import type { ValueParser } from './values.ts';
+
+/** One thing a user can set: in the YAML file by its name, by environment and by flag. */
+export interface Setting<T> {
+  readonly parse: ValueParser<T>;
+  /** For `--help` and the default configuration file; one sentence without its full stop. */
+  readonly description: string;
+  /** Whom it concerns: commands offer only the flags that mean something to them. */
+  readonly role: 'both' | 'server' | 'agent';
+}
+
+function setting<T>(role: Setting<T>['role'], parse: ValueParser<T>, description: string): Setting<T> {
+  return { role, parse, description };
+}
+
+const port = values.integer(1, 65535);
+
+/** Every setting by its name in the YAML file. Defaults that depend on each other are in config-load.ts. */
+export const settings = {
+  logLevel: setting('both', values.oneOf('trace', 'debug', 'info', 'warn', 'error'), 'how much to log'),
+  stateDir: setting('both', values.path, 'durable state (/var/lib/weft)'),
+  runDir: setting('both', values.path, 'volatile state (/run/weft)'),
+  clusterCIDRs: setting('server', values.listOf(values.cidr), 'pod ranges, one per family, primary first'),
+  serviceCIDRs: setting(
+    'server',
+    values.listOf(values.cidr),
+    'Service ranges, one per family, primary first',
+  ),
+  nodeMaskIPv4: setting('server', values.integer(8, 30), "prefix length of one node's IPv4 share (24)"),
+  nodeMaskIPv6: setting('server', values.integer(16, 124), "prefix length of one node's IPv6 share (64)"),
+  dnsIPs: setting('server', values.listOf(values.address), 'DNS addresses (the tenth of each Service range)'),
+  zone: setting('server', values.domainName, 'DNS zone of the cluster (cluster.local)'),
+  nodePortRange: setting('server', values.portRange, 'ports for NodePort Services (30000-32767)'),
+  apiPort: setting('server', port, 'port of the Kubernetes API (6443)'),
+  listenAddresses: setting('server', values.listOf(values.address), 'addresses the API listens on (all)'),
+  advertiseAddress: setting('server', values.address, 'address at which others reach the API'),
+  apiNames: setting('server', values.listOf(values.text), "further names for the API's certificate"),
+  nodeName: setting('agent', values.domainName, 'name of this node (the host name)'),
+  server: setting('agent', values.httpsUrl, 'URL of the Kubernetes API (https://127.0.0.1:6443)'),
+  token: setting('agent', values.text, 'join token of the server'),
+  tokenFile: setting('agent', values.path, 'file that holds the join token'),
+  nodeIPs: setting('agent', values.listOf(values.address), "this node's addresses, one per family"),
+  externalIPs: setting('agent', values.listOf(values.address), 'addresses shown as ExternalIP'),
+  backend: setting('agent', values.oneOf('iptables', 'nftables'), 'what programs Services (iptables)'),
+  vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
+  vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
+  upstreams: setting('agent', values.listOf(values.address), 'DNS servers for other names (resolv.conf)'),
+  agentPort: setting('agent', port, 'port for exec and logs (10250)'),
+  healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),
+  nodeLabels: setting('agent', values.labels, 'labels for the Node object'),
+} as const;
+
+export type SettingName = keyof typeof settings;
+
+/** The values a user has given; what is missing gets its default. */
+export type GivenSettings = { [Name in SettingName]?: ReturnType<(typeof settings)[Name]['parse']> };
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+/** `nodeIPs` → `node-ips`. */
+function kebab(name: string): string {
+  return name.replace(/([a-z])([A-Z])/g, '$1-$2').toLowerCase();
+}
+
+/** `nodeIPs` → `--node-ips`. */
+export function flagOf(name: SettingName): string {
+  return `--${kebab(name)}`;
+}
+
+/** `nodeIPs` → `WEFT_NODE_IPS`. */
+export function environmentOf(name: SettingName): string {
+  return `WEFT_${kebab(name).replaceAll('-', '_').toUpperCase()}`;
+}

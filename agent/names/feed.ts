@@ -1,0 +1,118 @@
+import type { Logger } from 'pino';
+import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import { DnsError } from '../../dns/dns-error.ts';
+import type { ClusterZone } from '../../dns/zone.ts';
+import type { AgentContext } from '../subsystem.ts';
+
+type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'namespaces'>;
+
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+
+/** Keeps a zone in step with the API: each change of an object changes the names of one Service or namespace. */
+export class ZoneFeed {
+  readonly #caches: Caches;
+  readonly #zone: ClusterZone;
+  readonly #log: Logger;
+  /** EndpointSlices by their Service's key, then by their own. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  /** Services to look at again, all at once when the events of this turn are in. */
+  readonly #dirty = new Set<string>();
+  #flush: NodeJS.Immediate | undefined;
+  #unsubscribe: (() => void)[] = [];
+  #synced = false;
+
+  constructor(caches: Caches, zone: ClusterZone, log: Logger) {
+    this.#caches = caches;
+    this.#zone = zone;
+    this.#log = log;
+  }
+
+  /** Whether all names are in the zone: before, a missing name proves nothing. Stays true while the API is away. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Reads what the caches hold and follows them. */
+  start(): void {
+    const { services, endpointSlices, namespaces } = this.#caches;
+    this.#unsubscribe = [
+      services.subscribe((event) => {
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#touch(event.key);
+      }),
+      endpointSlices.subscribe((event) => {
+        if (event.type === 'updated') this.#setSlice(event.previous, undefined);
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
+      }),
+      namespaces.subscribe((event) => {
+        if (event.type === 'synced') this.#scheduleFlush();
+        else this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
+      }),
+    ];
+    for (const namespace of namespaces.list()) this.#setNamespace(namespace.metadata.name, true);
+    for (const slice of endpointSlices.list()) this.#setSlice(slice, slice);
+    for (const { metadata } of services.list()) this.#touch(keyOf(metadata.namespace, metadata.name));
+    this.#scheduleFlush();
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#unsubscribe = [];
+    clearImmediate(this.#flush);
+  }
+
+  #setNamespace(name: string, exists: boolean): void {
+    this.#guard(name, () => this.#zone.setNamespace(name, exists));
+  }
+
+  /** Puts `slice` in the place that `known` has in the index, or takes it out. */
+  #setSlice(known: EndpointSlice, slice: EndpointSlice | undefined): void {
+    const { name, namespace, labels } = known.metadata;
+    const serviceName = labels?.[SERVICE_NAME_LABEL];
+    if (serviceName === undefined) return;
+    const key = keyOf(namespace, serviceName);
+    const slices = this.#slices.get(key) ?? new Map<string, EndpointSlice>();
+    if (slice) slices.set(name, slice);
+    else slices.delete(name);
+    if (slices.size > 0) this.#slices.set(key, slices);
+    else this.#slices.delete(key);
+    // Endpoints have names only where the Service is headless, or not known yet.
+    if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#touch(key);
+  }
+
+  #touch(key: string): void {
+    this.#dirty.add(key);
+    this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    this.#flush ??= setImmediate(() => {
+      this.#flush = undefined;
+      for (const key of this.#dirty) this.#update(key);
+      this.#dirty.clear();
+      const { services, endpointSlices, namespaces } = this.#caches;
+      this.#synced ||= services.synced && endpointSlices.synced && namespaces.synced;
+    });
+  }
+
+  #update(key: string): void {
+    const service = this.#caches.services.get(key);
+    const slices = [...(this.#slices.get(key)?.values() ?? [])];
+    this.#guard(key, () => this.#zone.setService(key, service, slices));
+  }
+
+  /** One object with an impossible name must not keep the others from being served. */
+  #guard(key: string, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof DnsError)) throw error;
+      this.#log.warn({ key, err: error }, 'this object has no names: DNS cannot express them');
+    }
+  }
+}
+
+function keyOf(namespace: string | undefined, name: string): string {
+  return `${namespace ?? 'default'}/${name}`;
+}

@@ -1,0 +1,209 @@
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { clusterHandler } from '../../dns/cluster-handler.ts';
+import { DnsError } from '../../dns/dns-error.ts';
+import { Forwarder } from '../../dns/forward.ts';
+import type { Exchange } from '../../dns/handler.ts';
+import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
+import { Resolver } from '../../dns/resolver.ts';
+import { startDnsServer, type DnsServer } from '../../dns/server.ts';
+import { renderServer } from '../../dns/upstream.ts';
+import { ClusterZone } from '../../dns/zone.ts';
+import { ZoneFeed } from './feed.ts';
+import { NamesMetrics } from './metrics.ts';
+import { UpstreamMetrics } from './upstream-metrics.ts';
+import { Runner } from '../runner.ts';
+import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
+
+export interface NamesOptions {
+  /** The port on the DNS addresses. Default 53; tests take a free one. */
+  readonly port?: number;
+}
+
+/** How soon a DNS address that appears on the node, or a change of its resolv.conf, is taken up. */
+const CHECK_MS = 2000;
+
+/**
+ * Cluster DNS on this node: answers on the cluster's DNS addresses, UDP and TCP, which NodeNetwork puts on the
+ * node's loopback; until they are there, listening is tried again. Cluster names get SERVFAIL until the caches
+ * are synced; names outside of the cluster go to the upstream servers from the start.
+ *
+ * Pod names (`10-1-2-3.namespace.pod.zone`) answer in the mode `insecure`, kubeadm's default for CoreDNS: an
+ * agent knows its own node's pods only, so it could not verify those of the others.
+ */
+export class ClusterNames implements Subsystem {
+  readonly name = 'names';
+  readonly #context: AgentContext;
+  readonly #port: number;
+  readonly #log: Logger;
+  readonly #zone: ClusterZone;
+  readonly #feed: ZoneFeed;
+  readonly #metrics: NamesMetrics;
+  readonly #upstreamMetrics: UpstreamMetrics;
+  readonly #resolver: Resolver;
+  readonly #runner: Runner;
+  /** By the address they listen on: one family's trouble leaves the other's server alone. */
+  readonly #servers = new Map<string, DnsServer>();
+  #forwarder: Forwarder;
+  #upstreams = '';
+  #lastError: unknown;
+
+  constructor(context: AgentContext, { port = 53 }: NamesOptions = {}) {
+    const { cluster, caches, metrics } = context;
+    this.#context = context;
+    this.#port = port;
+    this.#log = context.log.child({ subsystem: this.name });
+    this.#zone = new ClusterZone({
+      zone: cluster.zone,
+      dnsIPs: cluster.dnsIPs,
+      cidrs: [...cluster.serviceCIDRs, ...cluster.clusterCIDRs],
+      pods: 'insecure',
+      serial: Math.floor(Date.now() / 1000),
+    });
+    this.#feed = new ZoneFeed(caches, this.#zone, this.#log);
+    this.#metrics = new NamesMetrics(metrics, [`${cluster.zone}.`, '.']);
+    this.#forwarder = new Forwarder({ servers: [] });
+    this.#upstreamMetrics = new UpstreamMetrics(metrics, () => this.#resolver.cached);
+    this.#resolver = new Resolver({ forwarder: this.#currentForwarder(), observer: this.#upstreamMetrics });
+    this.#runner = new Runner({
+      run: () => this.#ensure(),
+      minIntervalMs: 100,
+      maxIntervalMs: CHECK_MS,
+      onError: (error) => this.#noteError(error),
+    });
+  }
+
+  /** What is listened on, for those who asked for port 0. */
+  get addresses(): DnsServer['addresses'] {
+    return [...this.#servers.values()].flatMap(({ addresses }) => addresses);
+  }
+
+  /** Resolves when the first attempt to listen is over, successful or not. */
+  async start(): Promise<void> {
+    this.#feed.start();
+    try {
+      await this.#ensure();
+    } catch (error) {
+      this.#noteError(error);
+    }
+    this.#runner.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#runner.stop();
+    this.#feed.stop();
+    this.#forwarder.close();
+    await Promise.all([...this.#servers.values()].map((server) => server.close()));
+    this.#servers.clear();
+  }
+
+  health(): Health {
+    if (!this.#feed.synced) {
+      return { ready: false, reason: 'Services, EndpointSlices and Namespaces are not read yet' };
+    }
+    const missing = this.#context.cluster.dnsIPs.filter((host) => !this.#servers.has(host));
+    if (missing.length === 0) return { ready: true };
+    const reason = this.#lastError instanceof Error ? this.#lastError.message : 'not tried yet';
+    return { ready: false, reason: `no DNS on ${missing.join(', ')}: ${reason}` };
+  }
+
+  /** One pass: the right upstream servers, and a server on each DNS address. */
+  async #ensure(): Promise<void> {
+    this.#ensureUpstreams();
+    const failures: unknown[] = [];
+    for (const host of this.#context.cluster.dnsIPs) {
+      if (this.#servers.has(host)) continue;
+      try {
+        this.#servers.set(host, await this.#listen(host));
+        this.#log.info({ host, port: this.#port }, 'cluster DNS answers');
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    this.#lastError = undefined;
+  }
+
+  #listen(host: string): Promise<DnsServer> {
+    return startDnsServer({
+      addresses: [{ host, port: this.#port }],
+      handler: clusterHandler({
+        zone: this.#zone,
+        synced: () => this.#feed.synced,
+        resolver: this.#resolver,
+      }),
+      observe: (exchange) => this.#observe(exchange),
+      onError: (error) => this.#noteServingError(error),
+    });
+  }
+
+  #ensureUpstreams(): void {
+    const { config, cluster } = this.#context;
+    const list = listUpstreams({ configured: config.upstreams, own: cluster.dnsIPs, readFile: readIfThere });
+    const rendered = list.servers.map(renderServer).join(', ');
+    if (rendered === this.#upstreams) return;
+    this.#upstreams = rendered;
+    this.#explain(list, rendered);
+    this.#forwarder.close();
+    this.#forwarder = new Forwarder({
+      servers: list.servers,
+      observer: {
+        asked: (to, rcode, seconds) => this.#upstreamMetrics.asked(to, rcode, seconds),
+        health: (to, healthy) => this.#noteUpstream(to, healthy),
+      },
+    });
+  }
+
+  #explain({ source, skipped }: UpstreamList, servers: string): void {
+    for (const reason of skipped) this.#log.warn({ reason }, 'an upstream DNS server is left out');
+    if (servers === '') {
+      this.#log.warn({ source }, 'no upstream DNS server: names outside of the cluster get no answer');
+    } else this.#log.info({ servers, source }, 'upstream DNS servers');
+  }
+
+  /** The resolver keeps its cache when the servers change. */
+  #currentForwarder(): Pick<Forwarder, 'ask' | 'healthy'> {
+    const current = (): Forwarder => this.#forwarder;
+    return {
+      ask: (question) => current().ask(question),
+      get healthy() {
+        return current().healthy;
+      },
+    };
+  }
+
+  #observe(exchange: Exchange): void {
+    const ours = exchange.query !== undefined && this.#zone.covers(exchange.query);
+    this.#metrics.observe(exchange, ours ? 0 : 1);
+  }
+
+  /** Told once: the attempts are many, the reason is the same. */
+  #noteError(error: unknown): void {
+    const last = this.#lastError;
+    const same = last instanceof Error && error instanceof Error && last.message === error.message;
+    if (!same) this.#log.warn({ err: error }, 'cluster DNS cannot listen; it is tried again');
+    this.#lastError = error;
+  }
+
+  /** Upstream trouble is told when a server goes down, not at each query that feels it. */
+  #noteServingError(error: unknown): void {
+    if (error instanceof DnsError && error.code === 'NoUpstream')
+      this.#log.debug({ err: error }, 'no answer');
+    else this.#log.error({ err: error }, 'a DNS query failed');
+  }
+
+  #noteUpstream(server: string, healthy: boolean): void {
+    this.#upstreamMetrics.health(server, healthy);
+    if (healthy) this.#log.info({ server }, 'an upstream DNS server answers again');
+    else this.#log.warn({ server }, 'an upstream DNS server does not answer');
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import type { CacheEvent } from '../../api/client/cache.ts';
+import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { normalizeAddress, normalizeCIDR } from '../../iptables/address.ts';
+import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
+import { compileService } from '../../iptables/services.ts';
+import type { CompileContext } from '../../iptables/services.ts';
+import type { AgentContext } from '../subsystem.ts';
+
+type Caches = Pick<AgentContext['caches'], 'nodes' | 'services' | 'endpointSlices'>;
+
+const serviceNameLabel = 'kubernetes.io/service-name';
+const zoneLabel = 'topology.kubernetes.io/zone';
+
+/** Which EndpointSlices belong to which Service, and which Services an event concerns. */
+export class ServiceView {
+  readonly #caches: Caches;
+  readonly #slices = new Map<string, Set<string>>();
+
+  constructor(caches: Caches) {
+    this.#caches = caches;
+  }
+
+  /** Takes one event of the slices over; returns the Services it concerns. A relist rebuilds nothing: events tell all. */
+  noteSlice(event: CacheEvent<EndpointSlice>): string[] {
+    if (event.type === 'synced') return [];
+    const owners: string[] = [];
+    if (event.type !== 'added') {
+      const owner = ownerOf(event.type === 'updated' ? event.previous : event.object);
+      if (owner !== undefined) {
+        this.#forget(owner, event.key);
+        owners.push(owner);
+      }
+    }
+    if (event.type !== 'deleted') owners.push(...this.#remember(event.key, event.object));
+    return [...new Set(owners)];
+  }
+
+  /** Reads slices that were there before anybody listened. */
+  readSlices(): void {
+    this.#slices.clear();
+    for (const slice of this.#caches.endpointSlices.list()) {
+      this.#remember(`${slice.metadata.namespace ?? ''}/${slice.metadata.name}`, slice);
+    }
+  }
+
+  keys(): string[] {
+    return [...this.#caches.services.list()].map(
+      ({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`,
+    );
+  }
+
+  service(key: string): Service | undefined {
+    return this.#caches.services.get(key);
+  }
+
+  compile(key: string, context: CompileContext): CompiledService | undefined {
+    const service = this.#caches.services.get(key);
+    if (!service) return undefined;
+    const slices = [...(this.#slices.get(key) ?? [])]
+      .sort()
+      .map((slice) => this.#caches.endpointSlices.get(slice));
+    return compileService(
+      service,
+      slices.filter((slice) => slice !== undefined),
+      context,
+    );
+  }
+
+  #remember(key: string, slice: EndpointSlice): string[] {
+    const owner = ownerOf(slice);
+    if (owner === undefined) return [];
+    const keys = this.#slices.get(owner) ?? new Set();
+    this.#slices.set(owner, keys.add(key));
+    return [owner];
+  }
+
+  #forget(owner: string, key: string): void {
+    const keys = this.#slices.get(owner);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#slices.delete(owner);
+  }
+}
+
+function ownerOf({ metadata }: EndpointSlice): string | undefined {
+  const name = metadata.labels?.[serviceNameLabel];
+  return name === undefined ? undefined : `${metadata.namespace ?? ''}/${name}`;
+}
+
+/** What Services are compiled for on this node. */
+export function compileContext({ nodeName, cluster, caches }: AgentContext): CompileContext {
+  const zone = caches.nodes.get(nodeName)?.metadata.labels?.[zoneLabel];
+  return {
+    nodeName,
+    dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
+    ...(zone === undefined ? {} : { zone }),
+  };
+}
+
+/** What the rules must know of nodes and ranges. */
+export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext): NodeSettings {
+  const spec = caches.nodes.get(nodeName)?.spec;
+  const own = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+  const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
+  const addresses = [...caches.nodes.list()]
+    .flatMap((node) => node.status?.addresses ?? [])
+    .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+    .map(({ address }) => address);
+  return {
+    clusterCIDRs,
+    serviceCIDRs: normalized(cluster.serviceCIDRs, normalizeCIDR),
+    dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
+    podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
+    nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
+    nodePortAddresses: [],
+  };
+}
+
+function normalized(texts: readonly string[], normalize: (text: string) => string | undefined): string[] {
+  return [...new Set(texts.map(normalize).filter((text) => text !== undefined))];
+}

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { AgentErrors } from '../../../agent/agent-error.ts';
+import { loadConfig } from '../../../agent/config/load.ts';
+import type { ConfigSources } from '../../../agent/config/load.ts';
+import { parseConfigFile } from '../../../agent/config/file.ts';
+import { overlaps } from '../../../agent/config/ranges.ts';
+import { environmentOf, flagOf, settingNames } from '../../../agent/config/settings.ts';
+import { parseDefaultInterface } from '../../../agent/node/addresses.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'weft-config-'));
+t.teardown(() => rmSync(directory, { recursive: true }));
+
+let files = 0;
+function sources(given: Partial<ConfigSources> & { text?: string }): ConfigSources {
+  const file = join(directory, `weft-${(files += 1)}.yaml`);
+  writeFileSync(file, given.text ?? '');
+  return { file, environment: {}, flags: {}, detectAddresses: () => ['192.0.2.7'], ...given };
+}
+
+function mistakesOf(given: Partial<ConfigSources> & { text?: string }): string[] {
+  try {
+    loadConfig(sources(given));
+  } catch (error) {
+    if (error instanceof AgentErrors)
+      return error.errors.map(({ message }) => message.replace(/^.*weft-\d+/, 'weft'));
+    throw error;
+  }
+  return [];
+}
+
+t.test('an empty configuration has the documented defaults', (t) => {
+  const { server, agent, join: joining } = loadConfig(sources({}));
+  t.same(server.cluster, {
+    clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+    serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
+    nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
+    dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+    zone: 'cluster.local',
+    nodePortRange: { first: 30000, last: 32767 },
+  });
+  t.same(server.listen, [{ host: '::', port: 6443 }]);
+  t.match(server, { stateDir: '/var/lib/weft/server', advertiseAddress: '192.0.2.7' });
+  t.match(agent, {
+    server: 'https://127.0.0.1:6443',
+    stateDir: '/var/lib/weft',
+    runDir: '/run/weft',
+    backend: 'iptables',
+    vxlan: { port: 8472, vni: 117 },
+  });
+  t.equal(joining.tokenFile, '/var/lib/weft/server/token');
+  t.end();
+});
+
+t.test('flags win over the environment, which wins over the file', (t) => {
+  const text = 'zone: file.example\nbackend: nftables\nnodeName: from-file\n';
+  const environment = { WEFT_ZONE: 'environment.example', WEFT_NODE_NAME: 'from-environment' };
+  const config = loadConfig(sources({ text, environment, flags: { zone: 'flag.example' } }));
+  t.equal(config.server.cluster.zone, 'flag.example');
+  t.equal(config.agent.nodeName, 'from-environment');
+  t.equal(config.agent.backend, 'nftables');
+  t.end();
+});
+
+t.test('lists, labels and ranges are read from YAML and from text alike', (t) => {
+  const text = 'nodeIPs: [192.0.2.1, "2001:DB8::1"]\nnodeLabels: { disk: ssd }\nnodePortRange: 31000-31999\n';
+  const fromFile = loadConfig(sources({ text }));
+  const fromText = loadConfig(
+    sources({
+      flags: { nodeIPs: '192.0.2.1, 2001:db8:0::1', nodeLabels: 'disk=ssd', nodePortRange: '31000-31999' },
+    }),
+  );
+  for (const { agent, server } of [fromFile, fromText]) {
+    t.same(agent.nodeIPs, ['192.0.2.1', '2001:db8::1']);
+    t.same(agent.nodeLabels, { disk: 'ssd' });
+    t.same(server.cluster.nodePortRange, { first: 31000, last: 31999 });
+  }
+  t.end();
+});
+
+t.test('every mistake is reported at once, each with its place and what to do', (t) => {
+  const text = 'zone: Cluster_Local\nbackends: iptables\nhealthPort: 0\nclusterCIDRs: [10.244.0.1/16]\n';
+  const mistakes = mistakesOf({ text, environment: { WEFT_BACKEND: 'ipvs' }, flags: { server: 'http://x' } });
+  t.same(mistakes, [
+    'weft.yaml:2:1: backends: there is no such setting: did you mean backend?',
+    'weft.yaml:1:1: zone: "Cluster_Local" is not a DNS name: use lower-case letters, digits, - and .',
+    'weft.yaml:3:1: healthPort: 0 is not a whole number from 1 to 65535',
+    'weft.yaml:4:1: clusterCIDRs: "10.244.0.1/16" has bits set behind its prefix: write 10.244.0.0/16',
+    'WEFT_BACKEND: "ipvs" is not one of iptables, nftables',
+    '--server: "http://x" is not the URL of an API server: write e.g. https://192.0.2.1:6443',
+  ]);
+  t.end();
+});
+
+t.test('unreadable YAML is reported with line and column', (t) => {
+  const { mistakes } = parseConfigFile('weft.yaml', 'zone: a\nbackend: [iptables\n');
+  t.match(mistakes, [{ where: /^weft\.yaml:3:1$/ }]);
+  t.match(parseConfigFile('weft.yaml', '- a list').mistakes, [
+    { where: 'weft.yaml:1:1', message: /not a map/ },
+  ]);
+  t.match(mistakesOf({ file: '/nowhere/weft.yaml' }), [/cannot be read.*ENOENT/]);
+  t.end();
+});
+
+t.test('ranges that do not fit together are refused', (t) => {
+  const cases: [string, RegExp][] = [
+    [
+      'serviceCIDRs: [10.244.0.0/24, "fd00:10:96::/112"]',
+      /clusterCIDRs 10.244.0.0\/16 overlaps serviceCIDRs/,
+    ],
+    ['nodeIPs: [10.96.0.3]', /serviceCIDRs 10.96.0.0\/16 overlaps nodeIPs 10.96.0.3/],
+    ['clusterCIDRs: [10.244.0.0/16]', /differ in families/],
+    ['clusterCIDRs: []\nserviceCIDRs: []', /clusterCIDRs is empty/],
+    [
+      'clusterCIDRs: [10.1.0.0/16, 10.2.0.0/16]\nserviceCIDRs: [10.3.0.0/16, 10.4.0.0/16]',
+      /two ranges of one family/,
+    ],
+    ['clusterCIDRs: [10.244.0.0/25, "fd00:10:244::/56"]', /nodeMaskIPv4 24 is wider/],
+    ['dnsIPs: [10.97.0.10]', /dnsIPs 10.97.0.10 is outside serviceCIDRs/],
+  ];
+  for (const [text, expected] of cases) t.match(mistakesOf({ text }), [expected], text);
+  t.end();
+});
+
+t.test('ranges and addresses overlap within a family only', (t) => {
+  t.ok(overlaps('10.0.0.0/8', '10.255.255.255'));
+  t.notOk(overlaps('10.0.0.0/9', '10.128.0.0/9'));
+  t.notOk(overlaps('0.0.0.0/0', '::/0'));
+  t.end();
+});
+
+t.test('every setting has its own flag and environment variable', (t) => {
+  t.equal(flagOf('nodeIPs'), '--node-ips');
+  t.equal(environmentOf('clusterCIDRs'), 'WEFT_CLUSTER_CIDRS');
+  t.equal(new Set(settingNames.map(flagOf)).size, settingNames.length);
+  t.end();
+});
+
+t.test('the interface of the default route is found', (t) => {
+  const table = 'Iface\tDestination\tGateway\neth1\t0002000A\t00000000\neth0\t00000000\t0100000A\n';
+  t.equal(parseDefaultInterface(table), 'eth0');
+  t.equal(parseDefaultInterface('Iface\tDestination\n'), undefined);
+  t.end();
+});

@@ -1,0 +1,78 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import t from 'tap';
+import type { Health } from '../../../agent/subsystem.ts';
+import {
+  createNamespace,
+  listNamespaces,
+  removeNamespace,
+  runInNamespace,
+} from '../../../netns/namespace.ts';
+import { skipUnlessRoot } from '../../root.ts';
+
+const namespace = `weft-test-names${process.pid}`;
+const families = [
+  { address: '10.96.0.10', prefix: '32' },
+  { address: 'fd00:10:96::a', prefix: '128' },
+];
+
+function run(...[command, ...args]: [string, ...string[]]): string {
+  return runInNamespace(namespace, () => execFileSync(command, args, { encoding: 'utf8' }));
+}
+
+function dig(server: string, ...args: string[]): string {
+  return run('dig', `@${server}`, '+short', '+time=2', '+tries=2', ...args).trim();
+}
+
+if (skipUnlessRoot(t)) {
+  createNamespace(namespace).close();
+  t.teardown(() => removeNamespace(namespace));
+
+  t.test('port 53 of the DNS addresses, as soon as they are on the node', async (t) => {
+    // With loopback down the kernel has no routing table yet and lets any IPv4 address be bound.
+    run('ip', 'link', 'set', 'lo', 'up');
+    const script = new URL('names-process.ts', import.meta.url).pathname;
+    const child = runInNamespace(namespace, () =>
+      spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    const ended = once(child, 'exit');
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const nextHealth = async (): Promise<Health> =>
+      JSON.parse((await lines.next()).value as string) as Health;
+    t.match(await nextHealth(), {
+      ready: false,
+      reason: /no DNS on 10\.96\.0\.10, fd00:10:96::a: .*EADDRNOTAVAIL/,
+    });
+    for (const { address, prefix } of families)
+      run('ip', 'address', 'add', `${address}/${prefix}`, 'dev', 'lo');
+    let health = await nextHealth();
+    for (let waits = 0; !health.ready && waits < 200; waits += 1) health = await nextHealth();
+    t.strictSame(health, { ready: true });
+    for (const { address } of families) {
+      for (const protocol of ['+notcp', '+tcp']) {
+        t.equal(
+          dig(address, protocol, 'nginxsvc.default.svc.cluster.local'),
+          '10.96.1.2',
+          `${address} ${protocol}`,
+        );
+        t.equal(dig(address, protocol, '-x', '10.96.1.2'), 'nginxsvc.default.svc.cluster.local.');
+      }
+    }
+    run('ip', 'address', 'delete', '10.96.0.10/32', 'dev', 'lo');
+    run('ip', 'address', 'add', '10.96.0.10/32', 'dev', 'lo');
+    t.equal(
+      dig('10.96.0.10', 'nginxsvc.default.svc.cluster.local'),
+      '10.96.1.2',
+      'it went away and came back',
+    );
+    child.stdin.end();
+    t.strictSame(await ended, [0, null], 'stopped, nothing holds the process');
+  });
+
+  t.test('nothing is left behind', (t) => {
+    removeNamespace(namespace);
+    t.notOk(listNamespaces().includes(namespace));
+    t.end();
+  });
+}

@@ -1,0 +1,257 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import t from 'tap';
+import type { Test } from 'tap';
+
+import { ServiceRules } from '../../../agent/services/services.ts';
+import type { AgentContext } from '../../../agent/subsystem.ts';
+import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
+import type { Event } from '../../../api/kinds/event.ts';
+import type { Node } from '../../../api/kinds/node.ts';
+import type { Service } from '../../../api/kinds/service.ts';
+import type { Backend, SyncResult } from '../../../iptables/backend.ts';
+import { RulesError } from '../../../iptables/error.ts';
+import type { Ruleset } from '../../../iptables/model.ts';
+import type { ConntrackFilter } from '../../../netns/conntrack.ts';
+import { FakeCache } from '../fake-cache.ts';
+
+/** A backend that writes down what it was asked. */
+class FakeBackend implements Backend {
+  readonly name = 'iptables';
+  readonly syncs: { services: string; changed: string | undefined }[] = [];
+  settings: Ruleset['settings'] | undefined;
+  removals = 0;
+  result: SyncResult = { changes: 0, refused: new Map() };
+  error: Error | undefined;
+
+  sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult> {
+    const services = [...rules.services.values()].map(
+      ({ key, frontends }) =>
+        `${key} ${frontends.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)).join('+')}`,
+    );
+    this.settings = rules.settings;
+    this.syncs.push({
+      services: services.sort().join(', '),
+      changed: changed && [...changed].sort().join(' '),
+    });
+    return this.error ? Promise.reject(this.error) : Promise.resolve(this.result);
+  }
+
+  remove(): Promise<boolean> {
+    this.removals += 1;
+    return Promise.resolve(false);
+  }
+}
+
+const namespaced = ({ metadata }: { metadata: { name: string } }): string => `default/${metadata.name}`;
+
+function setup(t: Test) {
+  const caches = {
+    services: new FakeCache<Service>(namespaced),
+    endpointSlices: new FakeCache<EndpointSlice>(namespaced),
+    nodes: new FakeCache<Node>(({ metadata }) => metadata.name),
+  };
+  const backend = new FakeBackend();
+  const other = new FakeBackend();
+  const events: Event[] = [];
+  const forgotten: ConntrackFilter[] = [];
+  const kernel = { generation: 1 };
+  const context = {
+    nodeName: 'node1',
+    config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [] },
+    cluster: { clusterCIDRs: ['10.244.0.0/16'], serviceCIDRs: ['10.96.0.0/16'], dnsIPs: ['10.96.0.10'] },
+    client: {
+      create: (_resource: unknown, event: Event) => {
+        events.push(event);
+        return Promise.resolve(event);
+      },
+    },
+    caches,
+    log: pino({ level: 'silent' }),
+    metrics: new Registry(),
+  } as unknown as AgentContext;
+  const rules = new ServiceRules(context, {
+    choose: () => Promise.resolve({ backend, others: [other] }),
+    forgetFlows: (...filters) => {
+      forgotten.push(...filters);
+    },
+    generation: () => kernel.generation,
+  });
+  t.teardown(() => rules.stop());
+  return { caches, backend, other, events, forgotten, kernel, context, rules };
+}
+
+/** Waits until `condition` holds; the test's own time limit is the only one. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function service(name: string, ip: string, protocol = 'TCP'): Service {
+  return {
+    metadata: { name, namespace: 'default', uid: `uid-${name}` },
+    spec: { clusterIP: ip, clusterIPs: [ip], ports: [{ port: 80, protocol }] },
+  };
+}
+
+function slice(name: string, owner: string, addresses: string[], protocol = 'TCP'): EndpointSlice {
+  return {
+    metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': owner } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 8080, protocol }],
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+  };
+}
+
+function syncAll({ services, endpointSlices, nodes }: ReturnType<typeof setup>['caches']): void {
+  for (const cache of [services, endpointSlices, nodes]) cache.sync();
+}
+
+t.test('nothing is touched before everything is known', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  caches.services.set(service('a', '10.96.0.1'));
+  await rules.start();
+  caches.services.sync();
+  caches.nodes.sync();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  t.equal(backend.syncs.length, 0, 'the slices are missing');
+  t.match(rules.health(), { ready: false });
+  caches.endpointSlices.set(slice('a-1', 'a', ['10.244.1.2']));
+  caches.endpointSlices.sync();
+  await until(() => backend.syncs.length === 1);
+  t.strictSame(
+    backend.syncs,
+    [{ services: 'default/a 10.244.1.2', changed: undefined }],
+    'then all at once, compared in full',
+  );
+  await until(() => rules.health().ready);
+});
+
+t.test('afterwards only what changed', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  caches.services.set(service('a', '10.96.0.1'));
+  caches.services.set(service('b', '10.96.0.2'));
+  caches.endpointSlices.set(slice('a-1', 'a', ['10.244.1.2']));
+  syncAll(caches);
+  await rules.start();
+  await until(() => backend.syncs.length === 1);
+  caches.endpointSlices.set(slice('b-1', 'b', ['10.244.1.3']));
+  await until(() => backend.syncs.length === 2);
+  t.strictSame(backend.syncs[1], {
+    services: 'default/a 10.244.1.2, default/b 10.244.1.3',
+    changed: 'default/b',
+  });
+  caches.endpointSlices.set(slice('b-1', 'a', ['10.244.1.3']));
+  await until(() => backend.syncs.length === 3);
+  t.strictSame(
+    backend.syncs[2],
+    { services: 'default/a 10.244.1.2+10.244.1.3, default/b ', changed: 'default/a default/b' },
+    'a slice that changed hands',
+  );
+  caches.services.delete('default/a');
+  await until(() => backend.syncs.length === 4);
+  t.strictSame(backend.syncs[3], { services: 'default/b ', changed: 'default/a' });
+});
+
+t.test('a failed sync is tried again, in full, and loses nothing', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  caches.services.set(service('a', '10.96.0.1'));
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  backend.error = new RulesError('REFUSED', 'no');
+  caches.services.set(service('b', '10.96.0.2'));
+  await until(() => !rules.health().ready);
+  t.equal(rules.health().reason, 'no');
+  backend.error = undefined;
+  await until(() => rules.health().ready);
+  t.strictSame(backend.syncs.at(-1), { services: 'default/a , default/b ', changed: undefined });
+});
+
+t.test('an outside change is noticed, repaired and told', async (t) => {
+  const { caches, backend, rules, kernel, events } = setup(t);
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  const before = backend.syncs.length;
+  backend.result = { changes: 3, refused: new Map() };
+  kernel.generation += 1;
+  await until(() => backend.syncs.length > before);
+  t.equal(backend.syncs[before]?.changed, undefined, 'everything is compared');
+  await until(() => events.length === 1);
+  t.match(events[0], { reason: 'ServiceRulesRepaired', involvedObject: { kind: 'Node', name: 'node1' } });
+});
+
+t.test('a Service that is refused is named once', async (t) => {
+  const { caches, backend, rules, events, context } = setup(t);
+  backend.result = {
+    changes: 1,
+    refused: new Map([['default/a', new RulesError('REFUSED', 'the kernel said no')]]),
+  };
+  caches.services.set(service('a', '10.96.0.1'));
+  caches.services.set(service('b', '10.96.0.2'));
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  caches.services.set(service('c', '10.96.0.3'));
+  await until(() => backend.syncs.length === 2);
+  t.equal(events.length, 1);
+  t.match(events[0], {
+    reason: 'ServiceNotProgrammed',
+    message: 'the kernel said no',
+    involvedObject: { kind: 'Service', namespace: 'default', name: 'a', uid: 'uid-a' },
+  });
+  t.match(await context.metrics.metrics(), /^weft_services_refused 1$/m);
+});
+
+t.test('UDP flows to an endpoint that is gone are forgotten', async (t) => {
+  const { caches, backend, rules, forgotten } = setup(t);
+  caches.services.set(service('a', '10.96.0.1', 'UDP'));
+  caches.endpointSlices.set(slice('a-1', 'a', ['10.244.1.2', '10.244.1.3'], 'UDP'));
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  forgotten.splice(0);
+  caches.endpointSlices.set(slice('a-1', 'a', ['10.244.1.3'], 'UDP'));
+  await until(() => backend.syncs.length === 2 && forgotten.length > 0);
+  t.strictSame(forgotten, [
+    { family: 'ipv4', protocol: 'udp', origDst: '10.96.0.1', origDstPort: 80, replySrc: '10.244.1.2' },
+  ]);
+});
+
+t.test('nodes: their addresses and our pod range', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  syncAll(caches);
+  await rules.start();
+  await until(() => backend.syncs.length === 1);
+  t.strictSame(backend.settings?.podCIDRs, ['10.244.0.0/16'], 'before ours is known: the whole cluster');
+  caches.nodes.set({
+    metadata: { name: 'node1' },
+    spec: { podCIDR: '10.244.3.0/24', podCIDRs: ['10.244.3.0/24'] },
+  });
+  caches.nodes.set({
+    metadata: { name: 'node2' },
+    status: {
+      addresses: [
+        { type: 'Hostname', address: 'node2' },
+        { type: 'InternalIP', address: '192.0.2.2' },
+      ],
+    },
+  });
+  await until(
+    () => backend.settings?.nodeIPs.length === 2 && backend.settings.podCIDRs[0] === '10.244.3.0/24',
+  );
+  t.strictSame(backend.settings?.nodeIPs, ['192.0.2.1', '192.0.2.2']);
+});
+
+t.test("the other backend's leftovers go when ours stands, once", async (t) => {
+  const { caches, backend, other, rules } = setup(t);
+  syncAll(caches);
+  await rules.start();
+  await until(() => other.removals === 1);
+  t.equal(backend.syncs.length, 1);
+  caches.services.set(service('a', '10.96.0.1'));
+  await until(() => backend.syncs.length === 2);
+  t.equal(other.removals, 1);
+  await rules.stop();
+  t.equal(backend.removals, 0, 'stopping leaves the rules as they are');
+});
