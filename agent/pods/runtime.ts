@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { removeCgroups } from './cgroups.ts';
 import type { NodePaths } from './paths.ts';
 import { PodError } from './pod-error.ts';
+import { isChrooted, writeRootedRunc } from './real-root.ts';
 import { identifyProcess, isAlive } from './record.ts';
 import type { ProcessIdentity } from './record.ts';
 
@@ -42,6 +43,8 @@ export const runtimeEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/s
 export class Runtime {
   readonly #paths: NodePaths;
   readonly #programs: { readonly runc: string; readonly conmon: string };
+  /** The runc that makes containers: runc itself, or in a chroot a way to it. */
+  readonly #maker: string;
 
   /** Throws PodError RuntimeMissing when runc or conmon is not installed. */
   constructor(paths: NodePaths) {
@@ -49,6 +52,11 @@ export class Runtime {
     this.#programs = { runc: findProgram('runc'), conmon: findProgram('conmon') };
     for (const dir of [paths.runc, paths.exits, paths.sockets])
       fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#maker = this.#programs.runc;
+    if (isChrooted()) {
+      this.#maker = join(paths.sockets, 'runc');
+      writeRootedRunc(this.#maker, this.#programs.runc);
+    }
   }
 
   /** Makes a container from its bundle, not yet running its program. Throws PodError RuntimeFailed in runc's words. */
@@ -131,7 +139,7 @@ export class Runtime {
     const paths = this.#paths;
     return [
       ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', id],
-      ...['--runtime', this.#programs.runc, '--runtime-arg', `--root=${paths.runc}`],
+      ...['--runtime', this.#maker, '--runtime-arg', `--root=${paths.runc}`],
       ...['--bundle', bundle, '--container-pidfile', pidFile, '--conmon-pidfile', join(bundle, 'conmon.pid')],
       ...['--log-path', `k8s-file:${log}`, '--exit-dir', paths.exits, '--socket-dir-path', paths.sockets],
       ...(terminal ? ['--terminal'] : []),

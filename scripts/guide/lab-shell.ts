@@ -103,7 +103,7 @@ export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 30_00
 
 function expectSuccess(command: string, { stdout, stderr, code }: Output): string {
   if (code === 0) return stdout;
-  throw new Error(`${command} ended with ${code}: ${(stderr || stdout).trim().slice(0, 500)}`);
+  throw new Error(`${command} ended with ${code}: ${`${stdout}${stderr}`.trim().slice(0, 500)}`);
 }
 
 function run(file: string, args: readonly string[]): Promise<Output> {

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { isChrooted } from '../../../agent/pods/real-root.ts';
+import { skipUnlessRoot } from '../../root.ts';
+
+if (skipUnlessRoot(t)) {
+  t.test('this process has its namespace’s root', (t) => {
+    t.equal(isChrooted(), false);
+    t.end();
+  });
+
+  t.test('in a chroot, what makes containers gets the chroot’s root as its namespace’s', (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'weft-chroot-'));
+    t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+    for (const name of ['upper', 'work', 'root']) mkdirSync(join(dir, name));
+    writeFileSync(join(dir, 'upper/mark'), 'chroot\n');
+    const child = join(import.meta.dirname, 'chroot-process.ts');
+    // Its mounts go with its mount namespace.
+    const script = `
+      mount -t tmpfs tmpfs "$1/work" && mkdir "$1/work/upper" "$1/work/work" && cp "$1/upper/mark" "$1/work/upper/"
+      mount -t overlay overlay -o "lowerdir=/,upperdir=$1/work/upper,workdir=$1/work/work" "$1/root"
+      mount --rbind /proc "$1/root/proc"
+      exec chroot "$1/root" "$2" --no-warnings "$3" /rooted-runc`;
+    const args = [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-ec',
+      script,
+      'sh',
+      dir,
+      process.execPath,
+      child,
+    ];
+    const found = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8' })) as Record<string, unknown>;
+    t.equal(found['chrooted'], true);
+    t.equal(found['own'], found['namespace'], 'whoever enters the namespace lands in the same root');
+    t.equal(found['mark'], 'chroot', 'and it is the chroot’s');
+    t.end();
+  });
+}
