@@ -1,4 +1,5 @@
 import type { Pod } from '../kinds/pod.ts';
+import { parseFieldSelector } from '../kinds/selector.ts';
 import { masters, nodeOf } from './authentication.ts';
 import type { User } from './authentication.ts';
 import { forbidden, StatusError } from './status-error.ts';
@@ -80,7 +81,7 @@ export class Authorizer {
   async #allowsPod(node: string, attributes: Attributes): Promise<boolean> {
     const { verb, subresource, namespace, name, fieldSelector } = attributes;
     if ((verb === 'list' || verb === 'watch') && name === undefined) {
-      return fieldSelector.split(',').includes(`spec.nodeName=${node}`);
+      return parseFieldSelector(fieldSelector).exactly('spec.nodeName') === node;
     }
     if (namespace === undefined || name === undefined) return false;
     const isStatus = subresource === 'status' && (verb === 'get' || verb === 'update' || verb === 'patch');

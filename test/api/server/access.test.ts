@@ -122,6 +122,11 @@ t.test('a node may do its work and no more', async (t) => {
     'read another ConfigMap': () => node.get(configMaps, at('unrelated')),
     'list all pods': () => node.list(pods),
     'list other pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node2' }),
+    'list other pods by an escaped comma': () =>
+      node.list(pods, { fieldSelector: 'metadata.name!=x\\,spec.nodeName=node1' }),
+    'list other pods by a double selector': () =>
+      node.list(pods, { fieldSelector: 'spec.nodeName!=x,spec.nodeName!=node1' }),
+    'end all its pods': () => node.request('DELETE', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnode1'),
     'read another pod': () => node.get(pods, at('theirs')),
     'report another pod': () => node.patchStatus(pods, at('theirs'), status, 'merge'),
     'end another pod': () => node.delete(pods, at('theirs')),
