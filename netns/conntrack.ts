@@ -2,7 +2,7 @@ import * as m from './message.ts';
 import type { Attributes, Request } from './message.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink.ts';
 import type { Family } from './ip.ts';
-import { encodeIp, families } from './ip.ts';
+import { decodeIp, encodeIp, families } from './ip.ts';
 
 /** linux/netfilter/nfnetlink.h, linux/netfilter/nfnetlink_conntrack.h */
 const NFNL_SUBSYS_CTNETLINK = 1;
@@ -14,7 +14,7 @@ const CTA_ZONE = 18;
 const CTA_FILTER = 25;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
-const CTA_PROTO = { number: 1, destinationPort: 3 } as const;
+const CTA_PROTO = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 const CTA_IP = { ipv4: { source: 1, destination: 2 }, ipv6: { source: 3, destination: 4 } } as const;
 /** Which fields of a tuple count (nf_conntrack_netlink.c, CTA_FILTER_F_…). */
 const FILTER = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
@@ -29,6 +29,23 @@ export interface ConntrackFilter {
   readonly origDstPort?: number;
   /** Who answers after address translation, e.g. a pod that is gone. */
   readonly replySrc?: string;
+}
+
+/** One tracked flow: where its client sends to, and who answers after address translation. */
+export interface TrackedFlow {
+  readonly family: Family;
+  readonly origDst: string;
+  readonly origDstPort: number;
+  readonly replySrc: string;
+  readonly replySrcPort: number;
+}
+
+/** The tracked flows of one protocol in the current namespace, both families. @throws KernelError */
+export function listConntrack(protocol: keyof typeof protocols): TrackedFlow[] {
+  using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
+  return (['ipv4', 'ipv6'] as const).flatMap((family) =>
+    listEntries(socket, family).flatMap((entry) => decodeFlow(entry, family, protocol)),
+  );
 }
 
 /**
@@ -89,10 +106,25 @@ function encodeDeleteEntry(entry: Attributes): Request {
 }
 
 function listMatching(socket: NetlinkSocket, filters: readonly ConntrackFilter[]): Attributes[] {
-  return socket
-    .dump(encodeRequest('get', 'ipv6'))
-    .map((payload) => m.decodeAttributes(payload, 4))
-    .filter((entry) => filters.some((filter) => matches(entry, filter)));
+  return listEntries(socket, 'ipv6').filter((entry) => filters.some((filter) => matches(entry, filter)));
+}
+
+function listEntries(socket: NetlinkSocket, family: Family): Attributes[] {
+  return socket.dump(encodeRequest('get', family)).map((payload) => m.decodeAttributes(payload, 4));
+}
+
+function decodeFlow(entry: Attributes, family: Family, protocol: keyof typeof protocols): TrackedFlow[] {
+  const [original, reply] = [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY].map((type) => {
+    const tuple = m.decodeNested(entry, type);
+    return { ip: m.decodeNested(tuple, CTA_TUPLE_IP), proto: m.decodeNested(tuple, CTA_TUPLE_PROTO) };
+  });
+  const origDst = original?.ip.get(CTA_IP[family].destination);
+  const replySrc = reply?.ip.get(CTA_IP[family].source);
+  const origDstPort = original?.proto.get(CTA_PROTO.destinationPort)?.readUInt16BE(0);
+  const replySrcPort = reply?.proto.get(CTA_PROTO.sourcePort)?.readUInt16BE(0);
+  if (original?.proto.get(CTA_PROTO.number)?.[0] !== protocols[protocol]) return [];
+  if (!origDst || !replySrc || origDstPort === undefined || replySrcPort === undefined) return [];
+  return [{ family, origDst: decodeIp(origDst), origDstPort, replySrc: decodeIp(replySrc), replySrcPort }];
 }
 
 function matches(

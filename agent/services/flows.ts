@@ -1,6 +1,7 @@
 import { frontendId } from '../../iptables/model.ts';
-import type { CompiledService, Frontend } from '../../iptables/model.ts';
-import type { ConntrackFilter } from '../../netns/conntrack.ts';
+import type { CompiledService, Frontend, NodeSettings } from '../../iptables/model.ts';
+import type { ConntrackFilter, TrackedFlow } from '../../netns/conntrack.ts';
+import { overlap, parseCidr } from '../../netns/ip.ts';
 
 /**
  * The tracked UDP flows that a change makes wrong. A UDP client has no connection to lose: as long as it keeps sending,
@@ -33,6 +34,47 @@ export function listStaleFlows(
     }
   }
   return filters;
+}
+
+/** Whose addresses a flow can have been sent to, or rewritten to, by rules of ours. */
+type Places = Pick<NodeSettings, 'serviceCIDRs' | 'clusterCIDRs' | 'nodeIPs'>;
+
+/**
+ * The same without a "before", for an agent that has just started: what the Services became while nobody looked.
+ * A flow is stale when its Service does not have who answers it, or when the Service is gone and a pod answers.
+ */
+export function listOrphanedFlows(
+  flows: readonly TrackedFlow[],
+  services: Iterable<CompiledService>,
+  places: Places,
+): ConntrackFilter[] {
+  const served = new Map<string, Set<string>>();
+  for (const frontend of [...services].flatMap(udpFrontends)) {
+    const key = placeKey(frontend.family, frontend.address ?? '', frontend.port);
+    served.set(key, new Set([...(served.get(key) ?? []), ...allEndpoints(frontend).map(endpointText)]));
+  }
+  const [nodeIPs, ours, cluster] = [new Set(places.nodeIPs), places.serviceCIDRs, places.clusterCIDRs];
+  const stale = flows.filter(({ family, origDst, origDstPort, replySrc, replySrcPort }) => {
+    const endpoints =
+      served.get(placeKey(family, origDst, origDstPort)) ??
+      (nodeIPs.has(origDst) ? served.get(placeKey(family, '', origDstPort)) : undefined);
+    if (endpoints) return !endpoints.has(endpointText({ address: replySrc, port: replySrcPort }));
+    if (replySrc === origDst) return false;
+    return isWithin(origDst, ours) || (nodeIPs.has(origDst) && isWithin(replySrc, cluster));
+  });
+  const filters = stale.map(({ family, origDst, origDstPort, replySrc }): ConntrackFilter => {
+    return { family, protocol: 'udp', origDst, origDstPort, replySrc };
+  });
+  return [...new Map(filters.map((filter) => [JSON.stringify(filter), filter])).values()];
+}
+
+function placeKey(family: Frontend['family'], address: string, port: number): string {
+  return `${family} ${address} ${String(port)}`;
+}
+
+function isWithin(address: string, cidrs: readonly string[]): boolean {
+  const host = parseCidr(`${address}/${address.includes(':') ? '128' : '32'}`);
+  return cidrs.some((cidr) => overlap(host, parseCidr(cidr)));
 }
 
 function udpFrontends(service: CompiledService | undefined): Frontend[] {

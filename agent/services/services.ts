@@ -5,10 +5,10 @@ import type { Backend, SyncResult } from '../../iptables/backend.ts';
 import { chooseBackend, removeAllRules, removeRulesOf } from '../../iptables/choice.ts';
 import type { Choice } from '../../iptables/choice.ts';
 import { readGeneration } from '../../iptables/generation.ts';
-import type { CompiledService } from '../../iptables/model.ts';
-import { deleteConntrack } from '../../netns/conntrack.ts';
+import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
+import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
-import { listStaleFlows } from './flows.ts';
+import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { makeServiceMetrics, ServiceReports } from './reports.ts';
 import { compileContext, nodeSettings, ServiceView } from './view.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
@@ -25,6 +25,7 @@ const watchMs = 500;
 /** The kernel as this subsystem meets it; tests hand in their own. */
 export interface ServiceDoors {
   readonly choose: (name: Backend['name']) => Promise<Choice>;
+  readonly listFlows: typeof listConntrack;
   readonly forgetFlows: typeof deleteConntrack;
   /** Changes whenever anybody changes rules; throws where the kernel cannot tell. */
   readonly generation: () => number;
@@ -32,6 +33,7 @@ export interface ServiceDoors {
 
 const kernelDoors: ServiceDoors = {
   choose: chooseBackend,
+  listFlows: listConntrack,
   forgetFlows: deleteConntrack,
   generation: readGeneration,
 };
@@ -138,7 +140,7 @@ export class ServiceRules implements Subsystem {
       this.#fullCompareAt = Date.now() + fullCompareMs;
       this.#touchAt = Date.now() + (Date.now() - startMs) / compareShare;
     }
-    this.#forgetStaleFlows(rules.settings.nodeIPs);
+    this.#forgetStaleFlows(rules.settings);
     this.#report(result, full && this.#synced && this.#failure === undefined && changed.size === 0);
     endTimer();
     this.#failure = undefined;
@@ -166,10 +168,13 @@ export class ServiceRules implements Subsystem {
     return new Set(this.#pending.keys());
   }
 
-  #forgetStaleFlows(nodeIPs: readonly string[]): void {
-    const filters = [...this.#pending].flatMap(([key, before]) =>
-      listStaleFlows(before, this.#compiled.get(key), nodeIPs),
-    );
+  /** At the start nobody knows what was before: the kernel's own list is gone through, this once. */
+  #forgetStaleFlows(settings: NodeSettings): void {
+    const filters = this.#synced
+      ? [...this.#pending].flatMap(([key, before]) =>
+          listStaleFlows(before, this.#compiled.get(key), settings.nodeIPs),
+        )
+      : listOrphanedFlows(this.#doors.listFlows('udp'), this.#compiled.values(), settings);
     if (filters.length > 0) this.#doors.forgetFlows(...filters);
   }
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import type { ConntrackFilter } from '../../netns/conntrack.ts';
-import { deleteConntrack } from '../../netns/conntrack.ts';
+import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { createNamespace, listNamespaces, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { skipUnlessRoot } from '../root.ts';
 
@@ -32,6 +32,22 @@ if (skipUnlessRoot(t)) {
       done`);
     let left = tracked();
     t.equal(left.length, 8);
+    const listed = runInNamespace(name, () => listConntrack('udp'));
+    t.same(
+      listed.map(({ origDst, origDstPort }) => `${origDst} ${origDstPort}`).sort(),
+      left,
+      'all are listed, of both families',
+    );
+    t.same(
+      listed.map(({ replySrc, replySrcPort }) => `${replySrc} ${replySrcPort}`).sort(),
+      left,
+      'and answer for themselves',
+    );
+    t.same(
+      runInNamespace(name, () => listConntrack('tcp')),
+      [],
+      'of one protocol only',
+    );
     const cases: [ConntrackFilter, string[]][] = [
       [{ family: 'ipv4', protocol: 'tcp', origDst: '10.1.0.1' }, []],
       [{ family: 'ipv4', protocol: 'udp', origDst: '10.1.0.9' }, []],

@@ -1,7 +1,8 @@
 import t from 'tap';
 
-import { listStaleFlows } from '../../../agent/services/flows.ts';
+import { listOrphanedFlows, listStaleFlows } from '../../../agent/services/flows.ts';
 import type { CompiledService, Frontend } from '../../../iptables/model.ts';
+import type { TrackedFlow } from '../../../netns/conntrack.ts';
 
 const VIP = '10.96.0.20';
 const NODE = '192.0.2.1';
@@ -70,3 +71,34 @@ t.strictSame(
   flows(service(frontend(['a', 'b'], { outside: [] })), service(frontend(['a'], { outside: [] }))),
   [`ipv4 udp ${VIP}:53 from b`],
 );
+
+t.test('flows that an agent finds when it starts', (t) => {
+  const places = {
+    serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
+    clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+    nodeIPs: [NODE, '2001:db8::1'],
+  };
+  const services = [service(frontend(['10.244.1.2']), frontend(['10.244.1.2'], nodePort))];
+  const isStale = (origDst: string, origDstPort: number, replySrc: string, replySrcPort = 5353): boolean => {
+    const family = origDst.includes(':') ? 'ipv6' : 'ipv4';
+    const flow: TrackedFlow = { family, origDst, origDstPort, replySrc, replySrcPort };
+    const filters = listOrphanedFlows([flow, flow], services, places);
+    if (filters.length > 0)
+      t.strictSame(filters, [{ family, protocol: 'udp', origDst, origDstPort, replySrc }]);
+    return filters.length > 0;
+  };
+  t.notOk(isStale(VIP, 53, '10.244.1.2'), 'to an endpoint that serves');
+  t.ok(isStale(VIP, 53, '10.244.1.9'), 'to one that is gone');
+  t.ok(isStale(VIP, 53, '10.244.1.2', 5454), 'to a port that is gone');
+  t.ok(isStale(VIP, 53, VIP, 53), 'not rewritten, though the Service is served');
+  t.notOk(isStale(NODE, 30_053, '10.244.1.2'));
+  t.ok(isStale(NODE, 30_053, '10.244.1.9'), 'by NodePort');
+  t.notOk(isStale('192.0.2.99', 30_053, '10.244.1.9'), 'the same port of another host is not ours');
+  t.ok(isStale('10.96.0.21', 53, '10.244.1.2'), 'of a Service that is deleted');
+  t.ok(isStale('fd00:10:96::21', 53, 'fd00:10:244::2'));
+  t.ok(isStale(NODE, 30_054, '10.244.1.2'), 'of a NodePort that is deleted');
+  t.notOk(isStale(NODE, 30_054, NODE, 30_054), "the node's own listener");
+  t.notOk(isStale(NODE, 5000, '172.17.0.2'), "somebody else's rewriting");
+  t.notOk(isStale('198.51.100.1', 53, '198.51.100.1', 53), 'traffic that is none of ours');
+  t.end();
+});

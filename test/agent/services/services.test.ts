@@ -12,7 +12,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import type { Backend, SyncResult } from '../../../iptables/backend.ts';
 import { RulesError } from '../../../iptables/error.ts';
 import type { Ruleset } from '../../../iptables/model.ts';
-import type { ConntrackFilter } from '../../../netns/conntrack.ts';
+import type { ConntrackFilter, TrackedFlow } from '../../../netns/conntrack.ts';
 import { FakeCache } from '../fake-cache.ts';
 
 /** A backend that writes down what it was asked. */
@@ -55,7 +55,7 @@ function setup(t: Test) {
   const other = new FakeBackend();
   const events: Event[] = [];
   const forgotten: ConntrackFilter[] = [];
-  const kernel = { generation: 1 };
+  const kernel = { generation: 1, flows: [] as TrackedFlow[] };
   const context = {
     nodeName: 'node1',
     config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [] },
@@ -72,6 +72,7 @@ function setup(t: Test) {
   } as unknown as AgentContext;
   const rules = new ServiceRules(context, {
     choose: () => Promise.resolve({ backend, others: [other] }),
+    listFlows: () => kernel.flows,
     forgetFlows: (...filters) => {
       forgotten.push(...filters);
     },
@@ -254,4 +255,26 @@ t.test("the other backend's leftovers go when ours stands, once", async (t) => {
   t.equal(other.removals, 1);
   await rules.stop();
   t.equal(backend.removals, 0, 'stopping leaves the rules as they are');
+});
+
+t.test('a restarted agent forgets the UDP flows that went stale meanwhile', async (t) => {
+  const { caches, backend, forgotten, kernel, rules } = setup(t);
+  const flow = (replySrc: string): TrackedFlow => ({
+    family: 'ipv4',
+    origDst: '10.96.0.1',
+    origDstPort: 80,
+    replySrc,
+    replySrcPort: 8080,
+  });
+  kernel.flows = [flow('10.244.0.9'), flow('10.244.0.2')];
+  caches.services.set(service('a', '10.96.0.1', 'UDP'));
+  caches.endpointSlices.set(slice('a-1', 'a', ['10.244.0.2'], 'UDP'));
+  await rules.start();
+  t.strictSame(forgotten, [], 'not before everything is known');
+  syncAll(caches);
+  await until(() => forgotten.length > 0);
+  t.strictSame(forgotten, [
+    { family: 'ipv4', protocol: 'udp', origDst: '10.96.0.1', origDstPort: 80, replySrc: '10.244.0.9' },
+  ]);
+  t.equal(backend.syncs.length, 1);
 });
