@@ -11,6 +11,8 @@ import { EventRecorder } from './event-recorder.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { GroupIndex } from './group-index.ts';
 import { NamespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeHealthTiming } from './node-health.ts';
+import type { NodeHealthTiming } from './node-health.ts';
 import { NodeIpam } from './node-ipam.ts';
 import { NodeLifecycle } from './node-lifecycle.ts';
 import { clusterRanges } from './node-ranges.ts';
@@ -36,6 +38,7 @@ export function startControllers(options: {
   readonly client: ApiClient;
   readonly cluster: ControllerCluster;
   readonly log: Logger;
+  readonly nodeHealth?: NodeHealthTiming;
 }): Controllers {
   const { client, cluster, log } = options;
   const reflectors = makeReflectors(client, log);
@@ -43,7 +46,7 @@ export function startControllers(options: {
   const ctx: ControllerContext = { client, log, events, caches: reflectors, index: makeIndexes(reflectors) };
   const controllers: Controller[] = [
     new NodeIpam(ctx, clusterRanges(cluster.clusterCIDRs, cluster.nodeCIDRMaskSizes)),
-    new NodeLifecycle(ctx),
+    new NodeLifecycle(ctx, options.nodeHealth ?? nodeHealthTiming),
     new Scheduler(ctx),
     new ReplicationLoop(ctx),
     new EndpointsController(ctx),

@@ -4,8 +4,15 @@ import type { Pod } from '../kinds/pod.ts';
 import { isPodReady } from './pod-conditions.ts';
 import { tolerates } from './scheduling.ts';
 
-/** A node whose lease stood still for this long does not answer (upstream's node-monitor-grace-period). */
-export const graceMs = 40_000;
+/** How closely leases are watched. */
+export interface NodeHealthTiming {
+  /** Each node is looked at this often (upstream's node-monitor-period). */
+  readonly periodMs: number;
+  /** A node whose lease stood still for this long does not answer (upstream's node-monitor-grace-period). */
+  readonly graceMs: number;
+}
+
+export const nodeHealthTiming: NodeHealthTiming = { periodMs: 5_000, graceMs: 40_000 };
 
 /** How long pods stay bound to such a node (upstream's default toleration). */
 const evictionSeconds = 300;
@@ -26,7 +33,11 @@ export function observeLease(
 }
 
 /** `Unknown` when the node must be declared silent now; undefined when nothing is to be written. */
-export function judgeNode(node: Node, sighting: LeaseSighting, nowMs: number): 'Unknown' | undefined {
+export function judgeNode(
+  node: Node,
+  sighting: LeaseSighting,
+  { nowMs, graceMs }: { readonly nowMs: number; readonly graceMs: number },
+): 'Unknown' | undefined {
   if (nowMs - sighting.seenAtMs < graceMs) return undefined;
   return readyCondition(node)?.status === 'Unknown' ? undefined : 'Unknown';
 }

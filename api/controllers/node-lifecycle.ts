@@ -12,14 +12,11 @@ import {
   readyCondition,
   renderSilentNode,
 } from './node-health.ts';
-import type { LeaseSighting } from './node-health.ts';
+import type { LeaseSighting, NodeHealthTiming } from './node-health.ts';
 import { podCondition } from './pod-conditions.ts';
 import { WorkQueue } from './work-queue.ts';
 
 const component = 'node-controller';
-
-/** Each node is looked at this often (upstream's node-monitor-period). */
-const periodMs = 5_000;
 
 /** A node must be missing for this long before its pods are removed (upstream's quarantine). */
 const quarantineMs = 40_000;
@@ -30,14 +27,16 @@ const quarantineMs = 40_000;
  */
 export class NodeLifecycle implements Controller {
   readonly #ctx: ControllerContext;
+  readonly #timing: NodeHealthTiming;
   readonly #queue: WorkQueue;
   readonly #sightings = new Map<string, LeaseSighting>();
   readonly #missingSince = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void)[] = [];
 
-  constructor(ctx: ControllerContext) {
+  constructor(ctx: ControllerContext, timing: NodeHealthTiming) {
     this.#ctx = ctx;
+    this.#timing = timing;
     const log = ctx.log.child({ controller: component });
     this.#queue = new WorkQueue({ log, workers: 5, process: (name) => this.#sync(name) });
   }
@@ -54,7 +53,7 @@ export class NodeLifecycle implements Controller {
     ];
     this.#timer = setInterval(() => {
       this.#addAll();
-    }, periodMs);
+    }, this.#timing.periodMs);
     this.#addAll();
     this.#queue.start();
   }
@@ -83,7 +82,8 @@ export class NodeLifecycle implements Controller {
     this.#missingSince.delete(name);
     // While the API itself is away no lease can move, and that is no node's fault.
     if (!this.#ctx.caches.leases.synced) return;
-    if (judgeNode(node, this.#see(name), performance.now()) === 'Unknown') return this.#declareSilent(node);
+    const at = { nowMs: performance.now(), graceMs: this.#timing.graceMs };
+    if (judgeNode(node, this.#see(name), at) === 'Unknown') return this.#declareSilent(node);
     const onNode = [...this.#ctx.index.podsByNode.in(name)];
     for (const pod of podsToMarkNotReady(node, onNode)) await this.#markNotReady(pod);
     for (const pod of podsToEvict(node, onNode, Date.now())) await this.#evict(pod, name);

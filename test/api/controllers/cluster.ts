@@ -6,18 +6,11 @@ import { Reflector } from '../../../api/client/reflector.ts';
 import { leases, nodes, pods } from '../../../api/client/resources.ts';
 import { startControllers } from '../../../api/controllers/controllers.ts';
 import type { Controllers } from '../../../api/controllers/controllers.ts';
+import type { NodeHealthTiming } from '../../../api/controllers/node-health.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import type { ApiServer } from '../../../api/server/server.ts';
-
-const settings = {
-  clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
-  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
-  nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
-  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
-  zone: 'cluster.local',
-  nodePortRange: { first: 30000, last: 32767 },
-};
+import { testCluster } from '../../cluster.ts';
 
 /** The real API server with the controllers, and agents that only say that their pods run. */
 export interface TestCluster {
@@ -26,20 +19,26 @@ export interface TestCluster {
   /** Ends the controllers and starts new ones, with nothing but what the API knows. */
   restartControllers(): Promise<void>;
   addNode(name: string): Promise<void>;
+  /** What an agent does while it lives: moves its node's lease on. */
+  renewLease(name: string): Promise<void>;
 }
 
-export async function startCluster(t: Test): Promise<TestCluster> {
+export async function startCluster(
+  t: Test,
+  options: { readonly nodeHealth?: NodeHealthTiming } = {},
+): Promise<TestCluster> {
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const server = await startApiServer({
     stateDir: t.testdir(),
-    cluster: settings,
+    cluster: testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
     advertiseAddress: '127.0.0.1',
     log,
   });
   const client = new ApiClient({ ...server.loopback, userAgent: 'test' });
-  let controllers: Controllers = startControllers({ client, cluster: settings, log });
+  const start = (): Controllers => startControllers({ client, cluster: testCluster, log, ...options });
+  let controllers = start();
   const agents = new FakeAgents(client);
   agents.start();
   t.teardown(async () => {
@@ -53,7 +52,7 @@ export async function startCluster(t: Test): Promise<TestCluster> {
     server,
     async restartControllers() {
       await controllers.stop();
-      controllers = startControllers({ client, cluster: settings, log });
+      controllers = start();
     },
     async addNode(name) {
       const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
@@ -65,6 +64,11 @@ export async function startCluster(t: Test): Promise<TestCluster> {
         metadata: { name, namespace: 'kube-node-lease' },
         spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: '2026-01-01T00:00:00.000000Z' },
       });
+    },
+    async renewLease(name) {
+      const at = { namespace: 'kube-node-lease', name };
+      const renewTime = new Date().toISOString().replace('Z', '000Z');
+      await client.patch(leases, at, { spec: { renewTime } }, 'merge');
     },
   };
 }

@@ -1,7 +1,7 @@
 import t from 'tap';
 import {
-  graceMs,
   judgeNode,
+  nodeHealthTiming,
   observeLease,
   podsToEvict,
   podsToMarkNotReady,
@@ -21,9 +21,10 @@ t.test('a lease counts by when we saw it move, whatever its time says', (t) => {
 
 t.test('forty silent seconds make a node Unknown, once', (t) => {
   const seen = { renewTime: 'x', seenAtMs: 0 };
-  t.equal(judgeNode(node('n1'), seen, graceMs - 1), undefined);
-  t.equal(judgeNode(node('n1'), seen, graceMs), 'Unknown');
-  t.equal(judgeNode(node('n1', { ready: 'Unknown' }), seen, graceMs), undefined);
+  const { graceMs } = nodeHealthTiming;
+  t.equal(judgeNode(node('n1'), seen, { nowMs: 39_999, graceMs }), undefined);
+  t.equal(judgeNode(node('n1'), seen, { nowMs: 40_000, graceMs }), 'Unknown');
+  t.equal(judgeNode(node('n1', { ready: 'Unknown' }), seen, { nowMs: 40_000, graceMs }), undefined);
   t.match(renderSilentNode(node('n1'), 'now'), {
     status: { conditions: [{ type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' }] },
   });
