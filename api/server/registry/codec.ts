@@ -39,3 +39,12 @@ export function collectionPrefix(kind: Kind, namespace: string | undefined): str
 export function objectKey(kind: Kind, namespace: string | undefined, name: string): string {
   return `${collectionPrefix(kind, kind.namespaced ? namespace : undefined)}${name}`;
 }
+
+/** The only key that a request for objects of one name can mean; undefined where several can bear the name. */
+export function pinnedKey(
+  kind: Kind,
+  { namespace, name }: { readonly namespace: string | undefined; readonly name?: string | undefined },
+): string | undefined {
+  const isOne = name !== undefined && (!kind.namespaced || namespace !== undefined);
+  return isOne ? objectKey(kind, namespace, name) : undefined;
+}

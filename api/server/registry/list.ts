@@ -2,7 +2,7 @@ import type { KubeObject } from '../../kinds/meta.ts';
 import { StoreError } from '../../store/store.ts';
 import type { Page } from '../../store/store.ts';
 import { expired, tooLargeResourceVersion } from '../status-error.ts';
-import { collectionPrefix, decodeEntry } from './codec.ts';
+import { collectionPrefix, decodeEntry, pinnedKey } from './codec.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import type { Resource } from './resource.ts';
 
@@ -10,6 +10,8 @@ export interface ListRequest<T> {
   /** undefined: all namespaces. */
   readonly namespace: string | undefined;
   readonly matches: (object: T) => boolean;
+  /** The only name that matches; absent: any may. */
+  readonly name?: string | undefined;
   readonly limit: number | undefined;
   readonly continue: string | undefined;
   /** Exactly this revision. */
@@ -44,13 +46,36 @@ export async function listObjects<T extends KubeObject>(
   resource: Resource<T>,
   request: ListRequest<T>,
 ): Promise<ListResult<T>> {
-  const prefix = collectionPrefix(resource.kind, request.namespace);
-  const from = request.continue === undefined ? undefined : decodeContinue(request.continue);
-  const { store } = resource;
   if (request.minimumRevision !== undefined) {
-    const current = await store.currentRevision();
+    const current = await resource.store.currentRevision();
     if (current < request.minimumRevision) throw tooLargeResourceVersion(request.minimumRevision, current);
   }
+  const key = request.continue === undefined ? pinnedKey(resource.kind, request) : undefined;
+  return key === undefined ? listPage(resource, request) : listPinned(resource, request, key);
+}
+
+/** The one object that can match, if it is there. */
+async function listPinned<T extends KubeObject>(
+  resource: Resource<T>,
+  request: ListRequest<T>,
+  key: string,
+): Promise<ListResult<T>> {
+  // Of all keys that begin with this one it is the first.
+  const at = { limit: 1, after: '', revision: request.exactRevision, token: undefined };
+  const { entries, revision } = await readPage(resource, key, at);
+  const items = entries
+    .filter((entry) => entry.key === key)
+    .map((entry) => decodeEntry(resource.kind, entry))
+    .filter(request.matches);
+  return { items, revision, continue: undefined };
+}
+
+async function listPage<T extends KubeObject>(
+  resource: Resource<T>,
+  request: ListRequest<T>,
+): Promise<ListResult<T>> {
+  const prefix = collectionPrefix(resource.kind, request.namespace);
+  const from = request.continue === undefined ? undefined : decodeContinue(request.continue);
   let revision = from?.revision ?? request.exactRevision;
   let after = from?.after ?? '';
   const items: T[] = [];

@@ -3,13 +3,15 @@ import type { KubeObject, WatchEvent } from '../../kinds/meta.ts';
 import type { StoreError, StoreEvent, StoreWatch } from '../../store/store.ts';
 import { expired, internalError } from '../status-error.ts';
 import type { StatusError } from '../status-error.ts';
-import { collectionPrefix, decodeEntry, withRevision } from './codec.ts';
+import { collectionPrefix, decodeEntry, pinnedKey, withRevision } from './codec.ts';
 import { listObjects, wholeList } from './list.ts';
 import type { Resource } from './resource.ts';
 
 export interface WatchRequest<T> {
   readonly namespace: string | undefined;
   readonly matches: (object: T) => boolean;
+  /** The only name that matches; absent: any may. */
+  readonly name?: string | undefined;
   /** Events after this revision; undefined: first everything there is, as ADDED. */
   readonly afterRevision: number | undefined;
 }
@@ -42,8 +44,10 @@ export async function watchObjects<T extends KubeObject>(
     sink.onInitialEnd(revision);
     after = revision;
   }
+  // Longer keys that begin with a pinned one come along, and match nothing.
+  const prefix = pinnedKey(resource.kind, request) ?? collectionPrefix(resource.kind, request.namespace);
   let bookmarkWanted = false;
-  const follow: StoreWatch = resource.store.watch(collectionPrefix(resource.kind, request.namespace), after, {
+  const follow: StoreWatch = resource.store.watch(prefix, after, {
     onBatch: ({ events, revision }) => {
       for (const event of events) sendTransition(resource.kind, event, request.matches, sink);
       if (bookmarkWanted) sink.bookmark(revision);

@@ -10,7 +10,7 @@ import { badRequest, StatusError } from '../status-error.ts';
 import { isDryRun, objectName, queryNumber } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { presenterFor } from './present.ts';
-import { selectorOf } from './select.ts';
+import { selectionOf } from './select.ts';
 
 /** DELETE of one object. Answers the object while it still ends, a Status once it is gone. */
 export async function deleteVerb(call: ResourceCall): Promise<void> {
@@ -29,7 +29,7 @@ export async function deleteCollectionVerb(call: ResourceCall): Promise<void> {
   const request = await readDeleteRequest(call);
   const { items, revision } = await listObjects(resource, {
     namespace: path.namespace,
-    matches: selectorOf(resource.kind, exchange.url.searchParams),
+    ...selectionOf(resource.kind, exchange.url.searchParams),
     ...wholeList,
   });
   const deleted: KubeObject[] = [];

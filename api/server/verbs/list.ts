@@ -6,7 +6,7 @@ import { badRequest } from '../status-error.ts';
 import { queryNumber } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { presenterFor } from './present.ts';
-import { selectorOf } from './select.ts';
+import { selectionOf } from './select.ts';
 
 export async function listVerb(call: ResourceCall): Promise<void> {
   const { kind } = call.resource;
@@ -49,7 +49,7 @@ function listRequest({ exchange, resource, path }: ResourceCall): ListRequest<Ku
   const isExact = match === 'Exact' || (match === '' && !!revision && !!limit);
   return {
     namespace: path.namespace,
-    matches: selectorOf(resource.kind, query),
+    ...selectionOf(resource.kind, query),
     limit: limit === 0 ? undefined : limit,
     continue: token === '' ? undefined : token,
     exactRevision: isExact ? revision : undefined,

@@ -2,14 +2,23 @@ import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
 import { parseFieldSelector, parseLabelSelector } from '../../kinds/selector.ts';
 
-/** The test of a request's label and field selectors. Throws SelectorError for selectors nobody can read. */
-export function selectorOf(kind: Kind, query: URLSearchParams): (object: KubeObject) => boolean {
+/** What a request selects of a collection. */
+export interface Selection {
+  readonly matches: (object: KubeObject) => boolean;
+  /** The only name that can match, where the field selector pins it. */
+  readonly name: string | undefined;
+}
+
+/** Reads a request's label and field selectors. Throws SelectorError for selectors nobody can read. */
+export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
-  if (labels.empty && fields.empty) return () => true;
-  return (object) =>
-    (labels.empty || labels.matches(object.metadata.labels)) &&
-    (fields.empty || fields.matches(fieldsOf(kind, object)));
+  return {
+    matches: (object) =>
+      (labels.empty || labels.matches(object.metadata.labels)) &&
+      (fields.empty || fields.matches(fieldsOf(kind, object))),
+    name: fields.exactly('metadata.name'),
+  };
 }
 
 function fieldsOf(kind: Kind, object: KubeObject): Record<string, string> {

@@ -8,7 +8,7 @@ import { badRequest } from '../status-error.ts';
 import { queryFlag, queryNumber } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { presenterFor } from './present.ts';
-import { selectorOf } from './select.ts';
+import { selectionOf } from './select.ts';
 
 const bookmarkIntervalMs = 30_000;
 
@@ -30,7 +30,7 @@ export async function watchVerb(call: ResourceCall): Promise<void> {
     resource,
     {
       namespace: path.namespace,
-      matches: selectorOf(resource.kind, query),
+      ...selectionOf(resource.kind, query),
       afterRevision: wantsInitial ? undefined : revision,
     },
     stream.sink(!wantsInitial, queryFlag(query, 'sendInitialEvents') && wantsBookmarks),
