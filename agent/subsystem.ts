@@ -1,13 +1,14 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { ReadCache } from '../api/client/cache.ts';
+import type { ReadCache, RestorableCache } from '../api/client/cache.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
 import type { Namespace } from '../api/kinds/namespace.ts';
 import type { Node } from '../api/kinds/node.ts';
 import type { Pod } from '../api/kinds/pod.ts';
 import type { Service } from '../api/kinds/service.ts';
-import type { AgentConfig, ClusterConfig } from './config/config.ts';
+import type { ClusterConfig } from '../api/cluster.ts';
+import type { AgentConfig } from './config/config.ts';
 
 /** Whether a subsystem does its work now, and in one sentence why not. */
 export interface Health {
@@ -37,8 +38,8 @@ export interface AgentContext {
     readonly nodes: ReadCache<Node>;
     /** Pods bound to this node only. */
     readonly pods: ReadCache<Pod>;
-    readonly services: ReadCache<Service>;
-    readonly endpointSlices: ReadCache<EndpointSlice>;
-    readonly namespaces: ReadCache<Namespace>;
+    readonly services: RestorableCache<Service>;
+    readonly endpointSlices: RestorableCache<EndpointSlice>;
+    readonly namespaces: RestorableCache<Namespace>;
   };
 }

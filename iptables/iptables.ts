@@ -9,7 +9,7 @@ import { FrontendTable } from './frontends.ts';
 import type { FrontendChange } from './frontends.ts';
 import { IptablesFamily } from './iptables-family.ts';
 import type { Variant } from './iptables-family.ts';
-import { applyIsolated } from './isolation.ts';
+import { syncIsolated } from './isolation.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 
 /** Services as iptables rules: a dispatch tree per family, read with `iptables -t nat -S`. */
@@ -36,17 +36,7 @@ export class IptablesBackend implements Backend {
       changes += await this.#attempt(rules, keys);
     };
     const keys = full ? [...new Set([...this.#table.keys(), ...rules.services.keys()])] : [...changed];
-    // Those that were refused before are tried alone, so that they do not hold up the others once more.
-    const suspects = keys.filter((key) => this.#refused.has(key));
-    const refused = await applyIsolated(
-      keys.filter((key) => !this.#refused.has(key)),
-      attempt,
-    );
-    for (const key of suspects) {
-      this.#refused.delete(key);
-      for (const [each, error] of await applyIsolated([key], attempt)) refused.set(each, error);
-    }
-    for (const [key, error] of refused) this.#refused.set(key, error);
+    await syncIsolated(keys, this.#refused, attempt);
     return { changes, refused: new Map([...this.#table.listConflicts(), ...this.#refused]) };
   }
 

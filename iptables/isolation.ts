@@ -8,7 +8,7 @@ import { RulesError } from './error.ts';
  * of them is programmed and that it may be asked again with fewer.
  * @throws RulesError when the kernel refuses even without any of them: then none of them is to blame.
  */
-export async function applyIsolated(
+async function applyIsolated(
   keys: readonly string[],
   attempt: (keys: readonly string[]) => Promise<void>,
 ): Promise<Map<string, RulesError>> {
@@ -39,4 +39,27 @@ export async function applyIsolated(
     await attempt([]);
   }
   return refused;
+}
+
+/**
+ * Applies `keys` like {@link applyIsolated} and keeps `refused`, key by key, as it is after it. Those that were refused
+ * before are tried alone, so that they do not hold up the others once more.
+ */
+export async function syncIsolated(
+  keys: readonly string[],
+  refused: Map<string, RulesError>,
+  attempt: (keys: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const suspects = keys.filter((key) => refused.has(key));
+  const outcomes = [
+    await applyIsolated(
+      keys.filter((key) => !refused.has(key)),
+      attempt,
+    ),
+  ];
+  for (const key of suspects) {
+    refused.delete(key);
+    outcomes.push(await applyIsolated([key], attempt));
+  }
+  for (const outcome of outcomes) for (const [key, error] of outcome) refused.set(key, error);
 }

@@ -7,7 +7,7 @@ import { EndpointIndex } from './endpoint-index.ts';
 import { RulesError } from './error.ts';
 import { FrontendTable } from './frontends.ts';
 import type { FrontendChange } from './frontends.ts';
-import { applyIsolated } from './isolation.ts';
+import { syncIsolated } from './isolation.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 import { classChain, table } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
@@ -52,17 +52,7 @@ export class NftablesBackend implements Backend {
       changes += await this.#attempt(rules, keys);
     };
     const keys = full ? [...new Set([...this.#frontends.keys(), ...rules.services.keys()])] : [...changed];
-    // Those that were refused before are tried alone, so that they do not hold up the others once more.
-    const suspects = keys.filter((key) => this.#refused.has(key));
-    const refused = await applyIsolated(
-      keys.filter((key) => !this.#refused.has(key)),
-      attempt,
-    );
-    for (const key of suspects) {
-      this.#refused.delete(key);
-      for (const [each, error] of await applyIsolated([key], attempt)) refused.set(each, error);
-    }
-    for (const [key, error] of refused) this.#refused.set(key, error);
+    await syncIsolated(keys, this.#refused, attempt);
     return { changes, refused: new Map([...this.#frontends.listConflicts(), ...this.#refused]) };
   }
 

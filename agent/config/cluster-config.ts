@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { ApiClient } from '../../api/client/client.ts';
 import { configMaps } from '../../api/client/resources.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
-import type { ClusterConfig } from './config.ts';
+import type { ClusterConfig } from '../../api/cluster.ts';
 import { writeFileDurably } from '../durable-file.ts';
 
 export interface ClusterConfigOptions {

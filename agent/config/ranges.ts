@@ -1,6 +1,6 @@
 import { familyOf, overlap, parseCidr } from '../../netns/ip.ts';
 import type { Family } from '../../netns/ip.ts';
-import type { ClusterConfig } from './config.ts';
+import type { ClusterConfig } from '../../api/cluster.ts';
 
 /** Whether two ranges or addresses share at least one address. */
 export function overlaps(left: string, right: string): boolean {

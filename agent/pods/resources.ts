@@ -1,31 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Container } from '../../api/kinds/container.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
-
-const suffixes: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-/** A Kubernetes quantity as a number: `500m` is 0.5, `1Ki` is 1024. NaN when it is none. */
-export function parseQuantity(text: string): number {
-  const match = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([a-zA-Z]*)$/.exec(text);
-  return Number(match?.[1] ?? NaN) * (suffixes[match?.[2] ?? ''] ?? NaN);
-}
+import { parseQuantity } from '../../api/kinds/quantity.ts';
 
 /** cgroup limits of one container, as the OCI runtime spec's `linux.resources` has them. */
 export interface CgroupLimits {

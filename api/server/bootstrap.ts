@@ -11,7 +11,7 @@ import { namespaceKind } from '../kinds/namespace.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import { serviceKind } from '../kinds/service.ts';
 import type { Service } from '../kinds/service.ts';
-import type { ClusterSettings } from './cluster.ts';
+import type { ClusterConfig } from '../cluster.ts';
 import { AddressRange, familyOf } from './registry/address-range.ts';
 import { createObject } from './registry/create.ts';
 import type { Resources } from './registry/resources.ts';
@@ -29,7 +29,7 @@ const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 /** Puts the objects into the store that every cluster has, and brings those up to date that are there. */
 export async function bootstrap(
   resources: Resources,
-  cluster: ClusterSettings,
+  cluster: ClusterConfig,
   advertised: Advertised,
 ): Promise<void> {
   for (const name of namespaces)
@@ -78,7 +78,7 @@ function renderNamespace(name: string): Namespace {
 }
 
 /** The cluster's settings for the agents. */
-function renderSettings(cluster: ClusterSettings): ConfigMap {
+function renderSettings(cluster: ClusterConfig): ConfigMap {
   return {
     metadata: { name: 'weft-cluster', namespace: 'kube-system' },
     data: { 'cluster.json': JSON.stringify(cluster) },
@@ -88,7 +88,7 @@ function renderSettings(cluster: ClusterSettings): ConfigMap {
 const apiService = { name: 'kubernetes', namespace: 'default' };
 const apiLabels = { component: 'apiserver', provider: 'kubernetes' };
 
-function renderApiService(cluster: ClusterSettings): Service {
+function renderApiService(cluster: ClusterConfig): Service {
   const [primary] = cluster.serviceCIDRs.map((cidr) => new AddressRange(cidr));
   if (!primary) throw new ServerError('bootstrap', 'serviceCIDRs is empty; give at least one Service range');
   const clusterIP = primary.at(primary.lowest);
@@ -103,7 +103,7 @@ function renderApiService(cluster: ClusterSettings): Service {
 }
 
 /** The name that every cluster gives its DNS. The nodes answer on its addresses themselves: it has no endpoints. */
-function renderDnsService(cluster: ClusterSettings): Service {
+function renderDnsService(cluster: ClusterConfig): Service {
   const [clusterIP = ''] = cluster.dnsIPs;
   const isDual = cluster.dnsIPs.length > 1;
   return {

@@ -4,7 +4,7 @@ import { AddressRange } from './registry/address-range.ts';
 import { Authority, ensurePair } from './authority.ts';
 import type { KeyPair } from './authority.ts';
 import { masters } from './authentication.ts';
-import type { ClusterSettings } from './cluster.ts';
+import type { ClusterConfig } from '../cluster.ts';
 import { writeDurably } from './durable-file.ts';
 import { renderKubeconfig } from './kubeconfig.ts';
 
@@ -21,7 +21,7 @@ export interface Certificates {
 /** All of the server's certificates from `<stateDir>/pki`, made or renewed where needed. */
 export async function openCertificates(
   stateDir: string,
-  cluster: ClusterSettings,
+  cluster: ClusterConfig,
   names: readonly string[],
 ): Promise<Certificates> {
   const directory = join(stateDir, 'pki');
@@ -50,7 +50,7 @@ export async function writeAdminKubeconfig(
 }
 
 /** The names by which pods, nodes and this machine reach the API. */
-function wellKnownNames(cluster: ClusterSettings): string[] {
+function wellKnownNames(cluster: ClusterConfig): string[] {
   const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
   return [
     '127.0.0.1',

@@ -6,7 +6,7 @@ import { SqliteStore } from '../store/sqlite.ts';
 import { Authorizer } from './authorizer.ts';
 import { bootstrap } from './bootstrap.ts';
 import { openCertificates, writeAdminKubeconfig } from './certificates.ts';
-import type { ClusterSettings } from './cluster.ts';
+import type { ClusterConfig } from '../cluster.ts';
 import { Listener } from './http/listener.ts';
 import { RequestMetrics } from './http/metrics.ts';
 import { Router } from './http/router.ts';
@@ -20,7 +20,7 @@ import { ServerError } from './server-error.ts';
 export interface ApiServerOptions {
   /** Durable state: the store, the certificates, the join token, the admin kubeconfig. Made if missing (0700). */
   readonly stateDir: string;
-  readonly cluster: ClusterSettings;
+  readonly cluster: ClusterConfig;
   readonly listen: readonly { readonly host: string; readonly port: number }[];
   /** Sockets that are bound and listening already and handed in by the parent. */
   readonly listenFds: readonly number[];

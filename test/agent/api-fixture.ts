@@ -7,17 +7,9 @@ import type { AgentConfig } from '../../agent/config/config.ts';
 import { ApiClient } from '../../api/client/client.ts';
 import { startApiServer } from '../../api/server/server.ts';
 import type { ApiServer } from '../../api/server/server.ts';
+import { testCluster } from '../cluster.ts';
 
 export const silent = pino({ level: 'silent' });
-
-const cluster = {
-  clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
-  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
-  nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
-  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
-  zone: 'cluster.local',
-  nodePortRange: { first: 30000, last: 32767 },
-};
 
 /** A real API server on loopback, its administrator, and the configuration of a node of it. */
 export interface TestApi {
@@ -33,7 +25,7 @@ export async function startTestApi(t: Test): Promise<TestApi> {
   const directory = mkdtempSync(join(tmpdir(), 'weft-agent-'));
   const api = await startApiServer({
     stateDir: join(directory, 'server'),
-    cluster,
+    cluster: testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
     advertiseAddress: '127.0.0.1',

@@ -5,7 +5,7 @@ import { podKind } from '../../kinds/pod.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { serviceKind } from '../../kinds/service.ts';
 import type { Store } from '../../store/store.ts';
-import type { ClusterSettings } from '../cluster.ts';
+import type { ClusterConfig } from '../../cluster.ts';
 import { namespaceStrategy } from './namespace-strategy.ts';
 import { podStrategy } from './pod-strategy.ts';
 import type { Resource } from './resource.ts';
@@ -17,7 +17,7 @@ export class Resources {
   readonly #store: Store;
   readonly #strategies: ReadonlyMap<unknown, unknown>;
 
-  constructor(store: Store, cluster: ClusterSettings) {
+  constructor(store: Store, cluster: ClusterConfig) {
     this.#store = store;
     this.#strategies = new Map<unknown, unknown>([
       [namespaceKind, namespaceStrategy],

@@ -3,7 +3,7 @@ import { invalid as invalidField } from '../../kinds/field-error.ts';
 import { serviceKind } from '../../kinds/service.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../kinds/service.ts';
 import type { Store, Write } from '../../store/store.ts';
-import type { ClusterSettings } from '../cluster.ts';
+import type { ClusterConfig } from '../../cluster.ts';
 import { invalid } from '../status-error.ts';
 import { AddressRange, canonicalAddress } from './address-range.ts';
 import { chooseFree, claimChanges, claimKey } from './claims.ts';
@@ -14,9 +14,9 @@ import type { Strategy } from './strategy.ts';
 export class ServiceStrategy implements Strategy<Service> {
   readonly #store: Store;
   readonly #ranges: readonly AddressRange[];
-  readonly #nodePorts: ClusterSettings['nodePortRange'];
+  readonly #nodePorts: ClusterConfig['nodePortRange'];
 
-  constructor(store: Store, cluster: ClusterSettings) {
+  constructor(store: Store, cluster: ClusterConfig) {
     this.#store = store;
     this.#ranges = cluster.serviceCIDRs.map((cidr) => new AddressRange(cidr));
     this.#nodePorts = cluster.nodePortRange;

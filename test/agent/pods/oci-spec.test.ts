@@ -3,7 +3,7 @@ import { containerCapabilities, defaultCapabilities } from '../../../agent/pods/
 import type { Image } from '../../../agent/pods/images.ts';
 import { effectiveSecurity, renderSpec } from '../../../agent/pods/oci-spec.ts';
 import type { OciSpec } from '../../../agent/pods/oci-spec.ts';
-import { containerLimits, oomScore, parseQuantity, qosClass } from '../../../agent/pods/resources.ts';
+import { containerLimits, oomScore, qosClass } from '../../../agent/pods/resources.ts';
 import { resolveUser } from '../../../agent/pods/user.ts';
 import type { UserInput } from '../../../agent/pods/user.ts';
 import type { Container } from '../../../api/kinds/container.ts';
@@ -113,18 +113,7 @@ t.test('capabilities', (test) => {
   test.end();
 });
 
-t.test('quantities and classes of service', (test) => {
-  const quantities = {
-    '1': 1,
-    '500m': 0.5,
-    '1.5': 1.5,
-    '64Mi': 67_108_864,
-    '2k': 2000,
-    '1e3': 1000,
-    '1n': 1e-9,
-  };
-  for (const [text, number] of Object.entries(quantities)) test.equal(parseQuantity(text), number, text);
-  for (const text of ['', 'x', '1 Gi', '1Zi']) test.ok(Number.isNaN(parseQuantity(text)), text);
+t.test('classes of service', (test) => {
   const limits = { cpu: '1', memory: '1Gi' };
   const of = (container: Partial<Container>): string => qosClass(makePod('x', container));
   test.equal(of({}), 'BestEffort');

@@ -6,6 +6,7 @@ import { ApiClient } from '../../../api/client/client.ts';
 import { nodes, pods } from '../../../api/client/resources.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import { startNode } from './fixture.ts';
+import { testCluster } from '../../cluster.ts';
 
 // kubectl up to 1.29 speaks SPDY, from 1.31 on WebSocket. WEFT_KUBECTLS=path:path… tries several.
 const kubectls = (process.env['WEFT_KUBECTLS'] ?? 'kubectl').split(':');
@@ -15,14 +16,7 @@ async function startCluster(t: Test) {
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const server = await startApiServer({
     stateDir,
-    cluster: {
-      clusterCIDRs: ['10.244.0.0/16'],
-      serviceCIDRs: ['10.96.0.0/16'],
-      nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
-      dnsIPs: ['10.96.0.10'],
-      zone: 'cluster.local',
-      nodePortRange: { first: 30000, last: 32767 },
-    },
+    cluster: testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
     advertiseAddress: '127.0.0.1',

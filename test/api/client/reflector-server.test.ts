@@ -7,20 +7,14 @@ import type { ConfigMap } from '../../../api/kinds/config-map.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import type { ApiServer } from '../../../api/server/server.ts';
 import { eventually } from '../eventually.ts';
+import { testCluster } from '../../cluster.ts';
 
 const log = pino({ level: 'silent' });
 
 function start(stateDir: string, port: number): Promise<ApiServer> {
   return startApiServer({
     stateDir,
-    cluster: {
-      clusterCIDRs: ['10.244.0.0/16'],
-      serviceCIDRs: ['10.96.0.0/16'],
-      nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
-      dnsIPs: ['10.96.0.10'],
-      zone: 'cluster.local',
-      nodePortRange: { first: 30000, last: 32767 },
-    },
+    cluster: testCluster,
     listen: [{ host: '127.0.0.1', port }],
     listenFds: [],
     advertiseAddress: '127.0.0.1',

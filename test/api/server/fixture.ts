@@ -3,18 +3,10 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import { ApiError } from '../../../api/client/api-error.ts';
 import { ApiClient } from '../../../api/client/client.ts';
-import type { ClusterSettings } from '../../../api/server/cluster.ts';
+import type { ClusterConfig } from '../../../api/cluster.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import type { ApiServer } from '../../../api/server/server.ts';
-
-export const cluster: ClusterSettings = {
-  clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
-  serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
-  nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
-  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
-  zone: 'cluster.local',
-  nodePortRange: { first: 30000, last: 32767 },
-};
+import { testCluster } from '../../cluster.ts';
 
 export interface Fixture {
   readonly server: ApiServer;
@@ -26,12 +18,12 @@ export interface Fixture {
 /** A server on a random port of 127.0.0.1, over the test's own directory or one of an earlier server. */
 export async function startServer(
   t: Test,
-  options: { readonly stateDir?: string; readonly cluster?: ClusterSettings } = {},
+  options: { readonly stateDir?: string; readonly cluster?: ClusterConfig } = {},
 ): Promise<Fixture> {
   const stateDir = options.stateDir ?? join(t.testdir(), 'state');
   const server = await startApiServer({
     stateDir,
-    cluster: options.cluster ?? cluster,
+    cluster: options.cluster ?? testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
     advertiseAddress: '192.0.2.1',

@@ -1,7 +1,8 @@
 import t from 'tap';
 import { services } from '../../../api/client/resources.ts';
 import { AddressRange } from '../../../api/server/registry/address-range.ts';
-import { cluster, refusal, startServer } from './fixture.ts';
+import { testCluster } from '../../cluster.ts';
+import { refusal, startServer } from './fixture.ts';
 import { service } from './objects.ts';
 
 const at = (name: string) => ({ namespace: 'default', name });
@@ -56,7 +57,7 @@ t.test('families follow policy and request', async (t) => {
 
 t.test('one family gives what it can', async (t) => {
   const { client } = await startServer(t, {
-    cluster: { ...cluster, serviceCIDRs: ['10.96.0.0/16'], dnsIPs: ['10.96.0.10'] },
+    cluster: { ...testCluster, serviceCIDRs: ['10.96.0.0/16'], dnsIPs: ['10.96.0.10'] },
   });
   const preferred = await client.create(services, service('dual', { ipFamilyPolicy: 'PreferDualStack' }));
   t.match(preferred.spec, { ipFamilies: ['IPv4'], clusterIPs: [/^10\.96\./] });
@@ -122,7 +123,7 @@ t.test('requested addresses are honoured or refused, and come back when released
 
 t.test('node ports are given once each', async (t) => {
   const { client } = await startServer(t, {
-    cluster: { ...cluster, nodePortRange: { first: 30000, last: 30003 } },
+    cluster: { ...testCluster, nodePortRange: { first: 30000, last: 30003 } },
   });
   const nodePort = (name: string, port?: number) =>
     service(name, {
@@ -172,7 +173,7 @@ t.test('one port number over two protocols shares its node port; a health check 
 
 t.test('many at once never get the same address', async (t) => {
   const { client } = await startServer(t, {
-    cluster: { ...cluster, serviceCIDRs: ['10.96.0.0/26'], dnsIPs: ['10.96.0.10'] },
+    cluster: { ...testCluster, serviceCIDRs: ['10.96.0.0/26'], dnsIPs: ['10.96.0.10'] },
   });
   const made = await Promise.all(
     Array.from({ length: 50 }, (_, i) => client.create(services, service(`s${i}`, { type: 'NodePort' }))),

@@ -8,7 +8,8 @@ import { eventKind } from '../../../../api/kinds/event.ts';
 import { removeOldEvents } from '../../../../api/server/maintenance.ts';
 import { Resources } from '../../../../api/server/registry/resources.ts';
 import { SqliteStore } from '../../../../api/store/sqlite.ts';
-import { cluster, startServer } from '../fixture.ts';
+import { testCluster } from '../../../cluster.ts';
+import { startServer } from '../fixture.ts';
 import type { Fixture } from '../fixture.ts';
 import { configMap } from '../objects.ts';
 
@@ -169,7 +170,7 @@ t.test('old Events are forgotten', async (t) => {
   }
   await fixture.server.close();
   const store = SqliteStore.open(`${fixture.stateDir}/store.db`);
-  await removeOldEvents(new Resources(store, cluster).of(eventKind), Date.now() - 60_000);
+  await removeOldEvents(new Resources(store, testCluster).of(eventKind), Date.now() - 60_000);
   const { entries } = await store.list('/registry/core/events/');
   await store.close();
   t.same(
