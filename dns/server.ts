@@ -88,14 +88,13 @@ async function listenOnce({ host, port }: ListenAddress, options: DnsServerOptio
 }
 
 function cannotListen(protocol: string, host: string, port: number, cause: unknown): DnsError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DnsError(
-    'CannotListen',
-    `cannot serve DNS over ${protocol} on ${host} port ${port}: ${reason}`,
-    {
-      cause,
-    },
-  );
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `the port is in use: end that program, or let it listen elsewhere (ss -lnp sport = :${port})`,
+    EADDRNOTAVAIL: 'this machine does not have that address yet',
+  };
+  const reason = reasons[code ?? ''] ?? message;
+  return new DnsError('CannotListen', `no DNS on ${host} port ${port} (${protocol}): ${reason}`, { cause });
 }
 
 function isInUse(error: unknown): boolean {

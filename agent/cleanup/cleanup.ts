@@ -22,7 +22,7 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
   const lock = acquireLock(join(agent.runDir, 'agent.lock'));
   if (!isHeld(lock)) {
     const message = `an agent runs here (process ${lock.pid ?? 'unknown'})`;
-    throw new AgentError('already-running', message, 'stop it first: systemctl stop weft-agent');
+    throw new AgentError('already-running', message, 'stop it first: systemctl stop weft@agent');
   }
   const steps: (() => unknown)[] = [
     () => removePods(agent),

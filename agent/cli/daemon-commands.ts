@@ -22,11 +22,15 @@ export function addDaemonCommands(program: Command): void {
   });
 
   const agent = program.command('agent').description("run this node's network, Services, names and pods");
-  addConfigOptions(agent, 'agent').action(() => runDaemon(agent, 'agent', startAgentOf));
+  addConfigOptions(agent, 'agent').action(async () => {
+    await requireRoot();
+    await runDaemon(agent, 'agent', startAgentOf);
+  });
 
   const up = program.command('up').description('run server and agent together on this machine');
-  addConfigOptions(up, 'server', 'agent').action(() =>
-    runDaemon(up, 'up', async (config, log, signal) => {
+  addConfigOptions(up, 'server', 'agent').action(async () => {
+    await requireRoot();
+    await runDaemon(up, 'up', async (config, log, signal) => {
       const server = await startServerOf(config, [], log);
       try {
         const agent = await startAgentOf(config, log, signal);
@@ -35,8 +39,14 @@ export function addDaemonCommands(program: Command): void {
         await server.stop();
         throw error;
       }
-    }),
-  );
+    });
+  });
+}
+
+/** Before the settings are read: they may be root's alone to read. */
+async function requireRoot(): Promise<void> {
+  const { checkRoot } = await import('../node/preflight.ts');
+  checkRoot();
 }
 
 function collectFd(text: string, previous: number[]): number[] {

@@ -22,15 +22,14 @@ export function addImageCommands(program: Command): void {
     .option('--root <directory>', 'use an unpacked root directory')
     .option('--env <key=value>', 'set an environment variable (repeatable)', collectVariable, {})
     .option('--user <user>', 'run as user, uid, user:group or uid:gid')
-    .option('--working-dir <directory>', 'run in this directory')
-    .passThroughOptions();
+    .option('--working-dir <directory>', 'run in this directory');
   addConfigOptions(add, 'agent').action(async (name: string, command: string[]) => {
     const { hostRoot, root, env, user, workingDir } = add.opts<AddOptions>();
     if ((root === undefined) !== (hostRoot === true))
-      add.error('weft: give one of --host-root and --root <directory>');
+      add.error('give one of --host-root and --root <directory>');
     const table = await openTable(add);
     const added = table.add(name, root === undefined ? { hostRoot: true } : { root }, {
-      command: command[0] === '--' ? command.slice(1) : command,
+      command,
       env,
       ...(user !== undefined && { user }),
       ...(workingDir !== undefined && { workingDir }),

@@ -9,7 +9,11 @@ import { ProgressLine } from './progress-line.ts';
 export function addLabCommands(program: Command): void {
   const lab = withName(program.command('lab'))
     .description('a cluster on this one machine: each node is a network namespace')
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .hook('preAction', async () => {
+      const { checkRoot } = await import('../node/preflight.ts');
+      checkRoot();
+    });
   addUp(lab);
   subcommand(lab, 'down', 'end the lab and leave the machine as it was').action(async function (
     this: Command,
@@ -117,8 +121,6 @@ function addOutside(program: Command): void {
 }
 
 async function withProgress(action: (report: (step: string) => void) => Promise<string>): Promise<void> {
-  const { checkRoot } = await import('../node/preflight.ts');
-  checkRoot();
   const progress = new ProgressLine(process.stderr);
   let summary: string;
   try {

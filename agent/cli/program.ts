@@ -11,10 +11,19 @@ export function buildProgram(): Command {
     .description('The Kubernetes network model for plain Linux hosts')
     .version(version)
     .enablePositionalOptions()
-    .showHelpAfterError('(weft --help shows what there is)');
+    .configureOutput({ outputError: (text, write) => write(renderMisuse(text)) });
   addDaemonCommands(program);
   addLabCommands(program);
   addImageCommands(program);
   addClusterCommands(program);
   return program;
+}
+
+/** What commander says of a wrong command line, in one line as every other failure. */
+function renderMisuse(text: string): string {
+  const message = text
+    .replace(/^error: /, '')
+    .trimEnd()
+    .replaceAll('\n', ' ');
+  return `weft: ${message}: --help shows what there is\n`;
 }

@@ -8,7 +8,7 @@ import { AgentError } from '../agent-error.ts';
 import { namespaceIdentity } from '../processes.ts';
 import { hostEnvironment, renderAgentConfig, renderServerConfig, serverStateDir } from './lab-config.ts';
 import { serverHost } from './lab-plan.ts';
-import type { LabHost, LabPlan } from './lab-plan.ts';
+import type { LabHost, LabPlan, LabSettings } from './lab-plan.ts';
 import { openLab } from './lab-settings.ts';
 import { endProcess, findProcess, writeProcessRecord } from './process-record.ts';
 import type { ProcessRecord } from './process-record.ts';
@@ -62,10 +62,10 @@ export function findDaemon(plan: LabPlan, name: string): ProcessRecord | undefin
   return findProcess(recordFile(plan, name));
 }
 
-/** The last lines of a daemon's log, to show when it ended. */
-export function readLogTail(plan: LabPlan, name: string, lines: number): string {
+/** Why a daemon ended: the last line of its log, without the program's name in front. */
+export function readLastWords(plan: LabPlan, name: string): string {
   const text = readFileSync(logFile(plan, name), 'utf8').trimEnd();
-  return text.split('\n').slice(-lines).join('\n');
+  return text.slice(text.lastIndexOf('\n') + 1).replace(/^weft: /, '');
 }
 
 /** Starts a daemon unless it runs as it should; one that runs with an older program or configuration is replaced. */
@@ -112,6 +112,12 @@ function startDaemon(plan: LabPlan, daemon: LabDaemon, fingerprint: string): voi
     throw new AgentError('no-process', `cannot start ${daemon.name}`, 'see why: dmesg');
   writeProcessRecord(recordFile(plan, daemon.name), child.pid, fingerprint);
   child.unref();
+}
+
+/** Throws AgentError `port-in-use` when somebody else listens where the lab's API shall. */
+export function checkApiPort(plan: LabPlan, before: LabSettings | undefined): void {
+  const isOurs = before?.apiPort === plan.settings.apiPort && findDaemon(plan, 'server') !== undefined;
+  if (!isOurs) closeSync(listenOnMachine(plan));
 }
 
 /** The API's extra listener: the one thing of a lab in the machine's own namespace, and only on loopback. */

@@ -7,7 +7,14 @@ import { removePods } from '../cleanup/pod-removal.ts';
 import { ImageTable } from '../pods/images.ts';
 import { listMissingFileSystems, listMissingPrograms } from '../node/preflight.ts';
 import { openLabClient, readNodeReadiness, writeLabKubeconfig } from './lab-client.ts';
-import { ensureDaemon, findDaemon, listDaemons, logFile, readLogTail } from './lab-daemons.ts';
+import {
+  checkApiPort,
+  ensureDaemon,
+  findDaemon,
+  listDaemons,
+  logFile,
+  readLastWords,
+} from './lab-daemons.ts';
 import type { LabDaemon } from './lab-daemons.ts';
 import { withLabLock } from './lab-lock.ts';
 import { ensureLabNetwork } from './lab-network.ts';
@@ -36,8 +43,9 @@ export async function labUp(
       const remedy = `end it first: weft lab --name ${name} down`;
       throw new AgentError('lab-shrinks', `lab ${name} has ${stored.nodes} nodes and cannot shrink`, remedy);
     }
-    writeLabSettings(settings);
     const plan = planLab(settings);
+    checkApiPort(plan, stored);
+    writeLabSettings(settings);
     report('making network namespaces');
     const made = ensureLabNetwork(plan);
     // Pods of a namespace that is gone are cut off: the agent starts them anew in the new one.
@@ -79,7 +87,7 @@ async function waitUntilReady(
     client ??= openLabClient(plan);
     if (client) waiting = await listWaiting(plan, client, waiting);
     if (waiting.length > 0) {
-      report(`waiting for ${waiting.join('; ')}`);
+      report(`waiting for ${waiting.map(shorten).join('; ')}`);
       continue;
     }
     writeLabKubeconfig(plan);
@@ -88,6 +96,12 @@ async function waitUntilReady(
   }
   const logs = daemons.map(({ name }) => logFile(plan, name)).join(' ');
   throw new AgentError('lab-not-ready', `the lab is not ready: ${waiting.join('; ')}`, `see why in ${logs}`);
+}
+
+/** The first of a node's reasons, for a line that is read in passing; `weft lab status` has all. */
+function shorten(reason: string): string {
+  const [first = ''] = reason.split('; ');
+  return first.length > 60 ? `${first.slice(0, 59)}…` : first;
 }
 
 /** What is not Ready yet, one entry per node; empty when all are. */
@@ -111,7 +125,7 @@ async function listWaiting(plan: LabPlan, client: ApiClient, before: string[]): 
 function checkAlive(plan: LabPlan, daemons: readonly LabDaemon[]): void {
   const ended = daemons.find((daemon) => findDaemon(plan, daemon.name) === undefined);
   if (!ended) return;
-  const words = readLogTail(plan, ended.name, 5);
+  const words = readLastWords(plan, ended.name);
   throw new AgentError(
     'lab-process-ended',
     `${ended.name} ended: ${words}`,

@@ -151,7 +151,7 @@ export class NodeNetwork implements Subsystem {
     const isUp = pods !== undefined && ours.includes(bridgeName) && ours.includes(vxlanName);
     if (isUp) this.#pods.configure(pods);
     const reasons = [...problems, ...errors.map(({ message }) => message)];
-    if (!pods && problems.length === 0) reasons.push(`node ${this.#context.nodeName} has no podCIDR yet`);
+    if (!pods && problems.length === 0) reasons.push('no podCIDR yet');
     this.#health = { ready: isUp, ...(reasons.length > 0 ? { reason: reasons.join('; ') } : {}) };
     const [cause] = errors;
     if (cause) throw new NetworkError('kernel', errors.map(({ message }) => message).join('; '), { cause });

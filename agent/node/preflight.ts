@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { createLink } from '../../netns/link.ts';
@@ -30,6 +31,7 @@ export async function checkAgentNeeds(config: AgentConfig): Promise<void> {
       { name: 'agentPort', port: config.port },
       { name: 'healthPort', port: config.healthPort },
     ])),
+    ...(await listBusyDns()),
   ];
   if (errors.length > 0) throw new AgentErrors(errors);
 }
@@ -120,10 +122,31 @@ async function listBusyPorts(
     });
 }
 
-function isBusy(port: number): Promise<boolean> {
+/**
+ * Somebody who answers DNS on every address leaves none for the cluster's. One on its own addresses, as
+ * systemd-resolved, is no trouble: an address nobody has a reason to name is free then.
+ */
+async function listBusyDns(): Promise<AgentError[]> {
+  const place = { host: '127.53.117.53', port: 53 };
+  if (!(await isBusy(place.port, place.host)) && !(await isBusyForDatagrams(place.port, place.host)))
+    return [];
+  const remedy =
+    'end the DNS server that uses it, or let it listen on its own addresses only (ss -lnp sport = :53)';
+  return [new AgentError('port-in-use', 'port 53 is in use on every address', remedy)];
+}
+
+function isBusy(port: number, host?: string): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
-    server.listen({ port }, () => server.close(() => resolve(false)));
+    server.listen({ port, ...(host !== undefined && { host }) }, () => server.close(() => resolve(false)));
+  });
+}
+
+function isBusyForDatagrams(port: number, host: string): Promise<boolean> {
+  const socket = createSocket('udp4');
+  return new Promise((resolve) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+    socket.bind(port, host, () => socket.close(() => resolve(false)));
   });
 }

@@ -76,12 +76,14 @@ export class Listener {
 }
 
 function listenError(place: Place, error: unknown): ServerError {
-  const where = 'fd' in place ? `the inherited socket ${place.fd}` : `${place.host}:${place.port}`;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const hint =
-    code === 'EADDRINUSE'
-      ? 'is in use by another process; stop it or choose another port'
-      : 'cannot be listened on';
-  const why = code === 'EADDRINUSE' ? '' : `: ${(error as Error).message}`;
-  return new ServerError('listen', `${where} ${hint}${why}`, { cause: error });
+  const { code, message } = error as NodeJS.ErrnoException;
+  const cause = { cause: error };
+  if ('fd' in place) return new ServerError('listen', `inherited socket ${place.fd}: ${message}`, cause);
+  const { host, port } = place;
+  if (code === 'EADDRINUSE') {
+    const remedy = `end the program that uses it (ss -tlnp sport = :${port}), or set another apiPort`;
+    return new ServerError('listen', `port ${port} is in use: ${remedy}`, cause);
+  }
+  const remedy = code === 'EADDRNOTAVAIL' ? ': name addresses of this machine in listenAddresses' : '';
+  return new ServerError('listen', `cannot listen on ${host} port ${port}: ${message}${remedy}`, cause);
 }

@@ -50,19 +50,11 @@ t.test('all mistakes of file, environment and flags come at once', (t) => {
 
 t.test('images are added, listed and removed', (t) => {
   const state = ['--state-dir', directory];
-  const added = run([
-    'image',
-    'add',
-    ...state,
-    '--host-root',
-    '--env',
-    'A=1',
-    'nginx',
-    '--',
-    'nginx',
-    '-g',
-    'daemon off;',
-  ]);
+  const options = [...state, '--host-root', '--env', 'A=1'];
+  const command = ['--', 'nginx', '-g', 'daemon off;'];
+  t.equal(run(['image', 'add', ...options, 'nginx', ...command]).code, 0, 'options before the name');
+  t.equal(run(['image', 'remove', ...state, 'nginx']).code, 0);
+  const added = run(['image', 'add', 'nginx', ...options, ...command]);
   t.same([added.code, added.out], [0, 'docker.io/library/nginx:latest\n']);
   t.equal(
     run(['image', 'list', ...state]).out,
@@ -80,11 +72,38 @@ t.test('what is missing is said in one line', (t) => {
     code: 1,
     lines: [/token cannot be read: start `weft server` here first/],
   });
+  const isRoot = process.geteuid?.() === 0;
   t.match(run(['lab', '--name', 'no-lab', 'kubeconfig']), {
     code: 1,
-    lines: [/there is no lab no-lab: bring it up/],
+    lines: [isRoot ? /there is no lab no-lab: bring it up/ : /must run as root/],
   });
   t.match(run(['lab', '--name', 'No_Lab', 'status']), { code: 1, lines: [/lower-case letters/] });
   t.match(run(['version']).out, /^weft \d+\.\d+\.\d+ /);
+  t.end();
+});
+
+t.test('a wrong command line is answered in one line', (t) => {
+  const wrong = [['nosuch'], ['lab', 'exec', 'node1'], ['lab', 'up', '--nodes', '0'], ['image', 'add', 'x']];
+  for (const args of [...wrong, ['lab', 'up', '--backend', 'x'], ['--nosuch']]) {
+    const { code, lines } = run(args);
+    t.equal(code, 1, args.join(' '));
+    t.match(lines, [/^weft: .*--help shows what there is$/], args.join(' '));
+    t.equal(lines.length, 1);
+  }
+  t.end();
+});
+
+t.test('without root, what needs it says so in one line', (t) => {
+  const asNobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  for (const command of ['server', 'agent', 'up', 'cleanup', 'lab up', 'lab status', 'image list']) {
+    const { status, stderr } = spawnSync(weft, command.split(' '), {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] ?? '', WEFT_STATE_DIR: '/proc/1/fd/none' },
+      timeout: 10_000,
+      ...asNobody,
+    });
+    t.equal(status, 1, command);
+    t.match(stderr, /^weft: .*(must run|run it) as root.*\n$/, command);
+  }
   t.end();
 });
