@@ -67,7 +67,8 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
   const client = connect(config, identity);
   undo.defer(() => client.close());
   const cluster = await loadClusterConfig({ client, stateDir: config.stateDir, log, signal });
-  const caches = new AgentCaches(client, config.nodeName, log.child({ subsystem: 'api' }));
+  const { nodeName, stateDir } = config;
+  const caches = new AgentCaches({ client, nodeName, stateDir, log: log.child({ subsystem: 'api' }) });
   caches.start();
   undo.defer(() => caches.stop());
 

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ApiClient } from '../api/client/client.ts';
 import { Reflector } from '../api/client/reflector.ts';
-import type { ApiObject } from '../api/client/resource.ts';
+import type { ApiObject, Resource } from '../api/client/resource.ts';
 import * as resources from '../api/client/resources.ts';
+import { CacheFile } from './cache-file.ts';
 import type { AgentContext, Health } from './subsystem.ts';
 
 /** The API is quiet for so long at most: watches carry a bookmark a minute. */
@@ -12,14 +14,24 @@ const maxRetryMs = 3_000;
 
 type Caches = AgentContext['caches'];
 
+interface CachesOptions {
+  readonly client: ApiClient;
+  readonly nodeName: string;
+  /** Where copies of what the API said are kept. */
+  readonly stateDir: string;
+  readonly log: Logger;
+}
+
 /** The agent's copies of what it needs to know of the cluster. */
 export class AgentCaches {
   readonly name = 'api';
   readonly caches: Caches;
   readonly #reflectors: readonly Reflector<ApiObject>[];
+  readonly #files: readonly { readonly file: CacheFile<unknown>; readonly follow: () => void }[];
 
-  constructor(client: ApiClient, nodeName: string, log: Logger) {
+  constructor({ client, nodeName, stateDir, log }: CachesOptions) {
     const all: Reflector<ApiObject>[] = [];
+    const files: { file: CacheFile<unknown>; follow: () => void }[] = [];
     const reflect = <T extends ApiObject>(
       options: Omit<ConstructorParameters<typeof Reflector<T>>[0], 'client' | 'log'>,
     ) => {
@@ -27,22 +39,32 @@ export class AgentCaches {
       all.push(reflector as unknown as Reflector<ApiObject>);
       return reflector;
     };
+    /** Names are asked for all the time, and an agent that starts while the API is away has no other source. */
+    const remember = <T extends ApiObject>(resource: Resource<T>) => {
+      const file = new CacheFile<T>(join(stateDir, 'caches', `${resource.plural}.json`), log);
+      const reflector = reflect({ resource, lastKnown: () => file.read() });
+      files.push({ file, follow: () => file.follow(reflector) });
+      return reflector;
+    };
     this.caches = {
       nodes: reflect({ resource: resources.nodes }),
       pods: reflect({ resource: resources.pods, fieldSelector: `spec.nodeName=${nodeName}` }),
-      services: reflect({ resource: resources.services }),
-      endpointSlices: reflect({ resource: resources.endpointSlices }),
-      namespaces: reflect({ resource: resources.namespaces }),
+      services: remember(resources.services),
+      endpointSlices: remember(resources.endpointSlices),
+      namespaces: remember(resources.namespaces),
     };
     this.#reflectors = all;
+    this.#files = files;
   }
 
   start(): void {
+    for (const { follow } of this.#files) follow();
     for (const reflector of this.#reflectors) reflector.start();
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
+    await Promise.all(this.#files.map(({ file }) => file.stop()));
   }
 
   /** Ready while every copy is complete and fresh: a watch that hangs is as bad as one that broke. */

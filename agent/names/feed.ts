@@ -29,7 +29,15 @@ export class ZoneFeed {
 
   /** Whether all names are in the zone: before, a missing name proves nothing. Stays true while the API is away. */
   get synced(): boolean {
+    // Restored objects come without a last word; the zone has them when nothing waits any more.
+    if (this.#flush === undefined) this.#synced ||= this.#isComplete();
     return this.#synced;
+  }
+
+  /** Whether the names are an earlier agent's: the API has not answered yet. */
+  get restored(): boolean {
+    const { services, endpointSlices, namespaces } = this.#caches;
+    return services.restored || endpointSlices.restored || namespaces.restored;
   }
 
   /** Reads what the caches hold and follows them. */
@@ -37,23 +45,20 @@ export class ZoneFeed {
     const { services, endpointSlices, namespaces } = this.#caches;
     this.#unsubscribe = [
       services.subscribe((event) => {
-        if (event.type === 'synced') this.#scheduleFlush();
-        else this.#touch(event.key);
+        if (event.type !== 'synced') this.#touch(event.key);
       }),
       endpointSlices.subscribe((event) => {
         if (event.type === 'updated') this.#setSlice(event.previous, undefined);
-        if (event.type === 'synced') this.#scheduleFlush();
-        else this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
+        if (event.type !== 'synced')
+          this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
       }),
       namespaces.subscribe((event) => {
-        if (event.type === 'synced') this.#scheduleFlush();
-        else this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
+        if (event.type !== 'synced') this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
       }),
     ];
     for (const namespace of namespaces.list()) this.#setNamespace(namespace.metadata.name, true);
     for (const slice of endpointSlices.list()) this.#setSlice(slice, slice);
     for (const { metadata } of services.list()) this.#touch(keyOf(metadata.namespace, metadata.name));
-    this.#scheduleFlush();
   }
 
   stop(): void {
@@ -91,9 +96,12 @@ export class ZoneFeed {
       this.#flush = undefined;
       for (const key of this.#dirty) this.#update(key);
       this.#dirty.clear();
-      const { services, endpointSlices, namespaces } = this.#caches;
-      this.#synced ||= services.synced && endpointSlices.synced && namespaces.synced;
     });
+  }
+
+  #isComplete(): boolean {
+    const { services, endpointSlices, namespaces } = this.#caches;
+    return [services, endpointSlices, namespaces].every(({ synced, restored }) => synced || restored);
   }
 
   #update(key: string): void {

@@ -26,7 +26,7 @@ const CHECK_MS = 2000;
 /**
  * Cluster DNS on this node: answers on the cluster's DNS addresses, UDP and TCP, which NodeNetwork puts on the
  * node's loopback; until they are there, listening is tried again. Cluster names get SERVFAIL until the caches
- * are synced; names outside of the cluster go to the upstream servers from the start.
+ * are synced or, while the API is away, restored; names outside of the cluster go to the upstream servers from the start.
  *
  * Pod names (`10-1-2-3.namespace.pod.zone`) answer in the mode `insecure`, kubeadm's default for CoreDNS: an
  * agent knows its own node's pods only, so it could not verify those of the others.
@@ -102,9 +102,13 @@ export class ClusterNames implements Subsystem {
       return { ready: false, reason: 'Services, EndpointSlices and Namespaces are not read yet' };
     }
     const missing = this.#context.cluster.dnsIPs.filter((host) => !this.#servers.has(host));
-    if (missing.length === 0) return { ready: true };
-    const reason = this.#lastError instanceof Error ? this.#lastError.message : 'not tried yet';
-    return { ready: false, reason: `no DNS on ${missing.join(', ')}: ${reason}` };
+    if (missing.length === 0) {
+      return this.#feed.restored
+        ? { ready: true, reason: 'waiting for the API; the last names stand' }
+        : { ready: true };
+    }
+    const reason = this.#lastError instanceof Error ? this.#lastError.message : 'DNS has not started yet';
+    return { ready: false, reason };
   }
 
   /** One pass: the right upstream servers, and a server on each DNS address. */
@@ -181,7 +185,11 @@ export class ClusterNames implements Subsystem {
   #noteError(error: unknown): void {
     const last = this.#lastError;
     const same = last instanceof Error && error instanceof Error && last.message === error.message;
-    if (!same) this.#log.warn({ err: error }, 'cluster DNS cannot listen; it is tried again');
+    if (!same)
+      this.#log.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'cluster DNS does not listen yet',
+      );
     this.#lastError = error;
   }
 

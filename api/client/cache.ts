@@ -20,6 +20,12 @@ export interface ReadCache<T> {
   subscribe(listener: (event: CacheEvent<T>) => void): () => void;
 }
 
+/** A cache that can start with what an earlier process knew. */
+export interface RestorableCache<T> extends ReadCache<T> {
+  /** True while the objects are an earlier process's, until the first list: good to serve from, not to delete by. */
+  readonly restored: boolean;
+}
+
 /** A cache that says how far it has come. */
 export interface VersionedCache<T> extends ReadCache<T> {
   /** All changes up to this resourceVersion are in the cache, and told before; 0 before the first list. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { ApiError } from './api-error.ts';
-import type { CacheEvent, VersionedCache } from './cache.ts';
+import type { CacheEvent, RestorableCache, VersionedCache } from './cache.ts';
 import type { ApiClient } from './client.ts';
 import { objectKey } from './resource.ts';
 import type { ApiObject, Resource } from './resource.ts';
@@ -13,6 +13,8 @@ export interface ReflectorOptions<T> {
   readonly fieldSelector?: string;
   /** What of each object to keep; applied as objects arrive, so that the rest never stays in memory. */
   readonly trim?: (object: T) => T;
+  /** What an earlier process knew, asked for when the first list fails; undefined: nothing. */
+  readonly lastKnown?: () => readonly T[] | undefined;
   readonly log?: Logger;
   /** Items per page of a list. Default 500. */
   readonly pageSize?: number;
@@ -30,7 +32,7 @@ type Change<T> = Exclude<CacheEvent<T>, { type: 'synced' }>;
  * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
  * ordinary events. While the API is away the last state stands.
  */
-export class Reflector<T extends ApiObject> implements VersionedCache<T> {
+export class Reflector<T extends ApiObject> implements VersionedCache<T>, RestorableCache<T> {
   readonly #options: ReflectorOptions<T>;
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
   readonly #stop = new AbortController();
@@ -40,6 +42,7 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T> {
   #seen: string | undefined;
   readonly #synced = Promise.withResolvers<undefined>();
   #isSynced = false;
+  #isRestored = false;
   #lastContact: number | undefined;
   #lastError: ApiError | undefined;
   #loop: Promise<void> | undefined;
@@ -50,6 +53,10 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T> {
 
   get synced(): boolean {
     return this.#isSynced;
+  }
+
+  get restored(): boolean {
+    return this.#isRestored;
   }
 
   /** When the server last sent anything for this collection, in ms since the epoch; undefined before the first. */
@@ -126,6 +133,7 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T> {
     if (!(error instanceof ApiError)) throw error;
     if (needsRelist(error)) this.#revision = undefined;
     this.#lastError = error;
+    this.#restore();
     const { retryMs = 200, maxRetryMs = 10_000 } = this.#options;
     // Half of it random, so that many nodes do not come back in one instant.
     const delayMs = Math.min(retryMs * 2 ** (failures - 1), maxRetryMs) * (0.5 + Math.random() / 2);
@@ -134,6 +142,15 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T> {
       error.message,
     );
     await sleep(delayMs, this.#stop.signal);
+  }
+
+  /** Not before the API failed to answer: while it is there, a moment without knowledge is better than old knowledge. */
+  #restore(): void {
+    if (this.#isSynced || this.#isRestored) return;
+    const objects = this.#options.lastKnown?.();
+    if (!objects) return;
+    this.#isRestored = true;
+    for (const object of objects) this.#apply({ type: 'added', key: objectKey(object), object });
   }
 
   async #relist(): Promise<void> {
@@ -178,6 +195,7 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T> {
       }
     }
     for (const event of events) this.#apply(event);
+    this.#isRestored = false;
     this.#isSynced = true;
     this.#synced.resolve(undefined);
     this.#emit({ type: 'synced' });

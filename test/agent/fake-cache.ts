@@ -1,8 +1,9 @@
-import type { CacheEvent, ReadCache } from '../../api/client/cache.ts';
+import type { CacheEvent, RestorableCache } from '../../api/client/cache.ts';
 
 /** A cache that a test fills by hand. */
-export class FakeCache<T> implements ReadCache<T> {
+export class FakeCache<T> implements RestorableCache<T> {
   synced = false;
+  restored = false;
   readonly #keyOf: (object: T) => string;
   readonly #objects = new Map<string, T>();
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
@@ -30,6 +31,7 @@ export class FakeCache<T> implements ReadCache<T> {
   }
 
   sync(): void {
+    this.restored = false;
     this.synced = true;
     this.#synced.resolve(undefined);
     this.#tell({ type: 'synced' });

@@ -25,7 +25,8 @@ async function contextOf({
   config,
 }: TestApi): Promise<{ context: AgentContext; stop: () => Promise<void> }> {
   mkdirSync(config.stateDir, { recursive: true });
-  const caches = new AgentCaches(admin, config.nodeName, silent);
+  const { nodeName, stateDir } = config;
+  const caches = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
   caches.start();
   await caches.caches.nodes.whenSynced();
   const context = {

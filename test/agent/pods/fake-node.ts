@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { ApiError } from '../../../api/client/api-error.ts';
-import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
+import type { CacheEvent, RestorableCache } from '../../../api/client/cache.ts';
 import type { Event } from '../../../api/kinds/event.ts';
 import type { ObjectMeta } from '../../../api/kinds/meta.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
@@ -16,8 +16,9 @@ import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { PodNetworkDoor } from '../../../agent/pods/pod-network-door.ts';
 
 /** A cache that tests fill by hand. */
-class FakeCache<T extends { metadata: ObjectMeta }> implements ReadCache<T> {
+class FakeCache<T extends { metadata: ObjectMeta }> implements RestorableCache<T> {
   synced = true;
+  readonly restored = false;
   readonly objects = new Map<string, T>();
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
 

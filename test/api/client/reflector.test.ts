@@ -124,6 +124,44 @@ t.test('keeps its last state while the API is away', async (t) => {
   t.equal(reflector.lastError, undefined);
 });
 
+t.test('starts with what an earlier process knew when the API does not answer', async (t) => {
+  const known = (name: string): ConfigMap => ({
+    metadata: { name, namespace: 'default', uid: `old-${name}`, resourceVersion: '1' },
+    data: { v: 'old' },
+  });
+  const { api, reflector, told } = await setUp(t, { lastKnown: () => [known('a'), known('b')] });
+  api.set('a', { v: '1' });
+  const seen: boolean[] = [];
+  reflector.subscribe(() => seen.push(reflector.synced));
+  api.failures.push(503, 503);
+  reflector.start();
+  await eventually('the copy is taken', () => told.length === 2);
+  t.same([reflector.restored, reflector.synced], [true, false], 'good to serve from, not to delete by');
+  await reflector.whenSynced();
+  t.same([reflector.restored, reflector.synced], [false, true]);
+  t.same(told, [
+    'added default/a old',
+    'added default/b old',
+    'deleted default/b old',
+    'deleted default/a old',
+    'added default/a 1',
+    'synced',
+  ]);
+  t.same(seen, [false, false, false, false, false, true]);
+});
+
+t.test('needs no earlier knowledge when the API answers', async (t) => {
+  const { reflector } = await setUp(t, {
+    lastKnown: () => {
+      t.fail('nobody asks for it');
+      return [];
+    },
+  });
+  reflector.start();
+  await reflector.whenSynced();
+  t.equal(reflector.restored, false);
+});
+
 t.test('keeps only what trim leaves', async (t) => {
   const { api, reflector } = await setUp(t, { trim: ({ metadata }) => ({ metadata }) });
   api.set('a', { secret: 'x' });
