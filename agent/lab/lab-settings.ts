@@ -18,7 +18,16 @@ function settingsFile(name: string): string {
 export function readLabSettings(name: string): LabSettings | undefined {
   const file = settingsFile(name);
   if (!existsSync(file)) return undefined;
-  return { ...defaults, ...(JSON.parse(readFileSync(file, 'utf8')) as Partial<LabSettings>), name };
+  return { ...defaults, ...parseSettings(name, file), name };
+}
+
+function parseSettings(name: string, file: string): Partial<LabSettings> {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Partial<LabSettings>;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new AgentError('bad-lab', `${file} is damaged`, `end the lab: weft lab --name ${name} down`, cause);
+  }
 }
 
 /** The settings a lab is to have: wishes over what is stored over defaults. */

@@ -50,8 +50,19 @@ export function writeProcessRecord(file: string, pid: number, fingerprint: strin
 /** The process written down in `file`, if it still runs. */
 export function findProcess(file: string): ProcessRecord | undefined {
   if (!existsSync(file)) return undefined;
-  const record = JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord;
-  return isRunning(record) ? record : undefined;
+  const record = parseRecord(readFileSync(file, 'utf8'));
+  return record && isRunning(record) ? record : undefined;
+}
+
+/** A damaged record names no process: nobody is signalled on its word. */
+function parseRecord(text: string): ProcessRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<ProcessRecord> | null;
+    return Number.isInteger(record?.pid) && record?.startTime ? (record as ProcessRecord) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether the very process of the record runs; a zombie does not. */
