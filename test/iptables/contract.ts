@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import type { Backend } from '../../iptables/backend.ts';
 import type { Run } from '../../iptables/command.ts';
 import type { CompiledService, Endpoint, Frontend, NodeSettings, Ruleset } from '../../iptables/model.ts';
+import { listConntrack } from '../../netns/conntrack.ts';
 import { addresses, familyNames, TestNetwork } from './network.ts';
 import type { FamilyName, Place } from './network.ts';
 
@@ -19,6 +20,8 @@ export interface Subject {
     readonly list: readonly string[];
     readonly expect: RegExp;
   };
+  /** Sets what the host does with packets to forward that no rule decides; absent where our rules cannot overrule it. */
+  readonly forwardPolicy?: Readonly<Record<FamilyName, readonly string[]>>;
   /** What somebody might do to our rules. */
   readonly damages: readonly (readonly string[])[];
 }
@@ -171,6 +174,9 @@ const parts: readonly ContractPart[] = [
   { title: 'loadBalancerSourceRanges', run: sourceRanges },
   { title: 'pods leave the cluster with the address of the node', run: leaving },
   { title: 'the DNS address serves port 53 only', run: dnsAddress },
+  { title: 'queries to the DNS address are not tracked', run: untracked },
+  { title: "a pod's invalid packets stay on the node", run: invalid },
+  { title: 'a host that forwards nothing forwards for pods and Services', run: forwarding },
 ];
 
 async function clusterIP(t: Test, bench: Bench, family: FamilyName): Promise<void> {
@@ -472,6 +478,72 @@ async function dnsAddress(t: Test, bench: Bench, family: FamilyName): Promise<vo
     'ECONNREFUSED',
     "the node's other listeners: refused",
   );
+}
+
+async function untracked(t: Test, bench: Bench, family: FamilyName): Promise<void> {
+  const { pod1, far, dns } = addresses[family];
+  for (const protocol of ['tcp', 'udp'] as const) {
+    const tracked = (address: string): boolean =>
+      bench.network
+        .onNode(() => listConntrack(protocol))
+        .some(({ origDst, replySrc }) => origDst === address || replySrc === address);
+    t.equal(await bench.network.ask('pod1', protocol, dns, 53), `dns ${pod1}`);
+    t.equal(await bench.network.ask('node', protocol, dns, 53), `dns ${dns}`);
+    t.equal(tracked(dns), false, `${protocol}: neither query nor answer`);
+    await bench.network.ask('pod1', protocol, far, servedPort);
+    t.equal(tracked(far), true, `${protocol}: as everything else is`);
+  }
+}
+
+async function invalid(t: Test, { network }: Bench, family: FamilyName): Promise<void> {
+  const { pod1, peer } = addresses[family];
+  const watched = 9;
+  const count = async (place: Place): Promise<number> => {
+    const list = await network.exec(place, 'nft', 'list', 'table', 'inet', 'watch');
+    return Number(/counter packets (\d+)/.exec(list)?.[1]);
+  };
+  const watch = (place: Place, match: string): Promise<string> => {
+    const hook = `type filter hook prerouting priority 0; ${match} tcp dport ${String(watched)} counter;`;
+    return network.exec(place, 'nft', `table inet watch { chain c { ${hook} }; }`);
+  };
+  await watch('node', 'ct state invalid');
+  await watch('peer', '');
+  network.sendReset('pod1', peer, watched);
+  t.equal(await network.ask('pod1', 'tcp', peer, 9090), `peer ${pod1}`, 'what comes behind it arrives');
+  t.equal(await count('node'), 1, 'the node calls it invalid');
+  t.equal(await count('peer'), 0, 'and keeps it: nobody would have rewritten it');
+  for (const place of ['node', 'peer'] as const) {
+    await network.exec(place, 'nft', 'delete', 'table', 'inet', 'watch');
+  }
+}
+
+async function forwarding(t: Test, bench: Bench, family: FamilyName): Promise<void> {
+  const { network, subject } = bench;
+  const own = addresses[family];
+  const policy = subject.forwardPolicy?.[family];
+  if (!policy) {
+    t.comment('not in the power of this backend');
+    return;
+  }
+  const far = endpoints(family, 'far');
+  const host = [{ address: own.peer, port: 9090, local: false }];
+  const nodePort = { kind: 'nodePort', address: undefined } as const;
+  await bench.put('forward', [
+    frontend(family, { ...nodePort, port: 30_085, endpoints: far }),
+    frontend(family, { ...nodePort, port: 30_086, endpoints: host }),
+  ]);
+  await network.run(...command([...policy, 'DROP']));
+  t.equal(await network.ask('pod1', 'tcp', own.far, servedPort), `far ${own.pod1}`, 'pod to pod');
+  t.equal(await network.ask('peer', 'tcp', own.pod1, servedPort), `pod1 ${own.peer}`, 'a node to a pod');
+  t.equal(await network.ask('pod1', 'tcp', own.outside, 9090), `outside ${own.node}`, 'a pod to outside');
+  t.equal(await network.ask('outside', 'tcp', own.node, 30_085), `far ${own.node}`, 'outside to a Service');
+  t.equal(
+    await network.ask('outside', 'tcp', own.node, 30_086),
+    `peer ${own.node}`,
+    'also where its endpoint is no pod',
+  );
+  await network.run(...command([...policy, 'ACCEPT']));
+  await bench.drop('forward');
 }
 
 /** Nothing to do is nothing done; damage is repaired; a bad Service harms no other; nothing is left behind. */

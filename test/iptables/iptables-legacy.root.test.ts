@@ -13,6 +13,10 @@ if (skipUnlessRoot(t)) {
       list: ['iptables-legacy', '-t', 'nat', '-S'],
       expect: /-A PREROUTING -p tcp -m tcp --dport 7 -j ACCEPT/,
     },
+    forwardPolicy: {
+      ipv4: ['iptables-legacy', '-P', 'FORWARD'],
+      ipv6: ['ip6tables-legacy', '-P', 'FORWARD'],
+    },
     damages: [
       ['iptables-legacy', '-t', 'nat', '-F', 'WEFT-SERVICES'],
       ['iptables-legacy', '-t', 'nat', '-D', 'OUTPUT', '1'],

@@ -13,6 +13,10 @@ if (skipUnlessRoot(t)) {
       list: ['iptables-nft', '-t', 'nat', '-S'],
       expect: /-A PREROUTING -p tcp -m tcp --dport 7 -j ACCEPT/,
     },
+    forwardPolicy: {
+      ipv4: ['iptables-nft', '-P', 'FORWARD'],
+      ipv6: ['ip6tables-nft', '-P', 'FORWARD'],
+    },
     damages: [
       ['iptables-nft', '-t', 'nat', '-F', 'WEFT-SERVICES'],
       ['iptables-nft', '-t', 'nat', '-D', 'OUTPUT', '1'],

@@ -6,7 +6,9 @@ import { execa } from 'execa';
 
 import { runCommand } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
+import * as libc from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
+import { encodeInetAddress } from '../../netns/sockaddr.ts';
 import type { ProbeAnswer, ProbeCommand } from './probe.ts';
 
 export type FamilyName = 'ipv4' | 'ipv6';
@@ -89,6 +91,23 @@ export class TestNetwork implements AsyncDisposable {
     { timeoutMs = 2000, from = 0 } = {},
   ): Promise<string> {
     return this.#probe(place).send({ verb: 'ask', protocol, address, port, timeoutMs, from });
+  }
+
+  /** Sends one TCP reset of no connection, which connection tracking calls invalid. */
+  sendReset(from: Place, address: string, port: number): void {
+    const domain = address.includes(':') ? libc.AF_INET6 : libc.AF_INET;
+    const fd = runInNamespace(this.#name(from), () => libc.socket(domain, libc.SOCK_RAW, 6));
+    try {
+      // RFC 9293, 3.1: ports, numbers, five words of header, RST, no window; the checksum is wrong, too.
+      const header = Buffer.alloc(20);
+      header.writeUInt16BE(port, 0);
+      header.writeUInt16BE(port, 2);
+      header.writeUInt8(5 << 4, 12);
+      header.writeUInt8(0x04, 13);
+      libc.sendTo(fd, header, encodeInetAddress(address, 0));
+    } finally {
+      libc.close(fd);
+    }
   }
 
   /** Calls `act` within the node's namespace, as the agent there would. */
