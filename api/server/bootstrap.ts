@@ -13,6 +13,7 @@ import { serviceKind } from '../kinds/service.ts';
 import type { Service } from '../kinds/service.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import { AddressRange, familyOf } from './registry/address-range.ts';
+import { objectKey } from './registry/codec.ts';
 import { createObject } from './registry/create.ts';
 import type { Resources } from './registry/resources.ts';
 import { updateObject } from './registry/update.ts';
@@ -26,33 +27,53 @@ export interface Advertised {
 
 const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
-/** Puts the objects into the store that every cluster has, and brings those up to date that are there. */
-export async function bootstrap(
+/** One object that every cluster has. */
+export interface Standing {
+  /** Where it lives in the store. */
+  readonly key: string;
+  /** Makes it, or brings it up to date if it is there. Writes nothing if all is as it should be. */
+  readonly ensure: () => Promise<void>;
+}
+
+/** The objects that every cluster has, in the order in which they can be made. */
+export function standingObjects(
   resources: Resources,
   cluster: ClusterConfig,
   advertised: Advertised,
-): Promise<void> {
-  for (const name of namespaces)
-    await ensure(resources, namespaceKind, renderNamespace(name), () => undefined);
-  await ensure(resources, configMapKind, renderSettings(cluster), (current, wanted) => {
-    current.data = wanted.data ?? {};
+): Standing[] {
+  const standing = <T extends KubeObject>(
+    kind: Kind<T>,
+    wanted: T,
+    change: (current: T) => void = () => undefined,
+  ): Standing => ({
+    key: objectKey(kind, wanted.metadata.namespace, wanted.metadata.name),
+    ensure: () => ensure(resources, kind, wanted, change),
   });
-  await ensure(resources, serviceKind, renderApiService(cluster), () => undefined);
-  await ensure(resources, serviceKind, renderDnsService(cluster), () => undefined);
-  await ensure(resources, endpointsKind, renderApiEndpoints(advertised), (current, wanted) => {
-    current.subsets = wanted.subsets ?? [];
-  });
-  await ensure(resources, endpointSliceKind, renderApiSlice(advertised), (current, wanted) => {
-    current.endpoints = wanted.endpoints;
-    current.ports = wanted.ports ?? [];
-  });
+  const settings = renderSettings(cluster);
+  const endpoints = renderApiEndpoints(advertised);
+  const slice = renderApiSlice(advertised);
+  return [
+    ...namespaces.map((name) => standing(namespaceKind, renderNamespace(name))),
+    standing(configMapKind, settings, (current) => {
+      current.data = settings.data ?? {};
+    }),
+    standing(serviceKind, renderApiService(cluster)),
+    standing(serviceKind, renderDnsService(cluster)),
+    standing(endpointsKind, endpoints, (current) => {
+      current.subsets = endpoints.subsets ?? [];
+    }),
+    standing(endpointSliceKind, slice, (current) => {
+      current.endpoints = slice.endpoints;
+      current.ports = slice.ports ?? [];
+    }),
+  ];
 }
 
 async function ensure<T extends KubeObject>(
   resources: Resources,
   kind: Kind<T>,
   wanted: T,
-  change: (current: T, wanted: T) => void,
+  change: (current: T) => void,
 ): Promise<void> {
   const resource = resources.of(kind);
   const { name, namespace } = wanted.metadata;
@@ -66,7 +87,7 @@ async function ensure<T extends KubeObject>(
     }
     const at = { namespace, name };
     const update = (current: T): T => {
-      change(current, wanted);
+      change(current);
       return current;
     };
     await updateObject(resource, at, update, 'object', { dryRun: false });

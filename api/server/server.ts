@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { SqliteStore } from '../store/sqlite.ts';
 import { Authorizer } from './authorizer.ts';
-import { bootstrap } from './bootstrap.ts';
+import { standingObjects } from './bootstrap.ts';
 import { openCertificates, writeAdminKubeconfig } from './certificates.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import { Listener } from './http/listener.ts';
@@ -16,6 +16,7 @@ import { NodeProxy } from './node-proxy.ts';
 import { podView } from './pod-view.ts';
 import { Resources } from './registry/resources.ts';
 import { ServerError } from './server-error.ts';
+import { StandingObjects } from './standing-objects.ts';
 
 export interface ApiServerOptions {
   /** Durable state: the store, the certificates, the join token, the admin kubeconfig. Made if missing (0700). */
@@ -74,7 +75,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
 
   const port = options.listen[0]?.port ?? 0;
-  if (port !== 0) await bootstrap(resources, cluster, { address: options.advertiseAddress, port });
+  const keep = async (port: number): Promise<void> => {
+    const objects = standingObjects(resources, cluster, { address: options.advertiseAddress, port });
+    const standing = new StandingObjects(store, objects, log.child({ part: 'standing-objects' }));
+    cleanup.defer(() => standing.stop());
+    await standing.start();
+  };
+  if (port !== 0) await keep(port);
   const listeners: Listener[] = [];
   cleanup.defer(async () => {
     await Promise.all(listeners.map((listener) => listener.close()));
@@ -84,8 +91,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
   const [first] = listeners;
   if (!first) throw new ServerError('listen', 'there is no address to listen on; give at least one');
-  if (port === 0)
-    await bootstrap(resources, cluster, { address: options.advertiseAddress, port: first.address.port });
+  if (port === 0) await keep(first.address.port);
 
   const maintenance = new Maintenance(store, resources, log);
   maintenance.start();
