@@ -96,6 +96,7 @@ export class ZoneFeed {
       this.#flush = undefined;
       for (const key of this.#dirty) this.#update(key);
       this.#dirty.clear();
+      this.#synced ||= this.#isComplete();
     });
   }
 
