@@ -64,19 +64,23 @@ function answer({ metrics, sources }: HealthServerOptions): RequestListener {
 function listen(host: string, port: number, listener: RequestListener): Promise<Server> {
   const server = createServer(listener);
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const text = `cannot listen on ${host} port ${port}: ${cause.message}`;
-      reject(
-        new AgentError(
-          'port-in-use',
-          text,
-          'end the program that uses the port, or set another healthPort',
-          cause,
-        ),
-      );
-    });
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(host, port, cause)));
     server.listen({ host, port, ipv6Only: host.includes(':') }, () => resolve(server));
   });
+}
+
+function listenError(host: string, port: number, cause: NodeJS.ErrnoException): AgentError {
+  if (cause.code === 'EADDRNOTAVAIL') {
+    const remedy = "write this machine's own addresses into nodeIPs (ip address)";
+    return new AgentError('no-address', `this machine does not have the address ${host}`, remedy, cause);
+  }
+  const remedy = 'end the program that uses the port, or set another healthPort';
+  return new AgentError(
+    'port-in-use',
+    `cannot listen on ${host} port ${port}: ${cause.message}`,
+    remedy,
+    cause,
+  );
 }
 
 function closeServer(server: Server): Promise<void> {

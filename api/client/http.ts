@@ -26,14 +26,17 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+const otherAuthority =
+  'its certificate is not signed by our CA: check the URL, or join this server with its token';
 const certificateProblems: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet (compare the clocks)',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by our CA',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by our CA',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by our CA',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not signed by our CA',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is not for this address',
+  CERT_HAS_EXPIRED: 'its certificate has expired: compare the clocks, or restart the server, which renews it',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet: compare the clocks',
+  DEPTH_ZERO_SELF_SIGNED_CERT: otherAuthority,
+  SELF_SIGNED_CERT_IN_CHAIN: otherAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: otherAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: otherAuthority,
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is not for this address: use another URL of it, or name the address in apiNames there',
 };
 
 /** HTTPS to one API server: connections are kept and shared; every failure is an {@link ApiError}. */

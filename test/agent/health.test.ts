@@ -76,3 +76,9 @@ t.test('a port in use is named, with what to do, and nothing stays open', async 
   await t.rejects(startHealthServer(options), { code: 'port-in-use', remedy: /end the program/ });
   await t.rejects(fetch(`http://127.0.0.1:${port}/healthz`), 'the first address is closed again');
 });
+
+t.test('an address the machine does not have is named', async (t) => {
+  const port = await freePort();
+  const options = { addresses: ['192.0.2.1'], port, metrics: new Registry(), sources: () => [] };
+  await t.rejects(startHealthServer(options), { code: 'no-address', remedy: /nodeIPs/ });
+});
