@@ -22,7 +22,9 @@ function installTwice(directory: string): { status: number | null; out: string; 
     mkdir -p /run/systemd/system
     export PATH=${directory}:/usr/local/bin:$PATH
     ${root}/scripts/install server agent nodeIPs=192.0.2.1 zone=one.example
-    ${root}/scripts/install agent zone=two.example
+    printf 'nodeLabels:\\n  rack: a\\n# mine\\nupstreams:\\n- 192.0.2.53' >>/etc/weft/weft.yaml
+    chmod 644 /etc/weft/weft.yaml
+    ${root}/scripts/install agent zone=two.example nodeLabels="rack=b,who=it's" token=x
     cat /etc/weft/weft.yaml
     stat -c '%a %n' /etc/weft/weft.yaml
     weft version
@@ -44,7 +46,11 @@ if (skipUnlessRoot(t)) {
     });
     const { status, out, err } = installTwice(directory);
     t.equal(status, 0, err);
-    t.match(out, "nodeIPs: '192.0.2.1'\nzone: 'two.example'\n", 'a setting is replaced, the others stay');
+    t.match(
+      out,
+      "nodeIPs: '192.0.2.1'\n# mine\nupstreams:\n- 192.0.2.53\nzone: 'two.example'\nnodeLabels: 'rack=b,who=it''s'\ntoken: 'x'\n",
+      'settings are replaced, blocks too, and the others stay',
+    );
     t.match(out, '600 /etc/weft/weft.yaml', 'it may hold a token');
     t.match(out, /weft \d+\.\d+\.\d+ \(node 24\./);
     t.notMatch(out, /weft\.(new|old)/, 'no half-made tree stays');
