@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../netns/kernel-error.ts';
 import { listenInNamespace, namespacePath, runInNamespace } from '../../netns/namespace.ts';
@@ -66,6 +75,21 @@ export function findDaemon(plan: LabPlan, name: string): ProcessRecord | undefin
 export function readLastWords(plan: LabPlan, name: string): string {
   const text = readFileSync(logFile(plan, name), 'utf8').trimEnd();
   return text.slice(text.lastIndexOf('\n') + 1).replace(/^weft: /, '');
+}
+
+/**
+ * Ends the daemons whose state somebody deleted under them: they go on with files that nobody else sees. Without
+ * the server's keys every agent has to join anew. Returns the nodes whose state is not there.
+ */
+export async function endBereftDaemons(plan: LabPlan, daemons: readonly LabDaemon[]): Promise<LabHost[]> {
+  const bereft = daemons.filter(({ config }) => config !== undefined && !existsSync(config.file));
+  const isNewCluster = bereft.some(({ name }) => name === 'server');
+  const ended = isNewCluster ? daemons : bereft;
+  await Promise.all(ended.map(({ name }) => endProcess(recordFile(plan, name), 'SIGTERM')));
+  // Certificates of a cluster that is no more: an agent faster than the server would go on with them.
+  const strangers = isNewCluster ? plan.nodes : [];
+  for (const { stateDir } of strangers) rmSync(join(stateDir, 'pki'), { recursive: true, force: true });
+  return bereft.filter(({ name }) => name !== 'server').map(({ host }) => host);
 }
 
 /** Starts a daemon unless it runs as it should; one that runs with an older program or configuration is replaced. */

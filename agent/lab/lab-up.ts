@@ -9,6 +9,7 @@ import { listMissingFileSystems, listMissingPrograms } from '../node/preflight.t
 import { openLabClient, readNodeReadiness, writeLabKubeconfig } from './lab-client.ts';
 import {
   checkApiPort,
+  endBereftDaemons,
   ensureDaemon,
   findDaemon,
   listDaemons,
@@ -47,12 +48,13 @@ export async function labUp(
     checkApiPort(plan, stored);
     writeLabSettings(settings);
     report('making network namespaces');
+    const daemons = listDaemons(plan);
+    const bereft = await endBereftDaemons(plan, daemons);
     const made = ensureLabNetwork(plan);
-    // Pods of a namespace that is gone are cut off: the agent starts them anew in the new one.
-    for (const host of made) await removePods(host);
+    // Pods of a namespace that is gone are cut off, those without a record unknown: the agent starts them anew.
+    for (const host of new Set([...made, ...bereft])) await removePods(host);
     for (const { stateDir } of plan.nodes) declareGuideImages(stateDir);
     report('starting the server and the agents');
-    const daemons = listDaemons(plan);
     for (const daemon of daemons) await ensureDaemon(plan, daemon);
     await waitUntilReady(plan, daemons, report);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);

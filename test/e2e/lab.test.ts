@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { diffMachineState, readMachineState } from '../residue.ts';
@@ -131,6 +131,18 @@ if (skipUnlessRoot(t)) {
     t.end();
   });
 
+  t.test('a lab whose state somebody deleted starts anew', (t) => {
+    const stateDir = `/var/lib/weft/labs/${name}`;
+    rmSync(`${stateDir}/server`, { recursive: true });
+    rmSync(`${stateDir}/node2/weft.yaml`);
+    t.match(lab('up'), /2 nodes Ready/);
+    t.same(
+      status().nodes.map(({ ready }) => ready),
+      [true, true],
+    );
+    t.end();
+  });
+
   t.test('the API port in use is named, with what to do', (t) => {
     const other = spawnSync(
       weft,
@@ -139,7 +151,8 @@ if (skipUnlessRoot(t)) {
     );
     t.equal(other.status, 1);
     t.match(other.stderr, new RegExp(`port ${apiPort} of 127.0.0.1 is in use: .*--api-port`));
-    execFileSync(weft, ['lab', '--name', 'lab-test2', 'down']);
+    t.equal(other.stderr.trimEnd().split('\n').length, 1, 'before anything is made');
+    t.notOk(existsSync('/var/lib/weft/labs/lab-test2'));
     t.end();
   });
 
