@@ -140,7 +140,9 @@ function startDaemon(plan: LabPlan, daemon: LabDaemon, fingerprint: string): voi
 
 /** Throws AgentError `port-in-use` when somebody else listens where the lab's API shall. */
 export function checkApiPort(plan: LabPlan, before: LabSettings | undefined): void {
-  const isOurs = before?.apiPort === plan.settings.apiPort && findDaemon(plan, 'server') !== undefined;
+  // Where nobody knows what the lab was, its server listens where it is wanted, or somebody else is told of later.
+  const { apiPort: wanted } = plan.settings;
+  const isOurs = findDaemon(plan, 'server') !== undefined && (before?.apiPort ?? wanted) === wanted;
   if (!isOurs) closeSync(listenOnMachine(plan));
 }
 

@@ -133,9 +133,8 @@ if (skipUnlessRoot(t)) {
 
   t.test('a lab whose state somebody deleted starts anew', (t) => {
     const stateDir = `/var/lib/weft/labs/${name}`;
-    rmSync(`${stateDir}/server`, { recursive: true });
-    rmSync(`${stateDir}/node2/weft.yaml`);
-    t.match(lab('up'), /2 nodes Ready/);
+    rmSync(stateDir, { recursive: true });
+    t.match(lab('up', '--nodes', '2', '--api-port', apiPort), /2 nodes Ready/);
     t.same(
       status().nodes.map(({ ready }) => ready),
       [true, true],
