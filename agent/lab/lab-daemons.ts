@@ -85,7 +85,8 @@ export async function endBereftDaemons(plan: LabPlan, daemons: readonly LabDaemo
   const bereft = daemons.filter(({ config }) => config !== undefined && !existsSync(config.file));
   const isNewCluster = bereft.some(({ name }) => name === 'server');
   const ended = isNewCluster ? daemons : bereft;
-  await Promise.all(ended.map(({ name }) => endProcess(recordFile(plan, name), 'SIGTERM')));
+  // There is nothing left to save for which a clean stop would be worth its time.
+  await Promise.all(ended.map(({ name }) => endProcess(recordFile(plan, name), 'SIGKILL')));
   // Certificates of a cluster that is no more: an agent faster than the server would go on with them.
   const strangers = isNewCluster ? plan.nodes : [];
   for (const { stateDir } of strangers) rmSync(join(stateDir, 'pki'), { recursive: true, force: true });
