@@ -14,7 +14,8 @@ export class ExitCode extends Error {
 
 /** What to tell a user about a failure: one line per mistake, each with what to do. */
 export function renderFailure(error: unknown): string[] {
-  if (error instanceof AgentErrors) return error.errors.flatMap(renderFailure);
+  if (error instanceof AgentErrors || error instanceof AggregateError)
+    return error.errors.flatMap(renderFailure);
   if (error instanceof AgentError)
     return [`weft: ${oneLine(error.message)}${error.remedy === '' ? '' : `: ${error.remedy}`}`];
   if (!(error instanceof Error)) return [`weft: ${String(error)}`];

@@ -26,6 +26,10 @@ t.test('a failure is one line per mistake, with what to do; a defect shows its p
     'weft: port 1 is in use: free it',
     'weft: wrong',
   ]);
+  t.same(renderFailure(new AggregateError([one, Object.assign(new Error('a\nb'), { code: 'EBUSY' })])), [
+    'weft: port 1 is in use: free it',
+    'weft: a; b',
+  ]);
   t.match(renderFailure(new TypeError('undefined is not a function')), [/cli\.test\.ts/]);
   t.match(renderFailure(Object.assign(new Error('no such link'), { code: 'ENODEV' })), [
     'weft: no such link',
