@@ -25,6 +25,13 @@ export async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks, length).toString('utf8');
 }
 
+const protobuf = 'application/vnd.kubernetes.protobuf';
+
+/** Some commands of newer kubectls speak protobuf only. */
+const protobufHint =
+  '; write the object to a file and use "kubectl create -f FILE" (… --dry-run=client -o yaml | kubectl create -f -), ' +
+  'or a kubectl up to 1.20';
+
 /** The body as a value; `undefined` for an empty one. 400 when it does not parse, 415 for other media types. */
 export async function readObject(request: IncomingMessage): Promise<unknown> {
   const type = mediaType(request);
@@ -32,7 +39,7 @@ export async function readObject(request: IncomingMessage): Promise<unknown> {
   if (type === 'application/yaml' || type === 'application/x-yaml') return parseYaml(await readBody(request));
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: application/json, ` +
-      `application/yaml (got ${type})`,
+      `application/yaml (got ${type})${type === protobuf ? protobufHint : ''}`,
   );
 }
 

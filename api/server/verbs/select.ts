@@ -1,6 +1,10 @@
 import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
 import { parseFieldSelector, parseLabelSelector } from '../../kinds/selector.ts';
+import { badRequest } from '../status-error.ts';
+
+/** Fields of every kind that a selector may ask about. */
+const named: readonly string[] = ['metadata.name', 'metadata.namespace'];
 
 /** What a request selects of a collection. */
 export interface Selection {
@@ -9,10 +13,12 @@ export interface Selection {
   readonly name: string | undefined;
 }
 
-/** Reads a request's label and field selectors. Throws SelectorError for selectors nobody can read. */
+/** Reads a request's label and field selectors. Throws SelectorError or StatusError 400 for what nobody can select by. */
 export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
+  const unknown = fields.keys.find((key) => !named.includes(key) && !kind.selectable.includes(key));
+  if (unknown !== undefined) throw badRequest(`field label not supported: ${unknown}`);
   return {
     matches: (object) =>
       (labels.empty || labels.matches(object.metadata.labels)) &&

@@ -139,7 +139,10 @@ t.test('objects with mistakes are refused in Kubernetes’ words', async (t) => 
   });
   const contentType = 'application/vnd.kubernetes.protobuf';
   const path = '/api/v1/namespaces/default/pods';
-  t.match(await refusal(t, client.request('POST', path, { body: {}, contentType })), { code: 415 });
+  t.match(await refusal(t, client.request('POST', path, { body: {}, contentType })), {
+    code: 415,
+    message: /kubectl create -f/,
+  });
   t.match(await refusal(t, client.request('GET', '/api/v1/nonsense')), {
     code: 404,
     message: 'the server could not find the requested resource',

@@ -145,3 +145,12 @@ t.test('a revision that is gone or not yet there is refused for one name too', a
   await sqlite.compact(await sqlite.currentRevision());
   await t.rejects(at(1), { code: 410 });
 });
+
+t.test('a field nobody can select by is refused instead of matching nothing', (t) => {
+  t.throws(() => select(configMapKind, 'data.x=1'), {
+    code: 400,
+    message: 'field label not supported: data.x',
+  });
+  t.throws(() => select(configMapKind, 'metadata.name=a,foo!=1'), { code: 400 });
+  t.end();
+});
