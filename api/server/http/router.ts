@@ -109,6 +109,7 @@ export class Router {
       if (attributes.verb !== 'create') throw noSuchPath();
       return reviewSelfAccess(exchange, authorizer);
     }
+    if (isCustomKindList(attributes)) return sendJson(exchange, 200, noCustomKinds);
     const resource = resources.find(path.group, path.version, path.plural);
     if (!resource || path.rest !== undefined) throw noSuchPath();
     if (resource.kind.plural === 'pods' && isStreamed(path.subresource)) {
@@ -135,6 +136,19 @@ export class Router {
     }
     await this.#parts.proxy.upgrade(target, request, response, raw);
   }
+}
+
+/** There are no custom kinds. Newer kubectls ask for them to tell a kind nobody knows from one they need not check. */
+const noCustomKinds = {
+  kind: 'CustomResourceDefinitionList',
+  apiVersion: 'apiextensions.k8s.io/v1',
+  metadata: { resourceVersion: '1' },
+  items: [],
+};
+
+function isCustomKindList({ group, plural, verb, name }: Attributes): boolean {
+  const isThem = group === 'apiextensions.k8s.io' && plural === 'customresourcedefinitions';
+  return isThem && verb === 'list' && name === undefined;
 }
 
 function labelsOf(request: IncomingMessage, url: URL, path: ResourcePath | undefined) {

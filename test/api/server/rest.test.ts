@@ -297,3 +297,9 @@ t.test('a collection is deleted as selected', async (t) => {
     ['c'],
   );
 });
+
+t.test('there are no custom kinds, and kubectl may ask', async (t) => {
+  const { client } = await startServer(t);
+  const list = await client.request('GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions');
+  t.match(list, { kind: 'CustomResourceDefinitionList', items: [] });
+});
