@@ -76,11 +76,13 @@ async function runDaemon(command: Command, name: string, start: Start): Promise<
   const stopping = new AbortController();
   const asked = new Promise<void>((resolve) => {
     const stop = (signal: NodeJS.Signals): void => {
+      // Whoever asks twice does not want to wait.
+      if (stopping.signal.aborted) process.exit(1);
       log.info({ signal }, 'stopping');
       stopping.abort();
       resolve();
     };
-    process.once('SIGTERM', stop).once('SIGINT', stop);
+    process.on('SIGTERM', stop).on('SIGINT', stop);
   });
   try {
     const running = await start(config, log, stopping.signal);

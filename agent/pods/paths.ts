@@ -11,6 +11,8 @@ export interface NodePaths {
   readonly runPods: string;
   /** runc's own state. */
   readonly runc: string;
+  /** In a chroot, the way to runc by which containers are made. */
+  readonly rootedRunc: string;
   /** conmon writes one file per ended container here: its exit code. */
   readonly exits: string;
   /** conmon's short links to its sockets (a socket's path holds 107 bytes). */
@@ -23,6 +25,7 @@ export function nodePaths(stateDir: string, runDir: string): NodePaths {
     skeletons: join(stateDir, 'skeletons'),
     runPods: join(runDir, 'pods'),
     runc: join(runDir, 'runc'),
+    rootedRunc: join(runDir, 'rooted-runc'),
     exits: join(runDir, 'exits'),
     sockets: join(runDir, 'conmon'),
   };

@@ -54,7 +54,7 @@ export class Runtime {
       fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#maker = this.#programs.runc;
     if (isChrooted()) {
-      this.#maker = join(paths.sockets, 'runc');
+      this.#maker = paths.rootedRunc;
       writeRootedRunc(this.#maker, this.#programs.runc);
     }
   }

@@ -79,7 +79,8 @@ if (skipUnlessRoot(t)) {
     const before = readNetwork();
 
     const daemon = runInNamespace(host, () =>
-      spawn(weft, ['up', ...flags, '--node-name', 'alone'], {
+      // The test runner's hook for children would end the daemon by the signal itself.
+      spawn('env', ['-u', 'NODE_OPTIONS', weft, 'up', ...flags, '--node-name', 'alone'], {
         stdio: ['ignore', 'ignore', 'inherit'],
         env: { ...process.env, WEFT_LOG_LEVEL: 'error', XTABLES_LOCKFILE: join(directory, 'xtables.lock') },
       }),

@@ -110,8 +110,8 @@ function applyScope<T extends KubeObject>(
     }
   } else {
     kind.prepareForStatusUpdate?.(next, current);
-    const { ownerReferences, finalizers } = current.metadata;
-    next.metadata = withoutUndefined({ ...next.metadata, ownerReferences, finalizers });
+    // Whoever reports how an object is (a node, of its pods) does not say what it is: a label chooses Services.
+    next.metadata = current.metadata;
   }
   const mistakes = [...newFinalizers(next, current), ...validateObject(kind, next, current)];
   if (mistakes.length > 0) throw invalid(kind, next.metadata.name, mistakes);

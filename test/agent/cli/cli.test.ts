@@ -99,10 +99,16 @@ t.test('a wrong command line is answered in one line', (t) => {
 
 t.test('without root, what needs it says so in one line', (t) => {
   const asNobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  if (spawnSync('test', ['-x', weft], asNobody).status !== 0) {
+    t.comment('skipped: nobody but root may enter this clone');
+    t.end();
+    return;
+  }
   for (const command of ['server', 'agent', 'up', 'cleanup', 'lab up', 'lab status', 'image list']) {
-    const { status, stderr } = spawnSync(weft, command.split(' '), {
+    // env takes away what the test runner adds for children: nobody could not write its records.
+    const env = ['-i', `PATH=${process.env['PATH'] ?? ''}`, 'WEFT_STATE_DIR=/proc/1/fd/none'];
+    const { status, stderr } = spawnSync('env', [...env, weft, ...command.split(' ')], {
       encoding: 'utf8',
-      env: { PATH: process.env['PATH'] ?? '', WEFT_STATE_DIR: '/proc/1/fd/none' },
       timeout: 10_000,
       ...asNobody,
     });

@@ -102,6 +102,11 @@ t.test('a node may do its work and no more', async (t) => {
     'make its lease': () => node.create(leases, lease('node1')),
     'list its pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node1' }),
     'report its pod': () => node.patchStatus(pods, at('mine'), status, 'merge'),
+    'not relabel its pod by its status': async () => {
+      const relabelled = { metadata: { labels: { app: 'bank' } }, ...status };
+      const stored = await node.patchStatus(pods, at('mine'), relabelled, 'merge');
+      t.same(stored.metadata.labels, { app: 'mine' });
+    },
     'read a mounted Secret': () => node.get(secrets, at('mine')),
     'tell of events': () =>
       node.create(events, {
