@@ -53,6 +53,8 @@ export const bench: Bench = {
           name: 'attach: p99',
           value: percentile(attach, 99),
           unit: 'ms',
+          aim: 5,
+          floor: percentile(floor, 99),
           peers: { iproute2: percentile(iproute2, 99) },
           note,
         },
