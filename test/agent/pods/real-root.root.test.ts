@@ -9,13 +9,13 @@ if (skipUnlessRoot(t)) {
   t.test('in a chroot, what makes containers gets the chroot’s root as its namespace’s', (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'weft-chroot-'));
     t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-    for (const name of ['upper', 'work', 'root']) mkdirSync(join(dir, name));
+    for (const name of ['upper', 'scratch', 'root']) mkdirSync(join(dir, name));
     writeFileSync(join(dir, 'upper/mark'), 'chroot\n');
     const child = join(import.meta.dirname, 'chroot-process.ts');
     // Its mounts go with its mount namespace.
     const script = `
-      mount -t tmpfs tmpfs "$1/work" && mkdir "$1/work/upper" "$1/work/work" && cp "$1/upper/mark" "$1/work/upper/"
-      mount -t overlay overlay -o "lowerdir=/,upperdir=$1/work/upper,workdir=$1/work/work" "$1/root"
+      mount -t tmpfs tmpfs "$1/scratch" && mkdir "$1/scratch/u" "$1/scratch/w" && cp "$1/upper/mark" "$1/scratch/u/"
+      mount -t overlay overlay -o "lowerdir=/,upperdir=$1/scratch/u,workdir=$1/scratch/w" "$1/root"
       mount --rbind /proc "$1/root/proc"
       exec chroot "$1/root" "$2" --no-warnings "$3" /rooted-runc`;
     const args = [
