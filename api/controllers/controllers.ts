@@ -1,3 +1,4 @@
+import type { ClusterConfig } from '../cluster.ts';
 import type { Logger } from 'pino';
 import type { ApiClient } from '../client/client.ts';
 import { Reflector } from '../client/reflector.ts';
@@ -20,14 +21,6 @@ import type { GraphSource } from './owner-graph.ts';
 import { ReplicationLoop } from './replication-controller.ts';
 import { Scheduler } from './scheduler.ts';
 
-/** The cluster's ranges the controllers hand out from; the same shape as the server's cluster settings. */
-export interface ControllerCluster {
-  /** Pod ranges, one per family, primary family first. */
-  readonly clusterCIDRs: readonly string[];
-  /** Prefix length of one node's share. */
-  readonly nodeCIDRMaskSizes: { readonly ipv4: number; readonly ipv6: number };
-}
-
 export interface Controllers {
   /** Ends all loops and watches; resolves when nothing of them runs any more. */
   stop(): Promise<void>;
@@ -36,7 +29,7 @@ export interface Controllers {
 /** Starts every controller over one shared set of reflectors; they act as soon as all of these are synced. */
 export function startControllers(options: {
   readonly client: ApiClient;
-  readonly cluster: ControllerCluster;
+  readonly cluster: Pick<ClusterConfig, 'clusterCIDRs' | 'nodeCIDRMaskSizes'>;
   readonly log: Logger;
   readonly nodeHealth?: NodeHealthTiming;
 }): Controllers {
