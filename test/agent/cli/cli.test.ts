@@ -100,8 +100,7 @@ t.test('a wrong command line is answered in one line', (t) => {
 t.test('without root, what needs it says so in one line', (t) => {
   const asNobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
   if (spawnSync('test', ['-x', weft], asNobody).status !== 0) {
-    t.comment('skipped: nobody but root may enter this clone');
-    t.end();
+    t.plan(0, 'nobody but root may enter this clone');
     return;
   }
   for (const command of ['server', 'agent', 'up', 'cleanup', 'lab up', 'lab status', 'image list']) {
