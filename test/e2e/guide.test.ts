@@ -5,7 +5,8 @@ import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { lookingChecks, type GuideCheck, type WalkState } from '../../scripts/guide/walk.ts';
 import { diffMachineState, readMachineState } from '../residue.ts';
 import { skipUnlessRoot } from '../root.ts';
-import { listKubectls, TestLab, walkGuide, weft, type Kubectl } from './lab-fixture.ts';
+import { listKubectls, type Kubectl } from '../kubectls.ts';
+import { TestLab, walkGuide, weft } from './lab-fixture.ts';
 
 if (skipUnlessRoot(t)) {
   const before = readMachineState();

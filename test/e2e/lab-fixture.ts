@@ -1,36 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { LabShell } from '../../scripts/guide/lab-shell.ts';
 import { clearGuide, guideChecks, type WalkState } from '../../scripts/guide/walk.ts';
+import type { Kubectl } from '../kubectls.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const weft = join(root, 'bin/weft');
-
-/** A kubectl to judge with. */
-export interface Kubectl {
-  readonly path: string;
-  readonly version: string;
-}
-
-/** Debian's own kubectl, unpacked aside by scripts/setup, and the one on the machine where it is another. */
-export function listKubectls(): Kubectl[] {
-  const paths = [join(root, '.cache/kubernetes-client/usr/bin/kubectl'), 'kubectl'];
-  const found = paths
-    .filter((path) => path === 'kubectl' || existsSync(path))
-    .map((path) => ({ path, version: clientVersion(path) }));
-  return found.filter(
-    ({ version }, index) => found.findIndex((other) => other.version === version) === index,
-  );
-}
-
-function clientVersion(path: string): string {
-  const text = execFileSync(path, ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
-  return (JSON.parse(text) as { clientVersion: { gitVersion: string } }).clientVersion.gitVersion;
-}
 
 /** A lab of its own name and port, so that tests run beside a user's lab. */
 export class TestLab {

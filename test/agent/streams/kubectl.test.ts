@@ -7,9 +7,10 @@ import { nodes, pods } from '../../../api/client/resources.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import { startNode } from './fixture.ts';
 import { testCluster } from '../../cluster.ts';
+import { listKubectls } from '../../kubectls.ts';
 
-// kubectl up to 1.29 speaks SPDY, from 1.31 on WebSocket. WEFT_KUBECTLS=path:path… tries several.
-const kubectls = (process.env['WEFT_KUBECTLS'] ?? 'kubectl').split(':');
+/** kubectl up to 1.29 speaks SPDY, from 1.31 on WebSocket. */
+const kubectls = listKubectls();
 
 async function startCluster(t: Test) {
   const stateDir = t.testdir();
@@ -60,9 +61,8 @@ async function startCluster(t: Test) {
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
-for (const kubectl of kubectls) {
-  const { exitCode } = await execa(kubectl, ['version', '--client'], { reject: false });
-  t.test(kubectl, { skip: exitCode === 0 ? false : `${kubectl} is not here` }, async (t) => {
+for (const { path: kubectl, version } of kubectls) {
+  t.test(`kubectl ${version}`, async (t) => {
     const { run, node } = await startCluster(t);
     const kube = run(kubectl);
 

@@ -1,20 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
 import { pods } from '../../../api/client/resources.ts';
+import { listKubectls } from '../../kubectls.ts';
 import { startServer } from './fixture.ts';
 
-/** Real kubectls as judges: the oldest, the first that leaves validation to the server, the newest, this machine's. */
-const kubectls = [
-  '/opt/kubectl-1.20/usr/bin/kubectl',
-  '/usr/lib/google-cloud-sdk/bin/kubectl.1.27',
-  '/usr/lib/google-cloud-sdk/bin/kubectl.1.33',
-  '/usr/bin/kubectl',
-].filter(existsSync);
+/** The oldest, the first that leaves validation to the server, the newest, this machine's. */
+const kubectls = listKubectls([27, 33]);
 
 const replicationController = `
 apiVersion: v1
@@ -74,8 +69,8 @@ function runner(binary: string, kubeconfig: string, directory: string): Kubectl 
     });
 }
 
-for (const binary of kubectls) {
-  t.test(binary, async (t) => {
+for (const { path: binary, version } of kubectls) {
+  t.test(`kubectl ${version}`, async (t) => {
     const { server, client } = await startServer(t);
     const directory = t.testdirName;
     for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
