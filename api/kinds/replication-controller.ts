@@ -1,16 +1,21 @@
 import type { Static } from 'typebox';
 import { renderAge } from './age.ts';
 import { renderLabels } from './cells.ts';
-import { invalid, notSupported, required, type FieldError } from './field-error.ts';
+import { required, type FieldError } from './field-error.ts';
 import type { Kind } from './kind.ts';
-import { validateLabels } from './object-meta.ts';
 import { applyPodSpecDefaults } from './pod-defaults.ts';
-import { validatePodSpec } from './pod-validation.ts';
-import { matchesLabels, selectorOf } from './selector.ts';
+import { selectorOf } from './selector.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
 import { filled, int64, integer, list, map, string, struct, time } from './schema.ts';
 import { column } from './table.ts';
+import {
+  templateCells,
+  templateColumns,
+  validateCounts,
+  validateMatch,
+  validateTemplate,
+} from './workload.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -74,23 +79,17 @@ export const replicationControllerKind: Kind<ReplicationController> = {
     column('Current', 'integer'),
     column('Ready', 'integer'),
     column('Age'),
-    column('Containers', 'string', 'wide'),
-    column('Images', 'string', 'wide'),
-    column('Selector', 'string', 'wide'),
+    ...templateColumns,
   ],
-  cells({ metadata, spec, status }, nowMs) {
-    const containers = spec.template?.spec.containers ?? [];
-    return [
-      metadata.name,
-      spec.replicas ?? 0,
-      status?.replicas ?? 0,
-      status?.readyReplicas ?? 0,
-      renderAge(metadata.creationTimestamp, nowMs),
-      containers.map((each) => each.name).join(','),
-      containers.map((each) => each.image ?? '').join(','),
-      renderLabels(spec.selector),
-    ];
-  },
+  cells: ({ metadata, spec, status }, nowMs) => [
+    metadata.name,
+    spec.replicas ?? 0,
+    status?.replicas ?? 0,
+    status?.readyReplicas ?? 0,
+    renderAge(metadata.creationTimestamp, nowMs),
+    ...templateCells(spec.template),
+    renderLabels(spec.selector),
+  ],
   selectable: ['status.replicas'],
   selectableFields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   applyDefaults({ metadata, spec }) {
@@ -126,22 +125,10 @@ function isEmpty(labels: Readonly<Record<string, string>> | undefined): boolean 
 }
 
 function validateSpec(spec: ReplicationControllerSpec): FieldError[] {
-  const { replicas = 0, minReadySeconds = 0, selector = {}, template } = spec;
-  const errors: FieldError[] = [];
-  const negative = 'must be greater than or equal to 0';
-  if (replicas < 0) errors.push(invalid('spec.replicas', replicas, negative));
-  if (minReadySeconds < 0) errors.push(invalid('spec.minReadySeconds', minReadySeconds, negative));
+  const { selector = {}, template } = spec;
+  const errors = validateCounts(spec, 'spec', ['replicas', 'minReadySeconds']);
   if (isEmpty(selector)) errors.push(required('spec.selector'));
   if (!template) return [...errors, required('spec.template')];
-  const labels = template.metadata?.labels;
-  if (!isEmpty(selector) && !matchesLabels(selector, labels)) {
-    const detail = '`selector` does not match template `labels`';
-    errors.push(invalid('spec.template.metadata.labels', labels ?? {}, detail));
-  }
-  errors.push(...validateLabels(labels, 'spec.template.metadata.labels'));
-  errors.push(...validatePodSpec(template.spec, 'spec.template.spec'));
-  if (template.spec.restartPolicy !== 'Always') {
-    errors.push(notSupported('spec.template.spec.restartPolicy', template.spec.restartPolicy, ['Always']));
-  }
-  return errors;
+  if (!isEmpty(selector)) errors.push(...validateMatch(selectorOf(selector), template.metadata?.labels));
+  return [...errors, ...validateTemplate(template, 'spec.template', 'ReplicationController')];
 }

@@ -92,6 +92,11 @@ export function filled<S extends TSchema>(schema: S, zero: unknown): S {
   return { ...schema, zero };
 }
 
+/** A strategic merge patch of the field drops what the new value does not have, where it says so by `$retainKeys`. */
+export function retainKeys<S extends TSchema>(schema: S): S {
+  return { ...schema, 'x-kubernetes-patch-strategy': 'retainKeys' };
+}
+
 export function string(options: StringOptions = {}) {
   return Type.Unsafe<string>({ type: 'string', ...options });
 }

@@ -176,17 +176,18 @@ const operators: Readonly<Record<string, Operator>> = {
 /** A selector from an object's field: matchLabels and matchExpressions. Throws {@link SelectorError}. */
 export function compileLabelSelector(selector: LabelSelector): Selector {
   const labels = Object.entries(selector.matchLabels ?? {});
-  return new Selector([
+  const requirements = [
     ...labels.map(([key, value]) => ({ key, operator: 'in' as const, values: [value] })),
     ...(selector.matchExpressions ?? []).map(compileExpression),
-  ]);
+  ];
+  return new Selector(requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)));
 }
 
 function compileExpression({ key, operator, values = [] }: LabelSelectorRequirement): Requirement {
   const compiled = operators[operator];
   if (!compiled)
     throw new SelectorError(`${JSON.stringify(operator)} is not a valid label selector operator`);
-  return { key, operator: compiled, values };
+  return { key, operator: compiled, values: [...values].sort() };
 }
 
 /** A selector from a plain map of labels, as Services and ReplicationControllers have. */

@@ -377,8 +377,9 @@ t.test('every kind has as many cells as columns', (t) => {
   for (const kind of kinds) {
     const object = {
       metadata: { name: 'x' },
-      spec: { containers: [] },
+      spec: { containers: [], selector: {}, template: { spec: { containers: [] } } },
       endpoints: [],
+      revision: 1,
       addressType: 'IPv4',
       involvedObject: {},
     };
