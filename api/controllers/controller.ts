@@ -38,7 +38,6 @@ export interface ControllerContext {
     readonly services: VersionedCache<Service>;
     readonly endpoints: VersionedCache<Endpoints>;
     readonly endpointSlices: VersionedCache<EndpointSlice>;
-    /** Of kube-node-lease only. */
     readonly leases: VersionedCache<Lease>;
   };
 }

@@ -1,11 +1,11 @@
 import type { ClusterConfig } from '../cluster.ts';
 import type { Logger } from 'pino';
 import type { ApiClient } from '../client/client.ts';
-import { Reflector } from '../client/reflector.ts';
-import type { Resource } from '../client/resource.ts';
 import * as resources from '../client/resources.ts';
+import { apiVersionOf } from '../kinds/kind.ts';
 import type { KubeObject } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
+import { kinds } from '../kinds/registry.ts';
 import type { Controller, ControllerContext } from './controller.ts';
 import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
@@ -18,6 +18,7 @@ import { NodeIpam } from './node-ipam.ts';
 import { NodeLifecycle } from './node-lifecycle.ts';
 import { clusterRanges } from './node-ranges.ts';
 import type { GraphSource } from './owner-graph.ts';
+import { Reflectors } from './reflectors.ts';
 import { ReplicationLoop } from './replication-controller.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -34,9 +35,10 @@ export function startControllers(options: {
   readonly nodeHealth?: NodeHealthTiming;
 }): Controllers {
   const { client, cluster, log } = options;
-  const reflectors = makeReflectors(client, log);
+  const reflectors = new Reflectors(client, log);
   const events = new EventRecorder(client, log);
-  const ctx: ControllerContext = { client, log, events, caches: reflectors, index: makeIndexes(reflectors) };
+  const caches = makeCaches(reflectors);
+  const ctx: ControllerContext = { client, log, events, caches, index: makeIndexes(caches) };
   const controllers: Controller[] = [
     new NodeIpam(ctx, clusterRanges(cluster.clusterCIDRs, cluster.nodeCIDRMaskSizes)),
     new NodeLifecycle(ctx, options.nodeHealth ?? nodeHealthTiming),
@@ -46,10 +48,9 @@ export function startControllers(options: {
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
   ];
-  const all = Object.values(reflectors);
   let stopped = false;
-  for (const reflector of all) reflector.start();
-  const started = Promise.all(all.map((reflector) => reflector.whenSynced())).then(() => {
+  reflectors.start();
+  const started = reflectors.whenSynced().then(() => {
     if (stopped) return;
     for (const controller of controllers) controller.start();
     log.info('controllers started');
@@ -59,75 +60,44 @@ export function startControllers(options: {
       stopped = true;
       await Promise.all(controllers.map((controller) => controller.stop()));
       await events.flush();
-      await Promise.all(all.map((reflector) => reflector.stop()));
+      await reflectors.stop();
       // Never resolves when the caches never synced: then nothing was started either.
       void started;
     },
   };
 }
 
-function makeReflectors(client: ApiClient, log: Logger) {
-  const reflect = <T extends KubeObject>(resource: Resource<T>, more: { namespace?: string } = {}) =>
-    new Reflector<T>({ client, resource, log, trim: withoutManagedFields, ...more });
+function makeCaches(reflectors: Reflectors) {
   return {
-    namespaces: reflect(resources.namespaces),
-    nodes: reflect(resources.nodes),
-    pods: reflect(resources.pods),
-    replicationControllers: reflect(resources.replicationControllers),
-    services: reflect(resources.services),
-    endpoints: reflect(resources.endpoints),
-    endpointSlices: reflect(resources.endpointSlices),
-    leases: reflect(resources.leases, { namespace: 'kube-node-lease' }),
-    // Only for the garbage collector: owners and dependents are all it needs to know of them.
-    secrets: new Reflector({ client, resource: resources.secrets, log, trim: onlyMetadata }),
-    configMaps: new Reflector({ client, resource: resources.configMaps, log, trim: onlyMetadata }),
+    namespaces: reflectors.of(resources.namespaces),
+    nodes: reflectors.of(resources.nodes),
+    pods: reflectors.of(resources.pods),
+    replicationControllers: reflectors.of(resources.replicationControllers),
+    services: reflectors.of(resources.services),
+    endpoints: reflectors.of(resources.endpoints),
+    endpointSlices: reflectors.of(resources.endpointSlices),
+    leases: reflectors.of(resources.leases),
   };
 }
 
-type Reflectors = ReturnType<typeof makeReflectors>;
-
-function makeIndexes(reflectors: Reflectors): ControllerContext['index'] {
+function makeIndexes(caches: ControllerContext['caches']): ControllerContext['index'] {
   const namespaceOf = (object: KubeObject): string | undefined => object.metadata.namespace;
   return {
-    podsByNamespace: new GroupIndex(reflectors.pods, namespaceOf),
-    podsByNode: new GroupIndex(reflectors.pods, (pod: Pod) => pod.spec.nodeName),
-    replicationControllersByNamespace: new GroupIndex(reflectors.replicationControllers, namespaceOf),
-    servicesByNamespace: new GroupIndex(reflectors.services, namespaceOf),
+    podsByNamespace: new GroupIndex(caches.pods, namespaceOf),
+    podsByNode: new GroupIndex(caches.pods, (pod: Pod) => pod.spec.nodeName),
+    replicationControllersByNamespace: new GroupIndex(caches.replicationControllers, namespaceOf),
+    servicesByNamespace: new GroupIndex(caches.services, namespaceOf),
   };
 }
 
+/** Where owners and dependents may be: in every kind there is. Events pass by themselves, nothing owns them. */
 function graphSources(reflectors: Reflectors): GraphSource[] {
-  const source = <T extends KubeObject>(
-    kind: string,
-    resource: Resource<T>,
-    cache: Reflector<T>,
-    apiVersion = 'v1',
-  ): GraphSource => ({
-    kind,
-    apiVersion,
-    resource: resource,
-    cache: cache,
-  });
-  return [
-    source('Namespace', resources.namespaces, reflectors.namespaces),
-    source('Node', resources.nodes, reflectors.nodes),
-    source('Pod', resources.pods, reflectors.pods),
-    source('ReplicationController', resources.replicationControllers, reflectors.replicationControllers),
-    source('Service', resources.services, reflectors.services),
-    source('Endpoints', resources.endpoints, reflectors.endpoints),
-    source('EndpointSlice', resources.endpointSlices, reflectors.endpointSlices, 'discovery.k8s.io/v1'),
-    source('Lease', resources.leases, reflectors.leases, 'coordination.k8s.io/v1'),
-    source('Secret', resources.secrets, reflectors.secrets),
-    source('ConfigMap', resources.configMaps, reflectors.configMaps),
-  ];
-}
-
-function withoutManagedFields<T extends KubeObject>(object: T): T {
-  if (object.metadata.managedFields === undefined) return object;
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
-}
-
-function onlyMetadata<T extends KubeObject>(object: T): T {
-  return { metadata: withoutManagedFields(object).metadata } as T;
+  return kinds
+    .filter(({ plural }) => plural !== 'events')
+    .map((kind) => ({
+      kind: kind.kind,
+      apiVersion: apiVersionOf(kind),
+      resource: kind,
+      cache: reflectors.metadataOf(kind),
+    }));
 }

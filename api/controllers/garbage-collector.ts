@@ -60,13 +60,14 @@ export class GarbageCollector implements Controller {
   }
 
   async #stateOf(owner: OwnerReference, namespace: string | undefined): Promise<OwnerState> {
+    const source = this.#graph.sourceOf(owner);
+    // A reference from outside all namespaces into one names no namespace: nothing can be said of its owner.
+    if (!source || (source.resource.namespaced && namespace === undefined)) return 'solid';
     const known = this.#graph.get(owner.uid);
-    if (known) {
+    if (known && isMeant(known, source, owner, namespace)) {
       const waiting = owner.blockOwnerDeletion === true && isWaitingFor(known.object, foregroundFinalizer);
       return waiting ? 'waiting' : 'solid';
     }
-    const source = this.#graph.sourceOf(owner);
-    if (!source) return 'solid';
     // Not in the cache may mean not in the cache yet: only the API itself says that an owner is gone.
     return (await this.#isThere(source, owner, namespace)) ? 'solid' : 'dangling';
   }
@@ -150,4 +151,16 @@ export class GarbageCollector implements Controller {
       if (uid !== undefined) this.#queue.addAfter(uid, 100);
     }
   }
+}
+
+/** Whether a reference says where `node` is: an owner in another namespace, or of another name, is none. */
+function isMeant(
+  node: GraphNode,
+  source: GraphSource,
+  owner: OwnerReference,
+  namespace: string | undefined,
+): boolean {
+  const { metadata } = node.object;
+  const isNear = !source.resource.namespaced || metadata.namespace === namespace;
+  return node.source === source && metadata.name === owner.name && isNear;
 }

@@ -18,6 +18,9 @@ import { WorkQueue } from './work-queue.ts';
 
 const component = 'node-controller';
 
+/** Where every node renews a lease of its own name. */
+const leaseNamespace = 'kube-node-lease';
+
 /** A node must be missing for this long before its pods are removed (upstream's quarantine). */
 const quarantineMs = 40_000;
 
@@ -48,7 +51,9 @@ export class NodeLifecycle implements Controller {
         if (event.type !== 'synced') this.#queue.add(event.key);
       }),
       leases.subscribe((event) => {
-        if (event.type !== 'synced') this.#see(event.object.metadata.name);
+        if (event.type === 'synced') return;
+        const { namespace, name } = event.object.metadata;
+        if (namespace === leaseNamespace) this.#see(name);
       }),
     ];
     this.#timer = setInterval(() => {
@@ -70,7 +75,7 @@ export class NodeLifecycle implements Controller {
   }
 
   #see(name: string): LeaseSighting {
-    const lease = this.#ctx.caches.leases.get(`kube-node-lease/${name}`);
+    const lease = this.#ctx.caches.leases.get(`${leaseNamespace}/${name}`);
     const sighting = observeLease(this.#sightings.get(name), lease, performance.now());
     this.#sightings.set(name, sighting);
     return sighting;
