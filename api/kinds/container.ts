@@ -14,7 +14,7 @@ import {
 
 const CORE = 'io.k8s.api.core.v1';
 
-export const LocalObjectReference = struct(`${CORE}.LocalObjectReference`, {}, { name: string() });
+export const LocalObjectReference = struct(`${CORE}.LocalObjectReference`, {}, { name: string() }, 'name 1');
 export type LocalObjectReference = Static<typeof LocalObjectReference>;
 
 export const ContainerPort = struct(
@@ -26,6 +26,7 @@ export const ContainerPort = struct(
     protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
     hostIP: string(),
   },
+  'name 1, hostPort 2, containerPort 3, protocol 4, hostIP 5',
   { description: 'A port that a container listens on. Naming it lets Services point at the name.' },
 );
 export type ContainerPort = Static<typeof ContainerPort>;
@@ -34,11 +35,13 @@ const ObjectFieldSelector = struct(
   `${CORE}.ObjectFieldSelector`,
   { fieldPath: string() },
   { apiVersion: string({ default: 'v1' }) },
+  'apiVersion 1, fieldPath 2',
 );
 export const ResourceFieldSelector = struct(
   `${CORE}.ResourceFieldSelector`,
   { resource: string() },
   { containerName: string(), divisor: quantity() },
+  'containerName 1, resource 2, divisor 3',
 );
 export const FieldRef = ObjectFieldSelector;
 
@@ -50,20 +53,33 @@ const EnvVarSource = struct(
   {
     fieldRef: ObjectFieldSelector,
     resourceFieldRef: ResourceFieldSelector,
-    configMapKeyRef: struct(`${CORE}.ConfigMapKeySelector`, { key: string() }, keySelector),
-    secretKeyRef: struct(`${CORE}.SecretKeySelector`, { key: string() }, keySelector),
+    configMapKeyRef: struct(
+      `${CORE}.ConfigMapKeySelector`,
+      { key: string() },
+      keySelector,
+      'name 1.1, key 2, optional 3',
+    ),
+    secretKeyRef: struct(
+      `${CORE}.SecretKeySelector`,
+      { key: string() },
+      keySelector,
+      'name 1.1, key 2, optional 3',
+    ),
     fileKeyRef: struct(
       `${CORE}.FileKeySelector`,
       { volumeName: string(), path: string(), key: string() },
       { optional: boolean() },
+      'volumeName 1, path 2, key 3, optional 4',
     ),
   },
+  'fieldRef 1, resourceFieldRef 2, configMapKeyRef 3, secretKeyRef 4, fileKeyRef 5',
 );
 
 export const EnvVar = struct(
   `${CORE}.EnvVar`,
   { name: string() },
   { value: string(), valueFrom: EnvVarSource },
+  'name 1, value 2, valueFrom 3',
   { description: 'An environment variable, with a value of its own or one taken from elsewhere.' },
 );
 export type EnvVar = Static<typeof EnvVar>;
@@ -73,13 +89,19 @@ export const EnvFromSource = struct(
   {},
   {
     prefix: string(),
-    configMapRef: struct(`${CORE}.ConfigMapEnvSource`, {}, keySelector),
-    secretRef: struct(`${CORE}.SecretEnvSource`, {}, keySelector),
+    configMapRef: struct(`${CORE}.ConfigMapEnvSource`, {}, keySelector, 'name 1.1, optional 2'),
+    secretRef: struct(`${CORE}.SecretEnvSource`, {}, keySelector, 'name 1.1, optional 2'),
   },
+  'prefix 1, configMapRef 2, secretRef 3',
 );
 export type EnvFromSource = Static<typeof EnvFromSource>;
 
-const ResourceClaim = struct(`${CORE}.ResourceClaim`, { name: string() }, { request: string() });
+const ResourceClaim = struct(
+  `${CORE}.ResourceClaim`,
+  { name: string() },
+  { request: string() },
+  'name 1, request 2',
+);
 
 export const ResourceRequirements = struct(
   `${CORE}.ResourceRequirements`,
@@ -89,6 +111,7 @@ export const ResourceRequirements = struct(
     requests: map(quantity()),
     claims: list(ResourceClaim, { mapKeys: ['name'] }),
   },
+  'limits 1, requests 2, claims 3',
 );
 export type ResourceRequirements = Static<typeof ResourceRequirements>;
 
@@ -102,11 +125,19 @@ const VolumeMount = struct(
     mountPropagation: string({ enum: ['Bidirectional', 'HostToContainer', 'None'] }),
     subPathExpr: string(),
   },
+  `
+    name 1, readOnly 2, mountPath 3, subPath 4, mountPropagation 5, subPathExpr 6,
+    recursiveReadOnly 7`,
 );
 
-const VolumeDevice = struct(`${CORE}.VolumeDevice`, { name: string(), devicePath: string() }, {});
+const VolumeDevice = struct(
+  `${CORE}.VolumeDevice`,
+  { name: string(), devicePath: string() },
+  {},
+  'name 1, devicePath 2',
+);
 
-const HTTPHeader = struct(`${CORE}.HTTPHeader`, { name: string(), value: string() }, {});
+const HTTPHeader = struct(`${CORE}.HTTPHeader`, { name: string(), value: string() }, {}, 'name 1, value 2');
 
 const httpGetAction = struct(
   `${CORE}.HTTPGetAction`,
@@ -117,10 +148,21 @@ const httpGetAction = struct(
     scheme: string({ default: 'HTTP', enum: ['HTTP', 'HTTPS'] }),
     httpHeaders: list(HTTPHeader),
   },
+  'path 1, port 2, host 3, scheme 4, httpHeaders 5',
 );
-const tcpSocketAction = struct(`${CORE}.TCPSocketAction`, { port: intOrString() }, { host: string() });
-const execAction = struct(`${CORE}.ExecAction`, {}, { command: list(string()) });
-const grpcAction = struct(`${CORE}.GRPCAction`, { port: integer() }, { service: string({ default: '' }) });
+const tcpSocketAction = struct(
+  `${CORE}.TCPSocketAction`,
+  { port: intOrString() },
+  { host: string() },
+  'port 1, host 2',
+);
+const execAction = struct(`${CORE}.ExecAction`, {}, { command: list(string()) }, 'command 1');
+const grpcAction = struct(
+  `${CORE}.GRPCAction`,
+  { port: integer() },
+  { service: string({ default: '' }) },
+  'port 1, service 2',
+);
 
 export const Probe = struct(
   `${CORE}.Probe`,
@@ -137,6 +179,9 @@ export const Probe = struct(
     failureThreshold: integer({ default: 3 }),
     terminationGracePeriodSeconds: int64(),
   },
+  `
+    exec 1.1, httpGet 1.2, tcpSocket 1.3, grpc 1.4, initialDelaySeconds 2, timeoutSeconds 3,
+    periodSeconds 4, successThreshold 5, failureThreshold 6, terminationGracePeriodSeconds 7`,
   { description: 'A check that a container is alive or ready.' },
 );
 export type Probe = Static<typeof Probe>;
@@ -148,19 +193,22 @@ const LifecycleHandler = struct(
     exec: execAction,
     httpGet: httpGetAction,
     tcpSocket: tcpSocketAction,
-    sleep: struct(`${CORE}.SleepAction`, { seconds: int64() }, {}),
+    sleep: struct(`${CORE}.SleepAction`, { seconds: int64() }, {}, 'seconds 1'),
   },
+  'exec 1, httpGet 2, tcpSocket 3, sleep 4',
 );
 const Lifecycle = struct(
   `${CORE}.Lifecycle`,
   {},
   { postStart: LifecycleHandler, preStop: LifecycleHandler, stopSignal: string() },
+  'postStart 1, preStop 2, stopSignal 3',
 );
 
 export const SELinuxOptions = struct(
   `${CORE}.SELinuxOptions`,
   {},
   { user: string(), role: string(), type: string(), level: string() },
+  'user 1, role 2, type 3, level 4',
 );
 export const WindowsSecurityContextOptions = struct(
   `${CORE}.WindowsSecurityContextOptions`,
@@ -171,23 +219,31 @@ export const WindowsSecurityContextOptions = struct(
     runAsUserName: string(),
     hostProcess: boolean(),
   },
+  'gmsaCredentialSpecName 1, gmsaCredentialSpec 2, runAsUserName 3, hostProcess 4',
 );
 export const SeccompProfile = struct(
   `${CORE}.SeccompProfile`,
   { type: string({ enum: ['Localhost', 'RuntimeDefault', 'Unconfined'] }) },
   { localhostProfile: string() },
+  'type 1, localhostProfile 2',
 );
 export const AppArmorProfile = struct(
   `${CORE}.AppArmorProfile`,
   { type: string({ enum: ['Localhost', 'RuntimeDefault', 'Unconfined'] }) },
   { localhostProfile: string() },
+  'type 1, localhostProfile 2',
 );
 
 export const SecurityContext = struct(
   `${CORE}.SecurityContext`,
   {},
   {
-    capabilities: struct(`${CORE}.Capabilities`, {}, { add: list(string()), drop: list(string()) }),
+    capabilities: struct(
+      `${CORE}.Capabilities`,
+      {},
+      { add: list(string()), drop: list(string()) },
+      'add 1, drop 2',
+    ),
     privileged: boolean(),
     seLinuxOptions: SELinuxOptions,
     windowsOptions: WindowsSecurityContextOptions,
@@ -200,6 +256,10 @@ export const SecurityContext = struct(
     seccompProfile: SeccompProfile,
     appArmorProfile: AppArmorProfile,
   },
+  `
+    capabilities 1, privileged 2, seLinuxOptions 3, runAsUser 4, runAsNonRoot 5,
+    readOnlyRootFilesystem 6, allowPrivilegeEscalation 7, runAsGroup 8, procMount 9,
+    windowsOptions 10, seccompProfile 11, appArmorProfile 12`,
 );
 export type SecurityContext = Static<typeof SecurityContext>;
 
@@ -207,6 +267,7 @@ const ContainerResizePolicy = struct(
   `${CORE}.ContainerResizePolicy`,
   { resourceName: string(), restartPolicy: string() },
   {},
+  'resourceName 1, restartPolicy 2',
 );
 
 const ContainerRestartRule = struct(
@@ -217,8 +278,10 @@ const ContainerRestartRule = struct(
       `${CORE}.ContainerRestartRuleOnExitCodes`,
       { operator: string() },
       { values: list(integer(), { listType: 'set' }) },
+      'operator 1, values 2',
     ),
   },
+  'action 1, exitCodes 2',
 );
 
 const containerFields = {
@@ -248,14 +311,32 @@ const containerFields = {
   tty: boolean(),
 };
 
-export const Container = struct(`${CORE}.Container`, { name: filled(string(), '') }, containerFields, {
-  description: 'One program of a pod, run from an image.',
-});
+export const Container = struct(
+  `${CORE}.Container`,
+  { name: filled(string(), '') },
+  containerFields,
+  `
+    name 1, image 2, command 3, args 4, workingDir 5, ports 6, env 7, resources 8,
+    volumeMounts 9, livenessProbe 10, readinessProbe 11, lifecycle 12, terminationMessagePath 13,
+    imagePullPolicy 14, securityContext 15, stdin 16, stdinOnce 17, tty 18, envFrom 19,
+    terminationMessagePolicy 20, volumeDevices 21, startupProbe 22, resizePolicy 23,
+    restartPolicy 24, restartPolicyRules 25`,
+  {
+    description: 'One program of a pod, run from an image.',
+  },
+);
 export type Container = Static<typeof Container>;
 
 export const EphemeralContainer = struct(
   `${CORE}.EphemeralContainer`,
   { name: filled(string(), '') },
   { ...containerFields, targetContainerName: string() },
+  `
+    name 1.1, image 1.2, command 1.3, args 1.4, workingDir 1.5, ports 1.6, env 1.7,
+    resources 1.8, volumeMounts 1.9, livenessProbe 1.10, readinessProbe 1.11, lifecycle 1.12,
+    terminationMessagePath 1.13, imagePullPolicy 1.14, securityContext 1.15, stdin 1.16,
+    stdinOnce 1.17, tty 1.18, envFrom 1.19, terminationMessagePolicy 1.20, volumeDevices 1.21,
+    startupProbe 1.22, resizePolicy 1.23, restartPolicy 1.24, restartPolicyRules 1.25,
+    targetContainerName 2`,
 );
 export type EphemeralContainer = Static<typeof EphemeralContainer>;

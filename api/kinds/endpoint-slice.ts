@@ -16,15 +16,17 @@ const EndpointConditions = struct(
   `${DISCOVERY}.EndpointConditions`,
   {},
   { ready: boolean(), serving: boolean(), terminating: boolean() },
+  'ready 1, serving 2, terminating 3',
 );
 
 const EndpointHints = struct(
   `${DISCOVERY}.EndpointHints`,
   {},
   {
-    forZones: list(struct(`${DISCOVERY}.ForZone`, { name: string() }, {})),
-    forNodes: list(struct(`${DISCOVERY}.ForNode`, { name: string() }, {})),
+    forZones: list(struct(`${DISCOVERY}.ForZone`, { name: string() }, {}, 'name 1')),
+    forNodes: list(struct(`${DISCOVERY}.ForNode`, { name: string() }, {}, 'name 1')),
   },
+  'forZones 1, forNodes 2',
 );
 
 export const Endpoint = struct(
@@ -39,6 +41,9 @@ export const Endpoint = struct(
     zone: string(),
     hints: EndpointHints,
   },
+  `
+    addresses 1, conditions 2, hostname 3, targetRef 4, deprecatedTopology 5, nodeName 6, zone 7,
+    hints 8`,
 );
 export type Endpoint = Static<typeof Endpoint>;
 
@@ -51,6 +56,7 @@ export const EndpointPort = struct(
     port: integer(),
     appProtocol: string(),
   },
+  'name 1, protocol 2, port 3, appProtocol 4',
 );
 export type EndpointPort = Static<typeof EndpointPort>;
 
@@ -62,6 +68,7 @@ export const EndpointSlice = struct(
     endpoints: filled(list(Endpoint), []),
   },
   { ...typeMeta, ports: list(EndpointPort) },
+  'metadata 1, endpoints 2, ports 3, addressType 4',
   { description: 'A part of the addresses behind a Service, all of one family.' },
 );
 export type EndpointSlice = Static<typeof EndpointSlice>;

@@ -16,6 +16,7 @@ export const EndpointAddress = struct(
   `${CORE}.EndpointAddress`,
   { ip: string() },
   { hostname: string(), nodeName: string(), targetRef: ObjectReference },
+  'ip 1, targetRef 2, hostname 3, nodeName 4',
 );
 export type EndpointAddress = Static<typeof EndpointAddress>;
 
@@ -27,6 +28,7 @@ export const EndpointsPort = struct(
     protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
     appProtocol: string(),
   },
+  'name 1, port 2, protocol 3, appProtocol 4',
 );
 export type EndpointsPort = Static<typeof EndpointsPort>;
 
@@ -38,6 +40,7 @@ export const EndpointSubset = struct(
     notReadyAddresses: list(EndpointAddress),
     ports: list(EndpointsPort),
   },
+  'addresses 1, notReadyAddresses 2, ports 3',
 );
 export type EndpointSubset = Static<typeof EndpointSubset>;
 
@@ -45,6 +48,7 @@ export const Endpoints = struct(
   `${CORE}.Endpoints`,
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, subsets: list(EndpointSubset) },
+  'metadata 1, subsets 2',
   { description: 'The addresses behind a Service, all in one object.' },
 );
 export type Endpoints = Static<typeof Endpoints>;

@@ -25,8 +25,12 @@ export const Lease = struct(
         strategy: string(),
         preferredHolder: string(),
       },
+      `
+        holderIdentity 1, leaseDurationSeconds 2, acquireTime 3, renewTime 4, leaseTransitions 5,
+        strategy 6, preferredHolder 7`,
     ),
   },
+  'metadata 1, spec 2',
   { description: 'Who holds a role, and until when: heartbeats of nodes, elections of leaders.' },
 );
 export type Lease = Static<typeof Lease>;

@@ -7,6 +7,7 @@ export const OwnerReference = struct(
   `${META}.OwnerReference`,
   { apiVersion: string(), kind: string(), name: string(), uid: string() },
   { controller: boolean(), blockOwnerDeletion: boolean() },
+  'kind 1, name 3, uid 4, apiVersion 5, controller 6, blockOwnerDeletion 7',
 );
 export type OwnerReference = Static<typeof OwnerReference>;
 
@@ -22,6 +23,7 @@ const ManagedFieldsEntry = struct(
     fieldsV1: anyObject(`${META}.FieldsV1`),
     subresource: string(),
   },
+  'manager 1, operation 2, apiVersion 3, time 4, fieldsType 6, fieldsV1 7, subresource 8',
 );
 
 const metaFields = {
@@ -41,24 +43,31 @@ const metaFields = {
   managedFields: list(ManagedFieldsEntry),
 };
 
-/** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
-export const ObjectMeta = struct(`${META}.ObjectMeta`, { name: filled(string(), '') }, metaFields, {
-  description: 'Name, labels and bookkeeping that every object has.',
-});
+const metaNumbers = `
+  name 1, generateName 2, namespace 3, selfLink 4, uid 5, resourceVersion 6, generation 7,
+  creationTimestamp 8, deletionTimestamp 9, deletionGracePeriodSeconds 10, labels 11,
+  annotations 12, ownerReferences 13, finalizers 14, managedFields 17`;
 
-/** Metadata of a template: a name is not expected. */
-export const TemplateMeta = struct(
+/** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
+export const ObjectMeta = struct(
   `${META}.ObjectMeta`,
-  {},
-  { name: string(), ...metaFields },
+  { name: filled(string(), '') },
+  metaFields,
+  metaNumbers,
   { description: 'Name, labels and bookkeeping that every object has.' },
 );
+
+/** Metadata of a template: a name is not expected. */
+export const TemplateMeta = struct(`${META}.ObjectMeta`, {}, { name: string(), ...metaFields }, metaNumbers, {
+  description: 'Name, labels and bookkeeping that every object has.',
+});
 export type ObjectMeta = Static<typeof ObjectMeta>;
 
 export const ListMeta = struct(
   `${META}.ListMeta`,
   {},
   { selfLink: string(), resourceVersion: string(), continue: string(), remainingItemCount: int64() },
+  'selfLink 1, resourceVersion 2, continue 3, remainingItemCount 4',
 );
 export type ListMeta = Static<typeof ListMeta>;
 
@@ -85,6 +94,7 @@ export const LabelSelectorRequirement = struct(
   `${META}.LabelSelectorRequirement`,
   { key: string(), operator: string() },
   { values: list(string()) },
+  'key 1, operator 2, values 3',
 );
 export type LabelSelectorRequirement = Static<typeof LabelSelectorRequirement>;
 
@@ -92,6 +102,7 @@ export const LabelSelector = struct(
   `${META}.LabelSelector`,
   {},
   { matchLabels: map(string()), matchExpressions: list(LabelSelectorRequirement) },
+  'matchLabels 1, matchExpressions 2',
 );
 export type LabelSelector = Static<typeof LabelSelector>;
 
@@ -99,6 +110,7 @@ export const Condition = struct(
   `${META}.Condition`,
   { type: string(), status: string(), lastTransitionTime: time(), reason: string(), message: string() },
   { observedGeneration: int64() },
+  'type 1, status 2, observedGeneration 3, lastTransitionTime 4, reason 5, message 6',
 );
 export type Condition = Static<typeof Condition>;
 
@@ -106,6 +118,7 @@ export const StatusCause = struct(
   `${META}.StatusCause`,
   {},
   { reason: string(), message: string(), field: string() },
+  'reason 1, message 2, field 3',
 );
 export type StatusCause = Static<typeof StatusCause>;
 
@@ -120,6 +133,7 @@ export const StatusDetails = struct(
     causes: list(StatusCause),
     retryAfterSeconds: integer(),
   },
+  'name 1, group 2, kind 3, causes 4, retryAfterSeconds 5, uid 6',
 );
 export type StatusDetails = Static<typeof StatusDetails>;
 
@@ -137,10 +151,16 @@ export const Status = struct(
     details: StatusDetails,
     code: integer(),
   },
+  'metadata 1, status 2, message 3, reason 4, details 5, code 6',
 );
 export type Status = Static<typeof Status>;
 
-const Preconditions = struct(`${META}.Preconditions`, {}, { uid: string(), resourceVersion: string() });
+const Preconditions = struct(
+  `${META}.Preconditions`,
+  {},
+  { uid: string(), resourceVersion: string() },
+  'uid 1, resourceVersion 2',
+);
 
 export const DeleteOptions = struct(
   `${META}.DeleteOptions`,
@@ -155,6 +175,9 @@ export const DeleteOptions = struct(
     dryRun: list(string()),
     ignoreStoreReadErrorWithClusterBreakingPotential: boolean(),
   },
+  `
+    gracePeriodSeconds 1, preconditions 2, orphanDependents 3, propagationPolicy 4, dryRun 5,
+    ignoreStoreReadErrorWithClusterBreakingPotential 6`,
 );
 export type DeleteOptions = Static<typeof DeleteOptions>;
 

@@ -11,6 +11,7 @@ const NamespaceCondition = struct(
   `${CORE}.NamespaceCondition`,
   { type: string(), status: string() },
   { lastTransitionTime: time(), reason: string(), message: string() },
+  'type 1, status 2, lastTransitionTime 4, reason 5, message 6',
 );
 
 export const Namespace = struct(
@@ -18,13 +19,15 @@ export const Namespace = struct(
   { metadata: filled(ObjectMeta, {}) },
   {
     ...typeMeta,
-    spec: struct(`${CORE}.NamespaceSpec`, {}, { finalizers: list(string()) }),
+    spec: struct(`${CORE}.NamespaceSpec`, {}, { finalizers: list(string()) }, 'finalizers 1'),
     status: struct(
       `${CORE}.NamespaceStatus`,
       {},
       { phase: string(), conditions: list(NamespaceCondition, { mergeKey: 'type' }) },
+      'phase 1, conditions 2',
     ),
   },
+  'metadata 1, spec 2, status 3',
   { description: 'A scope for names: most objects live in one.' },
 );
 export type Namespace = Static<typeof Namespace>;

@@ -16,6 +16,7 @@ export const Taint = struct(
   `${CORE}.Taint`,
   { key: string(), effect: string({ enum: ['NoExecute', 'NoSchedule', 'PreferNoSchedule'] }) },
   { value: string(), timeAdded: time() },
+  'key 1, value 2, effect 3, timeAdded 4',
 );
 export type Taint = Static<typeof Taint>;
 
@@ -23,8 +24,14 @@ const ConfigMapNodeConfigSource = struct(
   `${CORE}.ConfigMapNodeConfigSource`,
   { namespace: string(), name: string(), kubeletConfigKey: string() },
   { uid: string(), resourceVersion: string() },
+  'namespace 1, name 2, uid 3, resourceVersion 4, kubeletConfigKey 5',
 );
-const NodeConfigSource = struct(`${CORE}.NodeConfigSource`, {}, { configMap: ConfigMapNodeConfigSource });
+const NodeConfigSource = struct(
+  `${CORE}.NodeConfigSource`,
+  {},
+  { configMap: ConfigMapNodeConfigSource },
+  'configMap 2',
+);
 
 const NodeSpec = struct(
   `${CORE}.NodeSpec`,
@@ -38,16 +45,23 @@ const NodeSpec = struct(
     configSource: NodeConfigSource,
     externalID: string(),
   },
+  'podCIDR 1, externalID 2, providerID 3, unschedulable 4, taints 5, configSource 6, podCIDRs 7',
   { description: 'What is decided about a node: its share of the pod addresses, its taints.' },
 );
 
-export const NodeAddress = struct(`${CORE}.NodeAddress`, { type: string(), address: string() }, {});
+export const NodeAddress = struct(
+  `${CORE}.NodeAddress`,
+  { type: string(), address: string() },
+  {},
+  'type 1, address 2',
+);
 export type NodeAddress = Static<typeof NodeAddress>;
 
 export const NodeCondition = struct(
   `${CORE}.NodeCondition`,
   { type: string(), status: string() },
   { lastHeartbeatTime: time(), lastTransitionTime: time(), reason: string(), message: string() },
+  'type 1, status 2, lastHeartbeatTime 3, lastTransitionTime 4, reason 5, message 6',
 );
 export type NodeCondition = Static<typeof NodeCondition>;
 
@@ -65,11 +79,24 @@ const NodeSystemInfo = struct(
     operatingSystem: string(),
     architecture: string(),
   },
-  { swap: struct(`${CORE}.NodeSwapStatus`, {}, { capacity: int64() }) },
+  { swap: struct(`${CORE}.NodeSwapStatus`, {}, { capacity: int64() }, 'capacity 1') },
+  `
+    machineID 1, systemUUID 2, bootID 3, kernelVersion 4, osImage 5, containerRuntimeVersion 6,
+    kubeletVersion 7, kubeProxyVersion 8, operatingSystem 9, architecture 10, swap 11`,
 );
 
-const ContainerImage = struct(`${CORE}.ContainerImage`, {}, { names: list(string()), sizeBytes: int64() });
-const AttachedVolume = struct(`${CORE}.AttachedVolume`, { name: string(), devicePath: string() }, {});
+const ContainerImage = struct(
+  `${CORE}.ContainerImage`,
+  {},
+  { names: list(string()), sizeBytes: int64() },
+  'names 1, sizeBytes 2',
+);
+const AttachedVolume = struct(
+  `${CORE}.AttachedVolume`,
+  { name: string(), devicePath: string() },
+  {},
+  'name 1, devicePath 2',
+);
 const NodeRuntimeHandler = struct(
   `${CORE}.NodeRuntimeHandler`,
   {},
@@ -79,8 +106,10 @@ const NodeRuntimeHandler = struct(
       `${CORE}.NodeRuntimeHandlerFeatures`,
       {},
       { recursiveReadOnlyMounts: boolean(), userNamespaces: boolean() },
+      'recursiveReadOnlyMounts 1, userNamespaces 2',
     ),
   },
+  'name 1, features 2',
 );
 
 export const NodeStatus = struct(
@@ -95,7 +124,8 @@ export const NodeStatus = struct(
     daemonEndpoints: struct(
       `${CORE}.NodeDaemonEndpoints`,
       {},
-      { kubeletEndpoint: struct(`${CORE}.DaemonEndpoint`, { Port: integer() }, {}) },
+      { kubeletEndpoint: struct(`${CORE}.DaemonEndpoint`, { Port: integer() }, {}, 'Port 1') },
+      'kubeletEndpoint 1',
     ),
     nodeInfo: NodeSystemInfo,
     images: list(ContainerImage),
@@ -110,11 +140,21 @@ export const NodeStatus = struct(
         lastKnownGood: NodeConfigSource,
         error: string(),
       },
+      'assigned 1, active 2, lastKnownGood 3, error 4',
     ),
     runtimeHandlers: list(NodeRuntimeHandler),
-    features: struct(`${CORE}.NodeFeatures`, {}, { supplementalGroupsPolicy: boolean() }),
+    features: struct(
+      `${CORE}.NodeFeatures`,
+      {},
+      { supplementalGroupsPolicy: boolean() },
+      'supplementalGroupsPolicy 1',
+    ),
     declaredFeatures: list(string()),
   },
+  `
+    capacity 1, allocatable 2, phase 3, conditions 4, addresses 5, daemonEndpoints 6, nodeInfo 7,
+    images 8, volumesInUse 9, volumesAttached 10, config 11, runtimeHandlers 12, features 13,
+    declaredFeatures 14`,
   { description: 'What the node reports of itself: addresses, conditions, capacity.' },
 );
 export type NodeStatus = Static<typeof NodeStatus>;
@@ -123,6 +163,7 @@ export const Node = struct(
   `${CORE}.Node`,
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, spec: NodeSpec, status: NodeStatus },
+  'metadata 1, spec 2, status 3',
   { description: 'A host that runs pods.' },
 );
 export type Node = Static<typeof Node>;

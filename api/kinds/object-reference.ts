@@ -13,5 +13,6 @@ export const ObjectReference = struct(
     resourceVersion: string(),
     fieldPath: string(),
   },
+  'kind 1, namespace 2, name 3, uid 4, apiVersion 5, resourceVersion 6, fieldPath 7',
 );
 export type ObjectReference = Static<typeof ObjectReference>;

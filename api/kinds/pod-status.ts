@@ -8,8 +8,13 @@ export const ContainerState = struct(
   `${CORE}.ContainerState`,
   {},
   {
-    waiting: struct(`${CORE}.ContainerStateWaiting`, {}, { reason: string(), message: string() }),
-    running: struct(`${CORE}.ContainerStateRunning`, {}, { startedAt: time() }),
+    waiting: struct(
+      `${CORE}.ContainerStateWaiting`,
+      {},
+      { reason: string(), message: string() },
+      'reason 1, message 2',
+    ),
+    running: struct(`${CORE}.ContainerStateRunning`, {}, { startedAt: time() }, 'startedAt 1'),
     terminated: struct(
       `${CORE}.ContainerStateTerminated`,
       { exitCode: integer() },
@@ -21,8 +26,10 @@ export const ContainerState = struct(
         finishedAt: time(),
         containerID: string(),
       },
+      'exitCode 1, signal 2, reason 3, message 4, startedAt 5, finishedAt 6, containerID 7',
     ),
   },
+  'waiting 1, running 2, terminated 3',
 );
 export type ContainerState = Static<typeof ContainerState>;
 
@@ -30,6 +37,7 @@ const VolumeMountStatus = struct(
   `${CORE}.VolumeMountStatus`,
   { name: string(), mountPath: string() },
   { readOnly: boolean(), recursiveReadOnly: string() },
+  'name 1, mountPath 2, readOnly 3, recursiveReadOnly 4',
 );
 
 const ContainerUser = struct(
@@ -40,16 +48,26 @@ const ContainerUser = struct(
       `${CORE}.LinuxContainerUser`,
       { uid: int64(), gid: int64() },
       { supplementalGroups: list(int64()) },
+      'uid 1, gid 2, supplementalGroups 3',
     ),
   },
+  'linux 1',
 );
 
 const ResourceStatus = struct(
   `${CORE}.ResourceStatus`,
   { name: string() },
   {
-    resources: list(struct(`${CORE}.ResourceHealth`, { resourceID: string() }, { health: string() })),
+    resources: list(
+      struct(
+        `${CORE}.ResourceHealth`,
+        { resourceID: string() },
+        { health: string() },
+        'resourceID 1, health 2',
+      ),
+    ),
   },
+  'name 1, resources 2',
 );
 
 export const ContainerStatus = struct(
@@ -67,6 +85,10 @@ export const ContainerStatus = struct(
     allocatedResourcesStatus: list(ResourceStatus, { mergeKey: 'name' }),
     stopSignal: string(),
   },
+  `
+    name 1, state 2, lastState 3, ready 4, restartCount 5, image 6, imageID 7, containerID 8,
+    started 9, allocatedResources 10, resources 11, volumeMounts 12, user 13,
+    allocatedResourcesStatus 14, stopSignal 15`,
 );
 export type ContainerStatus = Static<typeof ContainerStatus>;
 
@@ -80,15 +102,19 @@ export const PodCondition = struct(
     reason: string(),
     message: string(),
   },
+  `
+    type 1, status 2, lastProbeTime 3, lastTransitionTime 4, reason 5, message 6,
+    observedGeneration 7`,
 );
 export type PodCondition = Static<typeof PodCondition>;
 
-const PodIP = struct(`${CORE}.PodIP`, { ip: filled(string(), '') }, {});
-const HostIP = struct(`${CORE}.HostIP`, { ip: filled(string(), '') }, {});
+const PodIP = struct(`${CORE}.PodIP`, { ip: filled(string(), '') }, {}, 'ip 1');
+const HostIP = struct(`${CORE}.HostIP`, { ip: filled(string(), '') }, {}, 'ip 1');
 const PodResourceClaimStatus = struct(
   `${CORE}.PodResourceClaimStatus`,
   { name: string() },
   { resourceClaimName: string() },
+  'name 1, resourceClaimName 2',
 );
 
 export const PodStatus = struct(
@@ -113,6 +139,11 @@ export const PodStatus = struct(
     resize: string(),
     resourceClaimStatuses: list(PodResourceClaimStatus, { mergeKey: 'name', strategy: 'merge,retainKeys' }),
   },
+  `
+    phase 1, conditions 2, message 3, reason 4, hostIP 5, podIP 6, startTime 7,
+    containerStatuses 8, qosClass 9, initContainerStatuses 10, nominatedNodeName 11, podIPs 12,
+    ephemeralContainerStatuses 13, resize 14, resourceClaimStatuses 15, hostIPs 16,
+    observedGeneration 17`,
   { description: 'What was last seen of the pod, as its node reports it.' },
 );
 export type PodStatus = Static<typeof PodStatus>;

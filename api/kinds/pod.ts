@@ -12,6 +12,7 @@ export const Pod = struct(
   'io.k8s.api.core.v1.Pod',
   { metadata: filled(ObjectMeta, {}), spec: filled(PodSpec, {}) },
   { ...typeMeta, status: PodStatus },
+  'metadata 1, spec 2, status 3',
   {
     description:
       'A group of containers that run on one node and share a network address, a hostname and volumes.',

@@ -23,6 +23,7 @@ const ReplicationControllerCondition = struct(
   `${CORE}.ReplicationControllerCondition`,
   { type: string(), status: string() },
   { lastTransitionTime: time(), reason: string(), message: string() },
+  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
 );
 
 const ReplicationControllerSpec = struct(
@@ -34,6 +35,7 @@ const ReplicationControllerSpec = struct(
     selector: map(string()),
     template: PodTemplateSpec,
   },
+  'replicas 1, selector 2, template 3, minReadySeconds 4',
   { description: 'How many pods to run, which ones count, and what new ones look like.' },
 );
 type ReplicationControllerSpec = Static<typeof ReplicationControllerSpec>;
@@ -53,8 +55,12 @@ export const ReplicationController = struct(
         observedGeneration: int64(),
         conditions: list(ReplicationControllerCondition, { mergeKey: 'type' }),
       },
+      `
+        replicas 1, fullyLabeledReplicas 2, observedGeneration 3, readyReplicas 4,
+        availableReplicas 5, conditions 6`,
     ),
   },
+  'metadata 1, spec 2, status 3',
   { description: 'Keeps a number of pods of one template running.' },
 );
 export type ReplicationController = Static<typeof ReplicationController>;

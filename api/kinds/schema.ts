@@ -34,11 +34,6 @@ export interface ListOptions extends FieldOptions {
   listType?: 'atomic' | 'set' | 'map';
 }
 
-export interface StructOptions extends FieldOptions {
-  /** Protobuf field numbers of the message, by field name. */
-  protobuf?: Readonly<Record<string, number>>;
-}
-
 /** A schema as a walker reads it: the JSON Schema keywords that the builders below produce. */
 export interface SchemaNode {
   readonly $id?: string;
@@ -52,7 +47,8 @@ export interface SchemaNode {
   readonly required?: readonly string[];
   readonly additionalProperties?: SchemaNode;
   readonly items?: SchemaNode;
-  readonly protobuf?: Readonly<Record<string, number>>;
+  /** The numbers of a message's fields, see {@link struct}. */
+  readonly protobuf?: string;
   readonly 'x-kubernetes-patch-merge-key'?: string;
   readonly 'x-kubernetes-patch-strategy'?: string;
   readonly 'x-kubernetes-list-type'?: string;
@@ -73,16 +69,21 @@ type Struct<R extends TProperties, O extends TProperties> = TObject<R & { [K in 
 /**
  * A message of the API. `required` fields must be there (or have a zero value, see {@link filled}); `optional`
  * ones may be absent. `id` is the definition's name in OpenAPI, e.g. `io.k8s.api.core.v1.PodSpec`.
+ *
+ * `protobuf` gives every field the number it has in upstream's generated.proto: `'name 1, image 2'`. A field that
+ * JSON has in the message itself and protobuf in a message inside it has both numbers: `'name 1, secret 2.6'`.
+ * A kind's own `apiVersion` and `kind` have none: they travel outside the message.
  */
 export function struct<R extends TProperties, O extends TProperties>(
   id: string,
   required: R,
   optional: O,
-  options: StructOptions = {},
+  protobuf: string,
+  options: FieldOptions = {},
 ): Struct<R, O> {
   const properties: TProperties = { ...required };
   for (const [name, schema] of Object.entries(optional)) properties[name] = Type.Optional(schema);
-  const schema = Type.Object(properties, { ...options, $id: id });
+  const schema = Type.Object(properties, { ...options, protobuf, $id: id });
   const needed = Object.keys(required).filter((name) => !('zero' in (required[name] ?? {})));
   return { ...schema, required: needed } as unknown as Struct<R, O>;
 }

@@ -6,12 +6,18 @@ import { boolean, int64, integer, list, map, quantity, string, struct } from './
 /** Every volume source of core/v1, so that legal manifests validate; what weft mounts is the agent's concern. */
 const CORE = 'io.k8s.api.core.v1';
 
-const KeyToPath = struct(`${CORE}.KeyToPath`, { key: string(), path: string() }, { mode: integer() });
+const KeyToPath = struct(
+  `${CORE}.KeyToPath`,
+  { key: string(), path: string() },
+  { mode: integer() },
+  'key 1, path 2, mode 3',
+);
 
 const DownwardAPIVolumeFile = struct(
   `${CORE}.DownwardAPIVolumeFile`,
   { path: string() },
   { fieldRef: FieldRef, resourceFieldRef: ResourceFieldSelector, mode: integer() },
+  'path 1, fieldRef 2, resourceFieldRef 3, mode 4',
 );
 
 const items = list(KeyToPath);
@@ -21,29 +27,48 @@ const SecretVolumeSource = struct(
   `${CORE}.SecretVolumeSource`,
   {},
   { secretName: string(), items, defaultMode, optional: boolean() },
+  'secretName 1, items 2, defaultMode 3, optional 4',
 );
 const ConfigMapVolumeSource = struct(
   `${CORE}.ConfigMapVolumeSource`,
   {},
   { name: string(), items, defaultMode, optional: boolean() },
+  'name 1.1, items 2, defaultMode 3, optional 4',
 );
 
 const VolumeProjection = struct(
   `${CORE}.VolumeProjection`,
   {},
   {
-    secret: struct(`${CORE}.SecretProjection`, {}, { name: string(), items, optional: boolean() }),
-    configMap: struct(`${CORE}.ConfigMapProjection`, {}, { name: string(), items, optional: boolean() }),
-    downwardAPI: struct(`${CORE}.DownwardAPIProjection`, {}, { items: list(DownwardAPIVolumeFile) }),
+    secret: struct(
+      `${CORE}.SecretProjection`,
+      {},
+      { name: string(), items, optional: boolean() },
+      'name 1.1, items 2, optional 4',
+    ),
+    configMap: struct(
+      `${CORE}.ConfigMapProjection`,
+      {},
+      { name: string(), items, optional: boolean() },
+      'name 1.1, items 2, optional 4',
+    ),
+    downwardAPI: struct(
+      `${CORE}.DownwardAPIProjection`,
+      {},
+      { items: list(DownwardAPIVolumeFile) },
+      'items 1',
+    ),
     serviceAccountToken: struct(
       `${CORE}.ServiceAccountTokenProjection`,
       { path: string() },
       { audience: string(), expirationSeconds: int64({ default: 3600 }) },
+      'audience 1, expirationSeconds 2, path 3',
     ),
     clusterTrustBundle: struct(
       `${CORE}.ClusterTrustBundleProjection`,
       { path: string() },
       { name: string(), signerName: string(), labelSelector: LabelSelector, optional: boolean() },
+      'name 1, signerName 2, labelSelector 3, path 4, optional 5',
     ),
     podCertificate: struct(
       `${CORE}.PodCertificateProjection`,
@@ -54,19 +79,27 @@ const VolumeProjection = struct(
         keyPath: string(),
         certificateChainPath: string(),
       },
+      `
+        signerName 1, keyType 2, maxExpirationSeconds 3, credentialBundlePath 4, keyPath 5,
+        certificateChainPath 6`,
     ),
   },
+  `
+    secret 1, downwardAPI 2, configMap 3, serviceAccountToken 4, clusterTrustBundle 5,
+    podCertificate 6`,
 );
 
 const TypedLocalObjectReference = struct(
   `${CORE}.TypedLocalObjectReference`,
   { kind: string(), name: string() },
   { apiGroup: string() },
+  'apiGroup 1, kind 2, name 3',
 );
 const TypedObjectReference = struct(
   `${CORE}.TypedObjectReference`,
   { kind: string(), name: string() },
   { apiGroup: string(), namespace: string() },
+  'apiGroup 1, kind 2, name 3, namespace 4',
 );
 
 const PersistentVolumeClaimSpec = struct(
@@ -79,6 +112,7 @@ const PersistentVolumeClaimSpec = struct(
       `${CORE}.VolumeResourceRequirements`,
       {},
       { limits: map(quantity()), requests: map(quantity()) },
+      'limits 1, requests 2',
     ),
     volumeName: string(),
     storageClassName: string(),
@@ -87,6 +121,9 @@ const PersistentVolumeClaimSpec = struct(
     dataSourceRef: TypedObjectReference,
     volumeAttributesClassName: string(),
   },
+  `
+    accessModes 1, resources 2, volumeName 3, selector 4, storageClassName 5, volumeMode 6,
+    dataSource 7, dataSourceRef 8, volumeAttributesClassName 9`,
 );
 
 const disk = { fsType: string(), partition: integer(), readOnly: boolean() };
@@ -94,7 +131,12 @@ const secretRef = LocalObjectReference;
 const monitors = list(string());
 
 const networkSources = {
-  nfs: struct(`${CORE}.NFSVolumeSource`, { server: string(), path: string() }, { readOnly: boolean() }),
+  nfs: struct(
+    `${CORE}.NFSVolumeSource`,
+    { server: string(), path: string() },
+    { readOnly: boolean() },
+    'server 1, path 2, readOnly 3',
+  ),
   iscsi: struct(
     `${CORE}.ISCSIVolumeSource`,
     { targetPortal: string(), iqn: string(), lun: integer() },
@@ -108,11 +150,15 @@ const networkSources = {
       secretRef,
       initiatorName: string(),
     },
+    `
+      targetPortal 1, iqn 2, lun 3, iscsiInterface 4, fsType 5, readOnly 6, portals 7,
+      chapAuthDiscovery 8, secretRef 10, chapAuthSession 11, initiatorName 12`,
   ),
   glusterfs: struct(
     `${CORE}.GlusterfsVolumeSource`,
     { endpoints: string(), path: string() },
     { readOnly: boolean() },
+    'endpoints 1, path 2, readOnly 3',
   ),
   rbd: struct(
     `${CORE}.RBDVolumeSource`,
@@ -125,11 +171,13 @@ const networkSources = {
       secretRef,
       readOnly: boolean(),
     },
+    'monitors 1, image 2, fsType 3, pool 4, user 5, keyring 6, secretRef 7, readOnly 8',
   ),
   cephfs: struct(
     `${CORE}.CephFSVolumeSource`,
     { monitors },
     { path: string(), user: string(), secretFile: string(), secretRef, readOnly: boolean() },
+    'monitors 1, path 2, user 3, secretFile 4, secretRef 5, readOnly 6',
   ),
   fc: struct(
     `${CORE}.FCVolumeSource`,
@@ -141,27 +189,46 @@ const networkSources = {
       readOnly: boolean(),
       wwids: list(string()),
     },
+    'targetWWNs 1, lun 2, fsType 3, readOnly 4, wwids 5',
   ),
-  flocker: struct(`${CORE}.FlockerVolumeSource`, {}, { datasetName: string(), datasetUUID: string() }),
+  flocker: struct(
+    `${CORE}.FlockerVolumeSource`,
+    {},
+    { datasetName: string(), datasetUUID: string() },
+    'datasetName 1, datasetUUID 2',
+  ),
   quobyte: struct(
     `${CORE}.QuobyteVolumeSource`,
     { registry: string(), volume: string() },
     { readOnly: boolean(), user: string(), group: string(), tenant: string() },
+    'registry 1, volume 2, readOnly 3, user 4, group 5, tenant 6',
   ),
 };
 
 const cloudSources = {
-  gcePersistentDisk: struct(`${CORE}.GCEPersistentDiskVolumeSource`, { pdName: string() }, disk),
-  awsElasticBlockStore: struct(`${CORE}.AWSElasticBlockStoreVolumeSource`, { volumeID: string() }, disk),
+  gcePersistentDisk: struct(
+    `${CORE}.GCEPersistentDiskVolumeSource`,
+    { pdName: string() },
+    disk,
+    'pdName 1, fsType 2, partition 3, readOnly 4',
+  ),
+  awsElasticBlockStore: struct(
+    `${CORE}.AWSElasticBlockStoreVolumeSource`,
+    { volumeID: string() },
+    disk,
+    'volumeID 1, fsType 2, partition 3, readOnly 4',
+  ),
   cinder: struct(
     `${CORE}.CinderVolumeSource`,
     { volumeID: string() },
     { fsType: string(), readOnly: boolean(), secretRef },
+    'volumeID 1, fsType 2, readOnly 3, secretRef 4',
   ),
   azureFile: struct(
     `${CORE}.AzureFileVolumeSource`,
     { secretName: string(), shareName: string() },
     { readOnly: boolean() },
+    'secretName 1, shareName 2, readOnly 3',
   ),
   azureDisk: struct(
     `${CORE}.AzureDiskVolumeSource`,
@@ -172,21 +239,25 @@ const cloudSources = {
       readOnly: boolean({ default: false }),
       kind: string({ default: 'Shared' }),
     },
+    'diskName 1, diskURI 2, cachingMode 3, fsType 4, readOnly 5, kind 6',
   ),
   vsphereVolume: struct(
     `${CORE}.VsphereVirtualDiskVolumeSource`,
     { volumePath: string() },
     { fsType: string(), storagePolicyName: string(), storagePolicyID: string() },
+    'volumePath 1, fsType 2, storagePolicyName 3, storagePolicyID 4',
   ),
   photonPersistentDisk: struct(
     `${CORE}.PhotonPersistentDiskVolumeSource`,
     { pdID: string() },
     { fsType: string() },
+    'pdID 1, fsType 2',
   ),
   portworxVolume: struct(
     `${CORE}.PortworxVolumeSource`,
     { volumeID: string() },
     { fsType: string(), readOnly: boolean() },
+    'volumeID 1, fsType 2, readOnly 3',
   ),
   scaleIO: struct(
     `${CORE}.ScaleIOVolumeSource`,
@@ -200,6 +271,9 @@ const cloudSources = {
       fsType: string({ default: 'xfs' }),
       readOnly: boolean(),
     },
+    `
+      gateway 1, system 2, secretRef 3, sslEnabled 4, protectionDomain 5, storagePool 6,
+      storageMode 7, volumeName 8, fsType 9, readOnly 10`,
   ),
   storageos: struct(
     `${CORE}.StorageOSVolumeSource`,
@@ -211,6 +285,7 @@ const cloudSources = {
       readOnly: boolean(),
       secretRef,
     },
+    'volumeName 1, volumeNamespace 2, fsType 3, readOnly 4, secretRef 5',
   ),
 };
 
@@ -218,30 +293,49 @@ export const Volume = struct(
   `${CORE}.Volume`,
   { name: string() },
   {
-    hostPath: struct(`${CORE}.HostPathVolumeSource`, { path: string() }, { type: string({ default: '' }) }),
-    emptyDir: struct(`${CORE}.EmptyDirVolumeSource`, {}, { medium: string(), sizeLimit: quantity() }),
+    hostPath: struct(
+      `${CORE}.HostPathVolumeSource`,
+      { path: string() },
+      { type: string({ default: '' }) },
+      'path 1, type 2',
+    ),
+    emptyDir: struct(
+      `${CORE}.EmptyDirVolumeSource`,
+      {},
+      { medium: string(), sizeLimit: quantity() },
+      'medium 1, sizeLimit 2',
+    ),
     secret: SecretVolumeSource,
     configMap: ConfigMapVolumeSource,
     downwardAPI: struct(
       `${CORE}.DownwardAPIVolumeSource`,
       {},
       { items: list(DownwardAPIVolumeFile), defaultMode },
+      'items 1, defaultMode 2',
     ),
-    projected: struct(`${CORE}.ProjectedVolumeSource`, {}, { sources: list(VolumeProjection), defaultMode }),
+    projected: struct(
+      `${CORE}.ProjectedVolumeSource`,
+      {},
+      { sources: list(VolumeProjection), defaultMode },
+      'sources 1, defaultMode 2',
+    ),
     persistentVolumeClaim: struct(
       `${CORE}.PersistentVolumeClaimVolumeSource`,
       { claimName: string() },
       { readOnly: boolean() },
+      'claimName 1, readOnly 2',
     ),
     gitRepo: struct(
       `${CORE}.GitRepoVolumeSource`,
       { repository: string() },
       { revision: string(), directory: string() },
+      'repository 1, revision 2, directory 3',
     ),
     flexVolume: struct(
       `${CORE}.FlexVolumeSource`,
       { driver: string() },
       { fsType: string(), secretRef, readOnly: boolean(), options: map(string()) },
+      'driver 1, fsType 2, secretRef 3, readOnly 4, options 5',
     ),
     csi: struct(
       `${CORE}.CSIVolumeSource`,
@@ -252,6 +346,7 @@ export const Volume = struct(
         volumeAttributes: map(string()),
         nodePublishSecretRef: secretRef,
       },
+      'driver 1, readOnly 2, fsType 3, volumeAttributes 4, nodePublishSecretRef 5',
     ),
     ephemeral: struct(
       `${CORE}.EphemeralVolumeSource`,
@@ -261,13 +356,27 @@ export const Volume = struct(
           `${CORE}.PersistentVolumeClaimTemplate`,
           { spec: PersistentVolumeClaimSpec },
           { metadata: TemplateMeta },
+          'metadata 1, spec 2',
         ),
       },
+      'volumeClaimTemplate 1',
     ),
-    image: struct(`${CORE}.ImageVolumeSource`, {}, { reference: string(), pullPolicy: string() }),
+    image: struct(
+      `${CORE}.ImageVolumeSource`,
+      {},
+      { reference: string(), pullPolicy: string() },
+      'reference 1, pullPolicy 2',
+    ),
     ...networkSources,
     ...cloudSources,
   },
+  `
+    name 1, hostPath 2.1, emptyDir 2.2, gcePersistentDisk 2.3, awsElasticBlockStore 2.4,
+    gitRepo 2.5, secret 2.6, nfs 2.7, iscsi 2.8, glusterfs 2.9, persistentVolumeClaim 2.10,
+    rbd 2.11, flexVolume 2.12, cinder 2.13, cephfs 2.14, flocker 2.15, downwardAPI 2.16, fc 2.17,
+    azureFile 2.18, configMap 2.19, vsphereVolume 2.20, quobyte 2.21, azureDisk 2.22,
+    photonPersistentDisk 2.23, portworxVolume 2.24, scaleIO 2.25, projected 2.26, storageos 2.27,
+    csi 2.28, ephemeral 2.29, image 2.30`,
   { description: 'A directory of the pod that its containers mount, filled from one source.' },
 );
 export type Volume = Static<typeof Volume>;

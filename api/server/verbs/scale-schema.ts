@@ -9,7 +9,8 @@ export const scaleSchema = struct(
   {
     ...typeMeta,
     metadata: ObjectMeta,
-    spec: struct(`${id}Spec`, {}, { replicas: integer() }),
-    status: struct(`${id}Status`, {}, { replicas: integer(), selector: string() }),
+    spec: struct(`${id}Spec`, {}, { replicas: integer() }, 'replicas 1'),
+    status: struct(`${id}Status`, {}, { replicas: integer(), selector: string() }, 'replicas 1, selector 2'),
   },
+  'metadata 1, spec 2, status 3',
 );
