@@ -11,10 +11,8 @@ export const ControllerRevision = struct(
   'io.k8s.api.apps.v1.ControllerRevision',
   { metadata: filled(ObjectMeta, {}), revision: filled(int64(), 0) },
   { ...typeMeta, data: anyObject('io.k8s.apimachinery.pkg.runtime.RawExtension') },
-  {
-    description: 'One state that a DaemonSet had: what `kubectl rollout undo` goes back to.',
-    protobuf: { metadata: 1, data: 2, revision: 3 },
-  },
+  'metadata 1, data 2, revision 3',
+  { description: 'One state that a DaemonSet had: what `kubectl rollout undo` goes back to.' },
 );
 export type ControllerRevision = Static<typeof ControllerRevision>;
 

@@ -25,10 +25,8 @@ const RollingUpdateDaemonSet = struct(
   `${APPS}.RollingUpdateDaemonSet`,
   {},
   { maxUnavailable: intOrString(), maxSurge: intOrString() },
-  {
-    description: 'On how many nodes the pod may be missing, or be there twice, while pods are replaced.',
-    protobuf: { maxUnavailable: 1, maxSurge: 2 },
-  },
+  'maxUnavailable 1, maxSurge 2',
+  { description: 'On how many nodes the pod may be missing, or be there twice, while pods are replaced.' },
 );
 
 const DaemonSetUpdateStrategy = struct(
@@ -38,7 +36,7 @@ const DaemonSetUpdateStrategy = struct(
     type: string({ default: 'RollingUpdate', enum: ['OnDelete', 'RollingUpdate'] }),
     rollingUpdate: RollingUpdateDaemonSet,
   },
-  { protobuf: { type: 1, rollingUpdate: 2 } },
+  'type 1, rollingUpdate 2',
 );
 
 const DaemonSetSpec = struct(
@@ -49,10 +47,8 @@ const DaemonSetSpec = struct(
     updateStrategy: filled(DaemonSetUpdateStrategy, {}),
   },
   { minReadySeconds: integer(), revisionHistoryLimit: integer({ default: 10 }) },
-  {
-    description: 'Which pod to run on each node, and how to replace it when the template changes.',
-    protobuf: { selector: 1, template: 2, updateStrategy: 3, minReadySeconds: 4, revisionHistoryLimit: 6 },
-  },
+  'selector 1, template 2, updateStrategy 3, minReadySeconds 4, revisionHistoryLimit 6',
+  { description: 'Which pod to run on each node, and how to replace it when the template changes.' },
 );
 type DaemonSetSpec = Static<typeof DaemonSetSpec>;
 
@@ -60,7 +56,7 @@ const DaemonSetCondition = struct(
   `${APPS}.DaemonSetCondition`,
   { type: string(), status: string() },
   { lastTransitionTime: time(), reason: string(), message: string() },
-  { protobuf: { type: 1, status: 2, lastTransitionTime: 3, reason: 4, message: 5 } },
+  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
 );
 
 const DaemonSetStatus = struct(
@@ -79,21 +75,11 @@ const DaemonSetStatus = struct(
     collisionCount: integer(),
     conditions: list(DaemonSetCondition, { mergeKey: 'type' }),
   },
-  {
-    description: 'On how many nodes the pod should run, runs, is ready and is of the newest template.',
-    protobuf: {
-      currentNumberScheduled: 1,
-      numberMisscheduled: 2,
-      desiredNumberScheduled: 3,
-      numberReady: 4,
-      observedGeneration: 5,
-      updatedNumberScheduled: 6,
-      numberAvailable: 7,
-      numberUnavailable: 8,
-      collisionCount: 9,
-      conditions: 10,
-    },
-  },
+  `
+    currentNumberScheduled 1, numberMisscheduled 2, desiredNumberScheduled 3, numberReady 4,
+    observedGeneration 5, updatedNumberScheduled 6, numberAvailable 7, numberUnavailable 8,
+    collisionCount 9, conditions 10`,
+  { description: 'On how many nodes the pod should run, runs, is ready and is of the newest template.' },
 );
 type DaemonSetStatus = Static<typeof DaemonSetStatus>;
 
@@ -101,10 +87,8 @@ export const DaemonSet = struct(
   `${APPS}.DaemonSet`,
   { metadata: filled(ObjectMeta, {}), spec: filled(DaemonSetSpec, {}) },
   { ...typeMeta, status: DaemonSetStatus },
-  {
-    description: 'Runs one pod of a template on every node, or on every node that fits.',
-    protobuf: { metadata: 1, spec: 2, status: 3 },
-  },
+  'metadata 1, spec 2, status 3',
+  { description: 'Runs one pod of a template on every node, or on every node that fits.' },
 );
 export type DaemonSet = Static<typeof DaemonSet>;
 

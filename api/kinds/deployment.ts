@@ -27,10 +27,8 @@ const RollingUpdateDeployment = struct(
   `${APPS}.RollingUpdateDeployment`,
   {},
   { maxUnavailable: intOrString(), maxSurge: intOrString() },
-  {
-    description: 'How many pods may be missing and how many may be too many while they are replaced.',
-    protobuf: { maxUnavailable: 1, maxSurge: 2 },
-  },
+  'maxUnavailable 1, maxSurge 2',
+  { description: 'How many pods may be missing and how many may be too many while they are replaced.' },
 );
 
 const DeploymentStrategy = struct(
@@ -40,7 +38,7 @@ const DeploymentStrategy = struct(
     type: string({ default: 'RollingUpdate', enum: ['Recreate', 'RollingUpdate'] }),
     rollingUpdate: RollingUpdateDeployment,
   },
-  { protobuf: { type: 1, rollingUpdate: 2 } },
+  'type 1, rollingUpdate 2',
 );
 
 const DeploymentSpec = struct(
@@ -57,19 +55,10 @@ const DeploymentSpec = struct(
     paused: boolean(),
     progressDeadlineSeconds: integer({ default: 600 }),
   },
-  {
-    description: 'How many pods of which template to run, and how to replace them when it changes.',
-    protobuf: {
-      replicas: 1,
-      selector: 2,
-      template: 3,
-      strategy: 4,
-      minReadySeconds: 5,
-      revisionHistoryLimit: 6,
-      paused: 7,
-      progressDeadlineSeconds: 9,
-    },
-  },
+  `
+    replicas 1, selector 2, template 3, strategy 4, minReadySeconds 5, revisionHistoryLimit 6,
+    paused 7, progressDeadlineSeconds 9`,
+  { description: 'How many pods of which template to run, and how to replace them when it changes.' },
 );
 export type DeploymentSpec = Static<typeof DeploymentSpec>;
 
@@ -77,7 +66,7 @@ const DeploymentCondition = struct(
   `${APPS}.DeploymentCondition`,
   { type: string(), status: string() },
   { lastUpdateTime: time(), lastTransitionTime: time(), reason: string(), message: string() },
-  { protobuf: { type: 1, status: 2, reason: 4, message: 5, lastUpdateTime: 6, lastTransitionTime: 7 } },
+  'type 1, status 2, reason 4, message 5, lastUpdateTime 6, lastTransitionTime 7',
 );
 
 const DeploymentStatus = struct(
@@ -94,20 +83,11 @@ const DeploymentStatus = struct(
     conditions: list(DeploymentCondition, { mergeKey: 'type' }),
     collisionCount: integer(),
   },
-  {
-    description: 'What was last seen of the pods, and how the change under way is doing.',
-    protobuf: {
-      observedGeneration: 1,
-      replicas: 2,
-      updatedReplicas: 3,
-      availableReplicas: 4,
-      unavailableReplicas: 5,
-      conditions: 6,
-      readyReplicas: 7,
-      collisionCount: 8,
-      terminatingReplicas: 9,
-    },
-  },
+  `
+    observedGeneration 1, replicas 2, updatedReplicas 3, availableReplicas 4,
+    unavailableReplicas 5, conditions 6, readyReplicas 7, collisionCount 8,
+    terminatingReplicas 9`,
+  { description: 'What was last seen of the pods, and how the change under way is doing.' },
 );
 export type DeploymentStatus = Static<typeof DeploymentStatus>;
 
@@ -115,10 +95,8 @@ export const Deployment = struct(
   `${APPS}.Deployment`,
   { metadata: filled(ObjectMeta, {}), spec: filled(DeploymentSpec, {}) },
   { ...typeMeta, status: DeploymentStatus },
-  {
-    description: 'Runs pods of one template and replaces them step by step when the template changes.',
-    protobuf: { metadata: 1, spec: 2, status: 3 },
-  },
+  'metadata 1, spec 2, status 3',
+  { description: 'Runs pods of one template and replaces them step by step when the template changes.' },
 );
 export type Deployment = Static<typeof Deployment>;
 

@@ -23,17 +23,15 @@ const ReplicaSetCondition = struct(
   `${APPS}.ReplicaSetCondition`,
   { type: string(), status: string() },
   { lastTransitionTime: time(), reason: string(), message: string() },
-  { protobuf: { type: 1, status: 2, lastTransitionTime: 3, reason: 4, message: 5 } },
+  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
 );
 
 const ReplicaSetSpec = struct(
   `${APPS}.ReplicaSetSpec`,
   { selector: LabelSelector, template: filled(PodTemplateSpec, {}) },
   { replicas: integer({ default: 1 }), minReadySeconds: integer() },
-  {
-    description: 'How many pods to run, which ones count, and what new ones look like.',
-    protobuf: { replicas: 1, selector: 2, template: 3, minReadySeconds: 4 },
-  },
+  'replicas 1, selector 2, template 3, minReadySeconds 4',
+  { description: 'How many pods to run, which ones count, and what new ones look like.' },
 );
 
 const ReplicaSetStatus = struct(
@@ -47,28 +45,18 @@ const ReplicaSetStatus = struct(
     observedGeneration: int64(),
     conditions: list(ReplicaSetCondition, { mergeKey: 'type' }),
   },
-  {
-    description: 'What was last seen of the pods, as the controller counts them.',
-    protobuf: {
-      replicas: 1,
-      fullyLabeledReplicas: 2,
-      observedGeneration: 3,
-      readyReplicas: 4,
-      availableReplicas: 5,
-      conditions: 6,
-      terminatingReplicas: 7,
-    },
-  },
+  `
+    replicas 1, fullyLabeledReplicas 2, observedGeneration 3, readyReplicas 4,
+    availableReplicas 5, conditions 6, terminatingReplicas 7`,
+  { description: 'What was last seen of the pods, as the controller counts them.' },
 );
 
 export const ReplicaSet = struct(
   `${APPS}.ReplicaSet`,
   { metadata: filled(ObjectMeta, {}), spec: filled(ReplicaSetSpec, {}) },
   { ...typeMeta, status: ReplicaSetStatus },
-  {
-    description: 'Keeps a number of pods of one template running. Mostly made by a Deployment.',
-    protobuf: { metadata: 1, spec: 2, status: 3 },
-  },
+  'metadata 1, spec 2, status 3',
+  { description: 'Keeps a number of pods of one template running. Mostly made by a Deployment.' },
 );
 export type ReplicaSet = Static<typeof ReplicaSet>;
 
