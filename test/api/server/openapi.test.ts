@@ -82,11 +82,8 @@ t.test('merge keys, list types and scalars', (t) => {
 
 t.test('the index names every group version with its hash', (t) => {
   const { paths } = parse(documents.v3Index) as { paths: Record<string, { serverRelativeURL: string }> };
-  t.strictSame(Object.keys(paths).sort(), [
-    'api/v1',
-    'apis/coordination.k8s.io/v1',
-    'apis/discovery.k8s.io/v1',
-  ]);
+  const served = kinds.map(({ group, version }) => `${group === '' ? 'api' : `apis/${group}`}/${version}`);
+  t.strictSame(Object.keys(paths).sort(), [...new Set(served)].sort());
   for (const [path, { serverRelativeURL }] of Object.entries(paths)) {
     t.equal(serverRelativeURL, `/openapi/v3/${path}?hash=${documents.v3.get(path)?.hash ?? ''}`);
   }
