@@ -6,6 +6,7 @@ import type { Lease } from '../kinds/lease.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Node } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
+import type { ReplicaSet } from '../kinds/replica-set.ts';
 import type { ReplicationController } from '../kinds/replication-controller.ts';
 import type { Secret } from '../kinds/secret.ts';
 import type { Service } from '../kinds/service.ts';
@@ -17,6 +18,10 @@ function core<T>(plural: string, namespaced = true): Resource<T> {
   return { group: '', version: 'v1', plural, namespaced };
 }
 
+function apps<T>(plural: string): Resource<T> {
+  return { group: 'apps', version: 'v1', plural, namespaced: true };
+}
+
 export const namespaces = core<Namespace>('namespaces', false);
 export const nodes = core<Node>('nodes', false);
 export const pods = core<Pod>('pods');
@@ -26,6 +31,7 @@ export const endpoints = core<Endpoints>('endpoints');
 export const secrets = core<Secret>('secrets');
 export const configMaps = core<ConfigMap>('configmaps');
 export const events = core<Event>('events');
+export const replicaSets = apps<ReplicaSet>('replicasets');
 export const endpointSlices: Resource<EndpointSlice> = {
   group: 'discovery.k8s.io',
   version: 'v1',

@@ -7,6 +7,7 @@ import type { Lease } from '../kinds/lease.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Node } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
+import type { ReplicaSet } from '../kinds/replica-set.ts';
 import type { ReplicationController } from '../kinds/replication-controller.ts';
 import type { Service } from '../kinds/service.ts';
 import type { EventRecorder } from './event-recorder.ts';
@@ -27,6 +28,9 @@ export interface ControllerContext {
   readonly index: {
     readonly podsByNamespace: GroupIndex<Pod>;
     readonly podsByNode: GroupIndex<Pod>;
+    /** By claims.ts' ownerGroup. */
+    readonly podsByOwner: GroupIndex<Pod>;
+    readonly replicaSetsByNamespace: GroupIndex<ReplicaSet>;
     readonly replicationControllersByNamespace: GroupIndex<ReplicationController>;
     readonly servicesByNamespace: GroupIndex<Service>;
   };
@@ -35,6 +39,7 @@ export interface ControllerContext {
     readonly nodes: VersionedCache<Node>;
     readonly pods: VersionedCache<Pod>;
     readonly replicationControllers: VersionedCache<ReplicationController>;
+    readonly replicaSets: VersionedCache<ReplicaSet>;
     readonly services: VersionedCache<Service>;
     readonly endpoints: VersionedCache<Endpoints>;
     readonly endpointSlices: VersionedCache<EndpointSlice>;

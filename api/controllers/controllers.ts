@@ -6,6 +6,7 @@ import { apiVersionOf } from '../kinds/kind.ts';
 import type { KubeObject } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
 import { kinds } from '../kinds/registry.ts';
+import { ownerGroup } from './claims.ts';
 import type { Controller, ControllerContext } from './controller.ts';
 import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
@@ -19,7 +20,7 @@ import { NodeLifecycle } from './node-lifecycle.ts';
 import { clusterRanges } from './node-ranges.ts';
 import type { GraphSource } from './owner-graph.ts';
 import { Reflectors } from './reflectors.ts';
-import { ReplicationLoop } from './replication-controller.ts';
+import { replicaSetKind, ReplicationLoop, replicationControllerKind } from './replication-loop.ts';
 import { Scheduler } from './scheduler.ts';
 
 export interface Controllers {
@@ -43,7 +44,8 @@ export function startControllers(options: {
     new NodeIpam(ctx, clusterRanges(cluster.clusterCIDRs, cluster.nodeCIDRMaskSizes)),
     new NodeLifecycle(ctx, options.nodeHealth ?? nodeHealthTiming),
     new Scheduler(ctx),
-    new ReplicationLoop(ctx),
+    new ReplicationLoop(ctx, replicationControllerKind(ctx)),
+    new ReplicationLoop(ctx, replicaSetKind(ctx)),
     new EndpointsController(ctx),
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
@@ -73,6 +75,7 @@ function makeCaches(reflectors: Reflectors) {
     nodes: reflectors.of(resources.nodes),
     pods: reflectors.of(resources.pods),
     replicationControllers: reflectors.of(resources.replicationControllers),
+    replicaSets: reflectors.of(resources.replicaSets),
     services: reflectors.of(resources.services),
     endpoints: reflectors.of(resources.endpoints),
     endpointSlices: reflectors.of(resources.endpointSlices),
@@ -85,6 +88,8 @@ function makeIndexes(caches: ControllerContext['caches']): ControllerContext['in
   return {
     podsByNamespace: new GroupIndex(caches.pods, namespaceOf),
     podsByNode: new GroupIndex(caches.pods, (pod: Pod) => pod.spec.nodeName),
+    podsByOwner: new GroupIndex(caches.pods, ownerGroup),
+    replicaSetsByNamespace: new GroupIndex(caches.replicaSets, namespaceOf),
     replicationControllersByNamespace: new GroupIndex(caches.replicationControllers, namespaceOf),
     servicesByNamespace: new GroupIndex(caches.services, namespaceOf),
   };

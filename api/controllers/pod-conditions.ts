@@ -1,5 +1,7 @@
+import type { LabelSelector } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { PodCondition } from '../kinds/pod-status.ts';
+import { compileLabelSelector } from '../kinds/selector.ts';
 
 /** A condition of the pod's status, if it has one of this type. */
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
@@ -27,4 +29,13 @@ export function matchesLabels(
 ): boolean {
   const wanted = Object.entries(selector ?? {});
   return wanted.length > 0 && wanted.every(([name, value]) => labels?.[name] === value);
+}
+
+/** Whether a selector with expressions matches. An empty one matches nothing here, too. */
+export function matchesSelector(
+  selector: LabelSelector,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  const compiled = compileLabelSelector(selector);
+  return !compiled.empty && compiled.matches(labels);
 }

@@ -1,63 +1,50 @@
-import type { ObjectMeta, OwnerReference } from '../kinds/meta.ts';
+import type { KubeObject } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
+import type { PodTemplateSpec } from '../kinds/pod-spec.ts';
 import type { ReplicationController } from '../kinds/replication-controller.ts';
+import { decideClaims } from './claims.ts';
+import type { Claims, Labels } from './claims.ts';
+import { renderTime } from './event-recorder.ts';
+import type { PodFailure } from './pod-control.ts';
 import { isPodActive, isPodReady, matchesLabels, podCondition } from './pod-conditions.ts';
 
-/** What to do so that a ReplicationController has its pods. */
+/** What ReplicationControllers and ReplicaSets have in common: all but the form of their selector. */
+export interface Replicated extends KubeObject {
+  spec: { replicas?: number; minReadySeconds?: number; template?: PodTemplateSpec };
+  status?: ReplicaStatus;
+}
+
+type ReplicaStatus = NonNullable<ReplicationController['status']>;
+
+/** What to do so that one of them has its pods. */
 export interface ReplicaDecision {
-  /** Pods without a controller that match the selector: take them over. */
-  readonly adopt: readonly Pod[];
-  /** Our pods that do not match any more: let them go. */
-  readonly release: readonly Pod[];
+  /** Whose the active pods are. */
+  readonly claims: Claims<Pod>;
   /** How many pods are missing. */
   readonly create: number;
   /** Surplus pods, the least useful first. */
   readonly remove: readonly Pod[];
-  /** Our active pods, including adopted ones. */
-  readonly pods: readonly Pod[];
 }
 
 /** At most so many pods are created or deleted in one pass (upstream's BurstReplicas). */
 const burst = 500;
 
-/** Decides for one ReplicationController, given all pods of its namespace. */
+/** Decides for one controller, given all pods that are its own or nobody's. */
 export function decideReplicas(
-  controller: ReplicationController,
-  namespacePods: Iterable<Pod>,
+  controller: Replicated,
+  selects: (labels: Labels) => boolean,
+  candidates: Iterable<Pod>,
 ): ReplicaDecision {
-  const { uid, deletionTimestamp } = controller.metadata;
-  const selector = controller.spec.selector;
-  const adopt: Pod[] = [];
-  const release: Pod[] = [];
-  const pods: Pod[] = [];
-  for (const pod of namespacePods) {
-    if (!isPodActive(pod)) continue;
-    const owner = controllerOf(pod.metadata);
-    const matches = matchesLabels(selector, pod.metadata.labels);
-    if (owner && owner.uid !== uid) continue;
-    if (matches) pods.push(pod);
-    if (deletionTimestamp !== undefined) continue;
-    if (owner && !matches) release.push(pod);
-    if (!owner && matches) adopt.push(pod);
-  }
+  const active = Iterator.from(candidates).filter(isPodActive);
+  const claims = decideClaims(controller, selects, active);
   // One on its way out makes and deletes nothing: the garbage collector decides about its pods.
-  if (deletionTimestamp !== undefined) {
-    const owned = pods.filter((pod) => controllerOf(pod.metadata)?.uid === uid);
-    return { adopt: [], release: [], create: 0, remove: [], pods: owned };
-  }
-  const surplus = pods.length - (controller.spec.replicas ?? 1);
+  if (controller.metadata.deletionTimestamp !== undefined) return { claims, create: 0, remove: [] };
+  const surplus = claims.owned.length - (controller.spec.replicas ?? 1);
   return {
-    adopt,
-    release,
+    claims,
     create: Math.min(Math.max(0, -surplus), burst),
-    remove: surplus > 0 ? rankForDeletion(pods).slice(0, Math.min(surplus, burst)) : [],
-    pods,
+    remove: surplus > 0 ? rankForDeletion(claims.owned).slice(0, Math.min(surplus, burst)) : [],
   };
-}
-
-/** The reference to the controller that manages an object, if one does. */
-export function controllerOf(metadata: ObjectMeta): OwnerReference | undefined {
-  return metadata.ownerReferences?.find((owner) => owner.controller === true);
 }
 
 /**
@@ -102,46 +89,12 @@ function deletionRank(pod: Pod, sameNode: number): number[] {
   ];
 }
 
-/** A new pod of this controller; the server completes its name. */
-export function renderReplica(controller: ReplicationController): Pod {
-  const template = controller.spec.template;
-  const { name, namespace, uid = '' } = controller.metadata;
-  const { labels, annotations, finalizers } = template?.metadata ?? {};
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name: '',
-      generateName: `${name}-`,
-      ...(namespace !== undefined && { namespace }),
-      ...(labels && { labels }),
-      ...(annotations && { annotations }),
-      ...(finalizers && { finalizers }),
-      ownerReferences: [replicaOwner(name, uid)],
-    },
-    spec: structuredClone(template?.spec ?? { containers: [] }),
-  };
-}
-
-export function replicaOwner(name: string, uid: string): OwnerReference {
-  return {
-    apiVersion: 'v1',
-    kind: 'ReplicationController',
-    name,
-    uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
-}
-
-type ReplicaStatus = NonNullable<ReplicationController['status']>;
-
 /** The status that says what `pods` are; `failure` is why the last pass could not make or delete pods. */
 export function renderReplicaStatus(
-  controller: ReplicationController,
+  controller: Replicated,
   pods: readonly Pod[],
   now: Date,
-  failure: { readonly reason: string; readonly message: string } | undefined,
+  failure: PodFailure | undefined,
 ): ReplicaStatus {
   const template = controller.spec.template?.metadata?.labels;
   const ready = pods.filter(isPodReady);
@@ -169,9 +122,9 @@ export function availableAt(pod: Pod, minReadyMs: number): number {
 }
 
 function renderConditions(
-  controller: ReplicationController,
+  controller: Replicated,
   now: Date,
-  failure: { readonly reason: string; readonly message: string } | undefined,
+  failure: PodFailure | undefined,
 ): NonNullable<ReplicaStatus['conditions']> {
   const before = controller.status?.conditions ?? [];
   const others = before.filter((condition) => condition.type !== 'ReplicaFailure');
@@ -180,8 +133,10 @@ function renderConditions(
     (condition) => condition.type === 'ReplicaFailure' && condition.reason === failure.reason,
   );
   if (same) return before;
-  const lastTransitionTime = now.toISOString().replace(/\.\d+Z$/, 'Z');
-  return [...others, { type: 'ReplicaFailure', status: 'True', lastTransitionTime, ...failure }];
+  return [
+    ...others,
+    { type: 'ReplicaFailure', status: 'True', lastTransitionTime: renderTime(now), ...failure },
+  ];
 }
 
 function parseTime(time: string | undefined): number {

@@ -2,6 +2,7 @@ import { isConflict, isNotFound } from '../client/api-error.ts';
 import { objectKey } from '../client/resource.ts';
 import { pods } from '../client/resources.ts';
 import type { Pod } from '../kinds/pod.ts';
+import { controllerOf } from './claims.ts';
 import type { Controller, ControllerContext } from './controller.ts';
 import { renderTime } from './event-recorder.ts';
 import { isPodTerminal, podCondition } from './pod-conditions.ts';
@@ -75,7 +76,10 @@ export class Scheduler implements Controller {
     const { namespace } = pod.metadata;
     const services = index.servicesByNamespace.in(namespace);
     const alike = new Map<string, number>();
-    for (const other of alikePods(pod, index.podsByNamespace.in(namespace), services)) {
+    // Those of its controller are found at once; only a pod without one is compared with all of its namespace.
+    const owner = controllerOf(pod.metadata);
+    const others = owner ? index.podsByOwner.in(owner.uid) : index.podsByNamespace.in(namespace);
+    for (const other of alikePods(pod, others, services)) {
       const nodeName = other.spec.nodeName ?? this.#assumed.get(other.metadata.uid ?? '');
       if (nodeName) alike.set(nodeName, (alike.get(nodeName) ?? 0) + 1);
     }

@@ -3,7 +3,7 @@ import type { Node, Taint } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { Service } from '../kinds/service.ts';
 import { isPodTerminal, matchesLabels } from './pod-conditions.ts';
-import { controllerOf } from './replication.ts';
+import { controllerOf } from './claims.ts';
 
 /** A node with what runs there. */
 export interface NodeLoad {
@@ -79,17 +79,13 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
   return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
 }
 
-/** Pods of the namespace that should be spread together with `pod`: of its controller, or else of its Services. */
-export function alikePods(
-  pod: Pod,
-  namespacePods: Iterable<Pod>,
-  namespaceServices: Iterable<Service>,
-): Pod[] {
+/** Those of some pods that should be spread together with `pod`: of its controller, or else of its Services. */
+export function alikePods(pod: Pod, pods: Iterable<Pod>, namespaceServices: Iterable<Service>): Pod[] {
   const owner = controllerOf(pod.metadata)?.uid;
   const selectors = [...namespaceServices]
     .map((service) => service.spec.selector)
     .filter((selector) => matchesLabels(selector, pod.metadata.labels));
-  return [...namespacePods].filter((other) => {
+  return [...pods].filter((other) => {
     if (isPodTerminal(other) || other.metadata.deletionTimestamp !== undefined) return false;
     if (owner !== undefined) return controllerOf(other.metadata)?.uid === owner;
     return selectors.some((selector) => matchesLabels(selector, other.metadata.labels));

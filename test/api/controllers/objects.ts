@@ -2,9 +2,17 @@ import type { Node } from '../../../api/kinds/node.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import type { ReplicationController } from '../../../api/kinds/replication-controller.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { replicaOwner } from '../../../api/controllers/replication.ts';
+import { controllerReference } from '../../../api/controllers/claims.ts';
+import type { OwnerKind } from '../../../api/controllers/claims.ts';
+import { replicationControllers } from '../../../api/client/resources.ts';
 
 /** Short descriptions of objects, for tables. */
+
+export const replicationControllerKind: OwnerKind = {
+  apiVersion: 'v1',
+  kind: 'ReplicationController',
+  resource: replicationControllers,
+};
 
 export interface PodSketch {
   readonly labels?: Record<string, string>;
@@ -37,7 +45,11 @@ export function pod(name: string, sketch: PodSketch = {}): Pod {
       labels,
       creationTimestamp: sketch.created ?? '2026-01-01T00:00:00Z',
       ...(sketch.annotations && { annotations: sketch.annotations }),
-      ...(owner !== undefined && { ownerReferences: [replicaOwner('rc', owner)] }),
+      ...(owner !== undefined && {
+        ownerReferences: [
+          controllerReference(replicationControllerKind, { metadata: { name: 'rc', uid: owner } }),
+        ],
+      }),
       ...(sketch.deleting === true && { deletionTimestamp: '2026-01-01T00:00:00Z' }),
     },
     spec: { containers: [], ...(node !== undefined && { nodeName: node }), ...sketch.spec },

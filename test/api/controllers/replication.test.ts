@@ -1,13 +1,20 @@
 import t from 'tap';
+import { matchesLabels } from '../../../api/controllers/pod-conditions.ts';
+import { renderPod } from '../../../api/controllers/pod-control.ts';
 import {
   decideReplicas,
   rankForDeletion,
-  renderReplica,
   renderReplicaStatus,
 } from '../../../api/controllers/replication.ts';
-import { names, pod, replicationController } from './objects.ts';
+import type { Pod } from '../../../api/kinds/pod.ts';
+import type { ReplicationController } from '../../../api/kinds/replication-controller.ts';
+import { names, pod, replicationController, replicationControllerKind } from './objects.ts';
 
 const mine = 'uid-rc';
+
+function decide(controller: ReplicationController, pods: readonly Pod[]) {
+  return decideReplicas(controller, (labels) => matchesLabels(controller.spec.selector, labels), pods);
+}
 
 t.test('missing pods are created, surplus ones deleted', (t) => {
   const cases = [
@@ -19,7 +26,7 @@ t.test('missing pods are created, surplus ones deleted', (t) => {
   ];
   for (const { has, wants, create, remove } of cases) {
     const pods = Array.from({ length: has }, (_, index) => pod(`p${index}`, { owner: mine }));
-    const decision = decideReplicas(replicationController({ replicas: wants }), pods);
+    const decision = decide(replicationController({ replicas: wants }), pods);
     t.equal(decision.create, create, `${has} of ${wants}`);
     t.equal(decision.remove.length, remove, `${has} of ${wants}`);
   }
@@ -27,26 +34,30 @@ t.test('missing pods are created, surplus ones deleted', (t) => {
 });
 
 t.test('only active pods of its own count', (t) => {
-  const decision = decideReplicas(replicationController({ replicas: 1 }), [
+  const decision = decide(replicationController({ replicas: 1 }), [
     pod('ended', { owner: mine, phase: 'Succeeded' }),
     pod('failed', { owner: mine, phase: 'Failed' }),
     pod('leaving', { owner: mine, deleting: true }),
     pod('other', { owner: 'uid-other' }),
     pod('stranger', { labels: { app: 'db' } }),
   ]);
-  t.match(decision, { create: 1, adopt: [], release: [], remove: [], pods: [] });
+  t.match(decision, {
+    create: 1,
+    claims: { adopt: [], release: [], owned: [] },
+    remove: [],
+  });
   t.end();
 });
 
 t.test('matching orphans are adopted and count, pods that stopped matching are let go', (t) => {
-  const decision = decideReplicas(replicationController(), [
+  const decision = decide(replicationController(), [
     pod('orphan'),
     pod('relabelled', { owner: mine, labels: { app: 'debug' } }),
     pod('own', { owner: mine }),
   ]);
-  t.same(names(decision.adopt), ['orphan']);
-  t.same(names(decision.release), ['relabelled']);
-  t.same(names(decision.pods), ['orphan', 'own']);
+  t.same(names(decision.claims.adopt), ['orphan']);
+  t.same(names(decision.claims.release), ['relabelled']);
+  t.same(names(decision.claims.owned), ['orphan', 'own']);
   t.equal(decision.create, 0);
   t.end();
 });
@@ -54,14 +65,14 @@ t.test('matching orphans are adopted and count, pods that stopped matching are l
 t.test('one that is being deleted does nothing more', (t) => {
   const controller = replicationController();
   controller.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
-  const decision = decideReplicas(controller, [pod('own', { owner: mine }), pod('orphan')]);
-  t.match(decision, { create: 0, adopt: [], remove: [] });
-  t.same(names(decision.pods), ['own']);
+  const decision = decide(controller, [pod('own', { owner: mine }), pod('orphan')]);
+  t.match(decision, { create: 0, claims: { adopt: [] }, remove: [] });
+  t.same(names(decision.claims.owned), ['own']);
   t.end();
 });
 
 t.test('an empty selector takes no pods', (t) => {
-  t.same(decideReplicas(replicationController({ selector: {} }), [pod('p')]).adopt, []);
+  t.same(decide(replicationController({ selector: {} }), [pod('p')]).claims.adopt, []);
   t.end();
 });
 
@@ -110,7 +121,7 @@ t.test('a new pod is the template, owned', (t) => {
       spec: { containers: [{ name: 'main', image: 'web' }] },
     },
   });
-  t.same(renderReplica(controller), {
+  t.same(renderPod(replicationControllerKind, controller, controller.spec.template), {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
