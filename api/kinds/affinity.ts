@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { LabelSelector } from './meta.ts';
-import { int64, integer, list, string, struct } from './schema.ts';
+import { atomic, int64, integer, list, string, struct } from './schema.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
@@ -11,22 +11,26 @@ const NodeSelectorRequirement = struct(
   'key 1, operator 2, values 3',
 );
 
-const NodeSelectorTerm = struct(
-  `${CORE}.NodeSelectorTerm`,
-  {},
-  { matchExpressions: list(NodeSelectorRequirement), matchFields: list(NodeSelectorRequirement) },
-  'matchExpressions 1, matchFields 2',
+const NodeSelectorTerm = atomic(
+  struct(
+    `${CORE}.NodeSelectorTerm`,
+    {},
+    { matchExpressions: list(NodeSelectorRequirement), matchFields: list(NodeSelectorRequirement) },
+    'matchExpressions 1, matchFields 2',
+  ),
 );
 
 const NodeAffinity = struct(
   `${CORE}.NodeAffinity`,
   {},
   {
-    requiredDuringSchedulingIgnoredDuringExecution: struct(
-      `${CORE}.NodeSelector`,
-      { nodeSelectorTerms: list(NodeSelectorTerm) },
-      {},
-      'nodeSelectorTerms 1',
+    requiredDuringSchedulingIgnoredDuringExecution: atomic(
+      struct(
+        `${CORE}.NodeSelector`,
+        { nodeSelectorTerms: list(NodeSelectorTerm) },
+        {},
+        'nodeSelectorTerms 1',
+      ),
     ),
     preferredDuringSchedulingIgnoredDuringExecution: list(
       struct(

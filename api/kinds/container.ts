@@ -1,5 +1,6 @@
 import type { Static } from 'typebox';
 import {
+  atomic,
   boolean,
   filled,
   int64,
@@ -14,7 +15,9 @@ import {
 
 const CORE = 'io.k8s.api.core.v1';
 
-export const LocalObjectReference = struct(`${CORE}.LocalObjectReference`, {}, { name: string() }, 'name 1');
+export const LocalObjectReference = atomic(
+  struct(`${CORE}.LocalObjectReference`, {}, { name: string() }, 'name 1'),
+);
 export type LocalObjectReference = Static<typeof LocalObjectReference>;
 
 export const ContainerPort = struct(
@@ -31,17 +34,21 @@ export const ContainerPort = struct(
 );
 export type ContainerPort = Static<typeof ContainerPort>;
 
-const ObjectFieldSelector = struct(
-  `${CORE}.ObjectFieldSelector`,
-  { fieldPath: string() },
-  { apiVersion: string({ default: 'v1' }) },
-  'apiVersion 1, fieldPath 2',
+const ObjectFieldSelector = atomic(
+  struct(
+    `${CORE}.ObjectFieldSelector`,
+    { fieldPath: string() },
+    { apiVersion: string({ default: 'v1' }) },
+    'apiVersion 1, fieldPath 2',
+  ),
 );
-export const ResourceFieldSelector = struct(
-  `${CORE}.ResourceFieldSelector`,
-  { resource: string() },
-  { containerName: string(), divisor: quantity() },
-  'containerName 1, resource 2, divisor 3',
+export const ResourceFieldSelector = atomic(
+  struct(
+    `${CORE}.ResourceFieldSelector`,
+    { resource: string() },
+    { containerName: string(), divisor: quantity() },
+    'containerName 1, resource 2, divisor 3',
+  ),
 );
 export const FieldRef = ObjectFieldSelector;
 
@@ -53,23 +60,19 @@ const EnvVarSource = struct(
   {
     fieldRef: ObjectFieldSelector,
     resourceFieldRef: ResourceFieldSelector,
-    configMapKeyRef: struct(
-      `${CORE}.ConfigMapKeySelector`,
-      { key: string() },
-      keySelector,
-      'name 1.1, key 2, optional 3',
+    configMapKeyRef: atomic(
+      struct(`${CORE}.ConfigMapKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, optional 3'),
     ),
-    secretKeyRef: struct(
-      `${CORE}.SecretKeySelector`,
-      { key: string() },
-      keySelector,
-      'name 1.1, key 2, optional 3',
+    secretKeyRef: atomic(
+      struct(`${CORE}.SecretKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, optional 3'),
     ),
-    fileKeyRef: struct(
-      `${CORE}.FileKeySelector`,
-      { volumeName: string(), path: string(), key: string() },
-      { optional: boolean() },
-      'volumeName 1, path 2, key 3, optional 4',
+    fileKeyRef: atomic(
+      struct(
+        `${CORE}.FileKeySelector`,
+        { volumeName: string(), path: string(), key: string() },
+        { optional: boolean() },
+        'volumeName 1, path 2, key 3, optional 4',
+      ),
     ),
   },
   'fieldRef 1, resourceFieldRef 2, configMapKeyRef 3, secretKeyRef 4, fileKeyRef 5',

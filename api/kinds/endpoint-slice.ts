@@ -7,7 +7,7 @@ import type { Kind } from './kind.ts';
 import { checkLabel1123, checkPort, checkSubdomain } from './names.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { ObjectReference } from './object-reference.ts';
-import { boolean, filled, integer, list, map, string, struct } from './schema.ts';
+import { atomic, boolean, filled, integer, list, map, string, struct } from './schema.ts';
 import { column } from './table.ts';
 
 const DISCOVERY = 'io.k8s.api.discovery.v1';
@@ -47,16 +47,18 @@ export const Endpoint = struct(
 );
 export type Endpoint = Static<typeof Endpoint>;
 
-export const EndpointPort = struct(
-  `${DISCOVERY}.EndpointPort`,
-  {},
-  {
-    name: string({ default: '' }),
-    protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
-    port: integer(),
-    appProtocol: string(),
-  },
-  'name 1, protocol 2, port 3, appProtocol 4',
+export const EndpointPort = atomic(
+  struct(
+    `${DISCOVERY}.EndpointPort`,
+    {},
+    {
+      name: string({ default: '' }),
+      protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
+      port: integer(),
+      appProtocol: string(),
+    },
+    'name 1, protocol 2, port 3, appProtocol 4',
+  ),
 );
 export type EndpointPort = Static<typeof EndpointPort>;
 

@@ -7,28 +7,32 @@ import type { Kind } from './kind.ts';
 import { checkLabel1123, checkPort } from './names.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { ObjectReference } from './object-reference.ts';
-import { filled, integer, list, string, struct } from './schema.ts';
+import { atomic, filled, integer, list, string, struct } from './schema.ts';
 import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
-export const EndpointAddress = struct(
-  `${CORE}.EndpointAddress`,
-  { ip: string() },
-  { hostname: string(), nodeName: string(), targetRef: ObjectReference },
-  'ip 1, targetRef 2, hostname 3, nodeName 4',
+export const EndpointAddress = atomic(
+  struct(
+    `${CORE}.EndpointAddress`,
+    { ip: string() },
+    { hostname: string(), nodeName: string(), targetRef: ObjectReference },
+    'ip 1, targetRef 2, hostname 3, nodeName 4',
+  ),
 );
 export type EndpointAddress = Static<typeof EndpointAddress>;
 
-export const EndpointsPort = struct(
-  `${CORE}.EndpointPort`,
-  { port: integer() },
-  {
-    name: string(),
-    protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
-    appProtocol: string(),
-  },
-  'name 1, port 2, protocol 3, appProtocol 4',
+export const EndpointsPort = atomic(
+  struct(
+    `${CORE}.EndpointPort`,
+    { port: integer() },
+    {
+      name: string(),
+      protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
+      appProtocol: string(),
+    },
+    'name 1, port 2, protocol 3, appProtocol 4',
+  ),
 );
 export type EndpointsPort = Static<typeof EndpointsPort>;
 

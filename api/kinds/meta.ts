@@ -1,13 +1,27 @@
 import type { Static } from 'typebox';
-import { anyObject, boolean, filled, int64, integer, list, map, string, struct, time } from './schema.ts';
+import {
+  atomic,
+  anyObject,
+  boolean,
+  filled,
+  int64,
+  integer,
+  list,
+  map,
+  string,
+  struct,
+  time,
+} from './schema.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
-export const OwnerReference = struct(
-  `${META}.OwnerReference`,
-  { apiVersion: string(), kind: string(), name: string(), uid: string() },
-  { controller: boolean(), blockOwnerDeletion: boolean() },
-  'kind 1, name 3, uid 4, apiVersion 5, controller 6, blockOwnerDeletion 7',
+export const OwnerReference = atomic(
+  struct(
+    `${META}.OwnerReference`,
+    { apiVersion: string(), kind: string(), name: string(), uid: string() },
+    { controller: boolean(), blockOwnerDeletion: boolean() },
+    'kind 1, name 3, uid 4, apiVersion 5, controller 6, blockOwnerDeletion 7',
+  ),
 );
 export type OwnerReference = Static<typeof OwnerReference>;
 
@@ -98,11 +112,13 @@ export const LabelSelectorRequirement = struct(
 );
 export type LabelSelectorRequirement = Static<typeof LabelSelectorRequirement>;
 
-export const LabelSelector = struct(
-  `${META}.LabelSelector`,
-  {},
-  { matchLabels: map(string()), matchExpressions: list(LabelSelectorRequirement) },
-  'matchLabels 1, matchExpressions 2',
+export const LabelSelector = atomic(
+  struct(
+    `${META}.LabelSelector`,
+    {},
+    { matchLabels: map(string()), matchExpressions: list(LabelSelectorRequirement) },
+    'matchLabels 1, matchExpressions 2',
+  ),
 );
 export type LabelSelector = Static<typeof LabelSelector>;
 

@@ -11,7 +11,7 @@ import {
   WindowsSecurityContextOptions,
 } from './container.ts';
 import { TemplateMeta } from './meta.ts';
-import { boolean, filled, int64, integer, list, map, quantity, string, struct } from './schema.ts';
+import { atomic, boolean, filled, int64, integer, list, map, quantity, string, struct } from './schema.ts';
 import { Volume } from './volume.ts';
 
 const CORE = 'io.k8s.api.core.v1';
@@ -92,7 +92,7 @@ export const PodSpec = struct(
       default: 'ClusterFirst',
       enum: ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'],
     }),
-    nodeSelector: map(string()),
+    nodeSelector: atomic(map(string())),
     serviceAccountName: string(),
     serviceAccount: string(),
     automountServiceAccountToken: boolean(),

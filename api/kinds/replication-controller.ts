@@ -7,7 +7,7 @@ import { applyPodSpecDefaults } from './pod-defaults.ts';
 import { selectorOf } from './selector.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
-import { filled, int64, integer, list, map, string, struct, time } from './schema.ts';
+import { atomic, filled, int64, integer, list, map, string, struct, time } from './schema.ts';
 import { column } from './table.ts';
 import {
   templateCells,
@@ -32,7 +32,7 @@ const ReplicationControllerSpec = struct(
   {
     replicas: integer({ default: 1 }),
     minReadySeconds: integer(),
-    selector: map(string()),
+    selector: atomic(map(string())),
     template: PodTemplateSpec,
   },
   'replicas 1, selector 2, template 3, minReadySeconds 4',

@@ -51,6 +51,7 @@ export interface SchemaNode {
   readonly protobuf?: string;
   readonly 'x-kubernetes-patch-merge-key'?: string;
   readonly 'x-kubernetes-patch-strategy'?: string;
+  readonly 'x-kubernetes-map-type'?: 'atomic';
   readonly 'x-kubernetes-list-type'?: string;
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
 }
@@ -96,6 +97,11 @@ export function filled<S extends TSchema>(schema: S, zero: unknown): S {
 /** A strategic merge patch of the field drops what the new value does not have, where it says so by `$retainKeys`. */
 export function retainKeys<S extends TSchema>(schema: S): S {
   return { ...schema, 'x-kubernetes-patch-strategy': 'retainKeys' };
+}
+
+/** Makes server-side apply take an object or map as one value, instead of looking at its fields. */
+export function atomic<S extends TSchema>(schema: S): S {
+  return { ...schema, 'x-kubernetes-map-type': 'atomic' };
 }
 
 export function string(options: StringOptions = {}) {

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import type { Kind } from './kind.ts';
 import { Condition, ObjectMeta, typeMeta } from './meta.ts';
-import { boolean, filled, integer, intOrString, list, map, string, struct } from './schema.ts';
+import { atomic, boolean, filled, integer, intOrString, list, map, string, struct } from './schema.ts';
 import { serviceCells, serviceColumns } from './service-columns.ts';
 import { validateService } from './service-validation.ts';
 
@@ -34,7 +34,7 @@ export const ServiceSpec = struct(
   {},
   {
     ports: list(ServicePort, { mergeKey: 'port', mapKeys: ['port', 'protocol'] }),
-    selector: map(string()),
+    selector: atomic(map(string())),
     clusterIP: string(),
     clusterIPs: list(string()),
     type: string({

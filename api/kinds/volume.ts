@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { FieldRef, LocalObjectReference, ResourceFieldSelector } from './container.ts';
 import { LabelSelector, TemplateMeta } from './meta.ts';
-import { boolean, int64, integer, list, map, quantity, string, struct } from './schema.ts';
+import { atomic, boolean, int64, integer, list, map, quantity, string, struct } from './schema.ts';
 
 /** Every volume source of core/v1, so that legal manifests validate; what weft mounts is the agent's concern. */
 const CORE = 'io.k8s.api.core.v1';
@@ -89,11 +89,13 @@ const VolumeProjection = struct(
     podCertificate 6`,
 );
 
-const TypedLocalObjectReference = struct(
-  `${CORE}.TypedLocalObjectReference`,
-  { kind: string(), name: string() },
-  { apiGroup: string() },
-  'apiGroup 1, kind 2, name 3',
+const TypedLocalObjectReference = atomic(
+  struct(
+    `${CORE}.TypedLocalObjectReference`,
+    { kind: string(), name: string() },
+    { apiGroup: string() },
+    'apiGroup 1, kind 2, name 3',
+  ),
 );
 const TypedObjectReference = struct(
   `${CORE}.TypedObjectReference`,

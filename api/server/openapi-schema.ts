@@ -36,7 +36,9 @@ export const v3Dialect: Dialect = {
 function renderSchema(node: SchemaNode, dialect: Dialect): Json {
   if (node.$id === undefined) return renderBody(node, dialect);
   const ref = dialect.refPrefix + node.$id;
-  const keywords = renderKeywords(node, dialect);
+  // Whether a message is one value is said where it is defined.
+  const { 'x-kubernetes-map-type': _, ...use } = node;
+  const keywords = renderKeywords(use, dialect);
   return Object.keys(keywords).length === 0 ? { $ref: ref } : dialect.refWith(ref, keywords);
 }
 

@@ -73,6 +73,10 @@ t.test('merge keys, list types and scalars', (t) => {
     'x-kubernetes-list-map-keys': ['name'],
   });
   t.match(field('Container', 'ports'), { 'x-kubernetes-list-map-keys': ['containerPort', 'protocol'] });
+  t.match(field('ServiceSpec', 'selector'), { 'x-kubernetes-map-type': 'atomic' });
+  const reference = '#/components/schemas/io.k8s.api.core.v1.ObjectFieldSelector';
+  t.match(resolve(v3, reference), { 'x-kubernetes-map-type': 'atomic' });
+  t.strictSame(field('EnvVarSource', 'fieldRef'), { $ref: reference }, 'said where it is defined only');
   t.strictSame(field('ServicePort', 'targetPort'), {
     $ref: '#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString',
   });
