@@ -131,7 +131,12 @@ function renderDnsService(cluster: ClusterConfig): Service {
     metadata: {
       name: 'kube-dns',
       namespace: 'kube-system',
-      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' },
+      // `kubectl cluster-info` lists what has the second label, by its name in the third.
+      labels: {
+        'k8s-app': 'kube-dns',
+        'kubernetes.io/cluster-service': 'true',
+        'kubernetes.io/name': 'CoreDNS',
+      },
     },
     spec: {
       type: 'ClusterIP',

@@ -77,7 +77,9 @@ function subresourcesOf(kind: Kind): Subresource[] {
 
 /** Answers /api, /apis and all that lies right below them, in the form the client asks for. */
 export async function sendDiscovery(exchange: Exchange): Promise<void> {
-  const [, root, group, version] = exchange.url.pathname.replace(/\/$/, '').split('/');
+  const [, root, group, version, ...rest] = exchange.url.pathname.replace(/\/$/, '').split('/');
+  // A path that goes on and yet names no resource has an empty part: `/api/v1//pods`.
+  if (rest.length > 0 || (root === 'api' && version !== undefined)) throw noSuchPath();
   const aggregated = group === undefined ? aggregatedForm(exchange.request.headers.accept) : undefined;
   if (aggregated !== undefined) {
     const body = aggregate(aggregated, (entry) => (entry.group === '') === (root === 'api'));
@@ -87,6 +89,13 @@ export async function sendDiscovery(exchange: Exchange): Promise<void> {
   const body = root === 'api' ? coreDocument(group) : groupDocument(group, version);
   if (!body) throw noSuchPath();
   return sendTagged(exchange, body, 'application/json');
+}
+
+/** The paths that {@link sendDiscovery} answers. */
+export function discoveryPaths(): string[] {
+  const groups = [...new Set(entries().map((entry) => entry.group))].filter((group) => group !== '');
+  const ofGroup = (group: string) => versionsOf(group).map((version) => `/apis/${group}/${version}`);
+  return ['/api', '/api/v1', '/apis', ...groups.flatMap((group) => [`/apis/${group}`, ...ofGroup(group)])];
 }
 
 async function sendTagged(exchange: Exchange, body: unknown, type: string): Promise<void> {

@@ -20,6 +20,12 @@ export async function sendOpenApi(exchange: Exchange): Promise<void> {
   await sendText(exchange, 200, document.body, document.contentType);
 }
 
+/** The paths that {@link sendOpenApi} answers. */
+export function openApiPaths(): string[] {
+  const groupVersions = [...openApiDocuments().v3.keys()];
+  return ['/openapi/v2', '/openapi/v3', ...groupVersions.map((path) => `/openapi/v3/${path}`)];
+}
+
 function chooseDocument(pathname: string, accept: string | undefined): OpenApiDocument | undefined {
   const documents = openApiDocuments();
   const path = pathname.replace(/\/$/, '');

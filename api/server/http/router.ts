@@ -9,12 +9,14 @@ import { findPodTarget, isStreamed } from '../pod-target.ts';
 import type { Resources } from '../registry/resources.ts';
 import { badRequest, noSuchPath } from '../status-error.ts';
 import { reviewSelfAccess } from '../verbs/review.ts';
-import { sendDiscovery } from './discovery.ts';
+import { discoveryPaths, sendDiscovery } from './discovery.ts';
 import { sendJson, sendText } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { toStatusError } from './failure.ts';
+import { healthPaths, isHealthPath, sendHealth } from './health.ts';
+import type { HealthCheck } from './health.ts';
 import type { RequestMetrics } from './metrics.ts';
-import { sendOpenApi } from './openapi-routes.ts';
+import { openApiPaths, sendOpenApi } from './openapi-routes.ts';
 import { parseResourcePath } from './request-path.ts';
 import type { ResourcePath } from './request-path.ts';
 import { requestVerb, verbFor } from './verb-table.ts';
@@ -26,8 +28,8 @@ export interface RouterParts {
   readonly join: JoinEndpoint;
   readonly proxy: NodeProxy;
   readonly metrics: RequestMetrics;
-  /** Rejects when the server cannot do its work. */
-  readonly checkReady: () => Promise<unknown>;
+  /** What must work for the server to do its work. */
+  readonly checks: readonly HealthCheck[];
   readonly log: Logger;
 }
 
@@ -73,20 +75,18 @@ export class Router {
     const { url, user, request } = exchange;
     const path = url.pathname;
     if (path.startsWith('/weft/v1/')) return this.#parts.join.handle(exchange);
-    const { authorizer } = this.#parts;
+    const { authorizer, checks, log } = this.#parts;
     const method = (request.method ?? 'GET').toLowerCase();
     if (!authorizer.allowsPath(user, path)) throw pathRefusal(user, method, path);
     if (/^\/apis?(\/|$)/.test(path)) return sendDiscovery(exchange);
     if (path.startsWith('/openapi/')) return sendOpenApi(exchange);
+    if (isHealthPath(path)) return sendHealth(exchange, checks, log);
     switch (path) {
       case '/version':
       case '/version/':
         return sendJson(exchange, 200, version);
-      case '/livez':
-      case '/healthz':
-      case '/readyz':
-        await this.#parts.checkReady();
-        return sendText(exchange, 200, 'ok', 'text/plain; charset=utf-8');
+      case '/':
+        return sendJson(exchange, 200, { paths: servedPaths(checks) });
       case '/metrics': {
         const { registry } = this.#parts.metrics;
         return sendText(exchange, 200, await registry.metrics(), registry.contentType);
@@ -136,6 +136,11 @@ export class Router {
     }
     await this.#parts.proxy.upgrade(target, request, response, raw);
   }
+}
+
+/** What the root lists. */
+function servedPaths(checks: readonly HealthCheck[]): string[] {
+  return ['/metrics', '/version', ...healthPaths(checks), ...discoveryPaths(), ...openApiPaths()].sort();
 }
 
 /** There are no custom kinds. Newer kubectls ask for them to tell a kind nobody knows from one they need not check. */
