@@ -48,6 +48,8 @@ function entries(): Entry[] {
   return [...kinds.map((kind) => ({ ...kind, verbs: allVerbs, subresources: subresourcesOf(kind) })), review];
 }
 
+const eviction = { group: 'policy', version: 'v1', kind: 'Eviction' };
+
 function subresourcesOf(kind: Kind): Subresource[] {
   const core = (name: string, verbs: string[], of: string): Subresource => {
     return { name, verbs, responseKind: { group: '', version: 'v1', kind: of } };
@@ -66,6 +68,7 @@ function subresourcesOf(kind: Kind): Subresource[] {
     stored.push(
       core('attach', stream, 'PodAttachOptions'),
       core('binding', ['create'], 'Binding'),
+      { name: 'eviction', verbs: ['create'], responseKind: eviction },
       core('exec', stream, 'PodExecOptions'),
       core('log', ['get'], 'Pod'),
       core('portforward', stream, 'PodPortForwardOptions'),

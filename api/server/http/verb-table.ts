@@ -5,6 +5,7 @@ import { queryFlag } from '../verbs/call.ts';
 import type { Verb } from '../verbs/call.ts';
 import { createVerb } from '../verbs/create.ts';
 import { deleteCollectionVerb, deleteVerb } from '../verbs/delete.ts';
+import { evictVerb } from '../verbs/evict.ts';
 import { finalizeVerb } from '../verbs/finalize.ts';
 import { getVerb } from '../verbs/get.ts';
 import { listVerb } from '../verbs/list.ts';
@@ -35,7 +36,10 @@ const ofSubresource: Readonly<Record<string, Verbs>> = {
   scale: { get: getScaleVerb, update: updateScaleVerb, patch: patchScaleVerb },
 };
 
-const ofPods: Readonly<Record<string, Verbs>> = { binding: { create: bindVerb } };
+const ofPods: Readonly<Record<string, Verbs>> = {
+  binding: { create: bindVerb },
+  eviction: { create: evictVerb },
+};
 
 /** `finalize` changes spec.finalizers, which an ordinary update may not. */
 const ofNamespaces: Readonly<Record<string, Verbs>> = { finalize: { update: finalizeVerb } };

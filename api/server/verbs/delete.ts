@@ -1,6 +1,5 @@
 import type { DeleteOptions, KubeObject, Status } from '../../kinds/meta.ts';
 import { readObject } from '../http/body.ts';
-import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/exchange.ts';
 import { deleteObject } from '../registry/delete.ts';
 import type { Deletion, DeleteRequest, Propagation } from '../registry/delete.ts';
@@ -62,10 +61,14 @@ function success({ kind }: Resource, { object }: Deletion<KubeObject>): Status {
   };
 }
 
-/** DeleteOptions come in the body, in the query, or both. */
 async function readDeleteRequest({ exchange }: ResourceCall): Promise<DeleteRequest> {
-  const query = exchange.url.searchParams;
-  const options = await readDeleteOptions(exchange);
+  return deleteRequestOf(await readObject(exchange.request), exchange.url.searchParams);
+}
+
+/** What is to be deleted, and how: DeleteOptions come in the body, in the query, or both. */
+export function deleteRequestOf(body: unknown, query: URLSearchParams): DeleteRequest {
+  const options = body ?? {};
+  if (!isDeleteOptions(options)) throw badRequest('the body is not a valid DeleteOptions');
   const dryRun = isDryRun(query) || (options.dryRun ?? []).includes('All');
   return {
     dryRun,
@@ -73,13 +76,6 @@ async function readDeleteRequest({ exchange }: ResourceCall): Promise<DeleteRequ
     propagation: propagationOf(options, query),
     preconditions: options.preconditions,
   };
-}
-
-async function readDeleteOptions({ request }: Exchange): Promise<DeleteOptions> {
-  const value = await readObject(request);
-  if (value === undefined) return {};
-  if (!isDeleteOptions(value)) throw badRequest('the body is not a valid DeleteOptions');
-  return value;
 }
 
 function isDeleteOptions(value: unknown): value is DeleteOptions {
