@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Container } from '../../api/kinds/container.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { renderEnvironment } from './environment.ts';
+import type { PodAddresses } from './field-path.ts';
 import type { Image } from './images.ts';
 import type { NodeTools } from './node-tools.ts';
 import { effectiveSecurity, renderSpec } from './oci-spec.ts';
@@ -79,8 +80,7 @@ function renderRun(
   { pod, record, container, image }: RunRequest,
   references: References,
 ): OciSpec {
-  const hostIPs = tools.context.config.nodeIPs;
-  const addresses = { podIPs: pod.spec.hostNetwork ? hostIPs : record.ips, hostIPs };
+  const addresses = podAddresses(tools, pod, record);
   const volumes = ensureVolumes(paths, { pod, addresses, references });
   const hostname = podHostname(tools, pod);
   const security = effectiveSecurity(pod, container);
@@ -117,9 +117,15 @@ function renderRun(
     hostname,
     netns: pod.spec.hostNetwork ? undefined : record.netns,
     rootfs: here.rootfs,
-    mountSources: mountSources(container, volumes),
+    mountSources: mountSources(container, volumes, environment),
     files: { ...Object.fromEntries(own), [terminationLog]: here.terminationLog },
   });
+}
+
+/** The addresses that a pod's fieldRefs name. */
+export function podAddresses(tools: NodeTools, pod: Pod, record: PodRecord): PodAddresses {
+  const hostIPs = tools.context.config.nodeIPs;
+  return { podIPs: pod.spec.hostNetwork ? hostIPs : record.ips, hostIPs };
 }
 
 /** How a run ended: undefined while it runs. A run of an earlier boot, or without conmon, ended unseen. */

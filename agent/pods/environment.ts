@@ -103,8 +103,8 @@ function findData(
   name: string,
   optional: boolean,
 ): ObjectData | undefined {
-  const table = kind === 'secret' ? input.references.secrets : input.references.configMaps;
-  const data = table.get(name);
+  const { secrets, configMaps } = input.references;
+  const data = kind === 'secret' ? secrets.get(name) : configMaps.get(name)?.text;
   if (data === undefined && !optional) throw fail(input, `${kind} "${name}" not found`);
   return data;
 }

@@ -4,6 +4,7 @@ import type { EventRecorder } from './events.ts';
 import type { ImageTable } from './images.ts';
 import type { NodePaths } from './paths.ts';
 import type { PodNetworkDoor } from './pod-network-door.ts';
+import type { ReferenceWatches } from './reference-watches.ts';
 import type { Runtime } from './runtime.ts';
 import type { Skeleton } from './skeleton.ts';
 
@@ -17,6 +18,7 @@ export interface NodeTools {
   readonly runtime: Runtime;
   /** Being made when the agent starts: the first container waits for it, the node does not. */
   readonly skeleton: Promise<Skeleton>;
+  readonly references: ReferenceWatches;
   readonly events: EventRecorder;
   readonly log: Logger;
 }

@@ -7,6 +7,7 @@ import { podCgroup } from './paths.ts';
 import { PodError } from './pod-error.ts';
 import { containerLimits, oomScore } from './resources.ts';
 import type { ProcessUser } from './user.ts';
+import type { HostVolume } from './volumes.ts';
 
 interface OciMount {
   readonly destination: string;
@@ -52,7 +53,7 @@ export interface SpecInput {
   readonly netns: string | undefined;
   readonly rootfs: string;
   /** What lies on the host behind each of the container's mountPaths. */
-  readonly mountSources: ReadonlyMap<string, string>;
+  readonly mountSources: ReadonlyMap<string, HostVolume>;
   /** Single files of the pod's: destination in the container → file on the host. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -79,7 +80,7 @@ export function renderSpec(input: SpecInput): OciSpec {
     },
     root: { path: input.rootfs, readonly: security.readOnlyRootFilesystem ?? false },
     ...(ownsNetwork ? { hostname: input.hostname } : {}),
-    mounts: [...systemMounts(privileged), ...volumeMounts(input), ...fileMounts(input)],
+    mounts: [...systemMounts(privileged), ...outerFirst([...volumeMounts(input), ...fileMounts(input)])],
     linux: {
       cgroupsPath: `${podCgroup(pod.metadata.uid ?? '')}/${container.name}`,
       namespaces: namespaces(input),
@@ -145,12 +146,16 @@ function volumeMounts({ container, mountSources }: SpecInput): OciMount[] {
     HostToContainer: 'rslave',
     Bidirectional: 'rshared',
   };
-  return (container.volumeMounts ?? []).map(({ mountPath, mountPropagation = '', readOnly }) => ({
-    destination: mountPath,
-    type: 'bind',
-    source: mountSources.get(mountPath) ?? '',
-    options: ['rbind', propagation[mountPropagation] ?? 'rprivate', readOnly ? 'ro' : 'rw'],
-  }));
+  return (container.volumeMounts ?? []).map(({ mountPath, mountPropagation = '', readOnly = false }) => {
+    const volume = mountSources.get(mountPath);
+    const access = readOnly || volume?.readOnly ? 'ro' : 'rw';
+    return {
+      destination: mountPath,
+      type: 'bind',
+      source: volume?.path ?? '',
+      options: ['rbind', propagation[mountPropagation] ?? 'rprivate', access],
+    };
+  });
 }
 
 /** The pod's own files, except where a volume of the pod's stands in their place. */
@@ -164,6 +169,12 @@ function fileMounts({ container, files }: SpecInput): OciMount[] {
       source,
       options: ['bind', 'rprivate', 'rw'],
     }));
+}
+
+/** A mount hides what was mounted below its destination before: so `/data` comes before `/data/cache`. */
+function outerFirst(mounts: readonly OciMount[]): OciMount[] {
+  const depth = ({ destination }: OciMount): number => destination.split('/').filter(Boolean).length;
+  return mounts.toSorted((a, b) => depth(a) - depth(b));
 }
 
 function cgroupResources(container: Container, privileged: boolean): object {

@@ -19,13 +19,19 @@ export interface Plan {
   readonly lookAgainAt: number;
 }
 
+/** Why a whole pod must end, as its Events say it, and how long it may take. */
+export interface Ending {
+  readonly why: string;
+  readonly graceMs: number;
+}
+
 export interface PlanInput {
   readonly pod: Pod;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
   /** Epoch ms. */
   readonly now: number;
-  /** Set when the whole pod must end: what its Events say, and how long it may take. */
-  readonly ending: { readonly why: string; readonly graceMs: number } | undefined;
+  /** Set when the whole pod must end. */
+  readonly ending: Ending | undefined;
   /** Containers whose liveness or startup probe gave up, with what their Events say. */
   readonly unhealthy: ReadonlyMap<string, string>;
   /** Containers being stopped: when SIGKILL is due (epoch ms). */
@@ -52,7 +58,7 @@ class Planner implements Plan {
     this.#input = input;
   }
 
-  endAll({ why, graceMs }: { why: string; graceMs: number }): void {
+  endAll({ why, graceMs }: Ending): void {
     for (const record of Object.values(this.#input.containers)) {
       if (isRunning(record)) this.#end(record.name, why, graceMs);
     }
@@ -142,6 +148,15 @@ class Planner implements Plan {
   #lookAgain(at: number): void {
     this.lookAgainAt = Math.min(this.lookAgainAt, at);
   }
+}
+
+/** Why the whole pod must end, if it must: it is deleted, or was over before. */
+export function endingOf({ metadata, spec, status }: Pod): Ending | undefined {
+  const isOver = status?.phase === 'Succeeded' || status?.phase === 'Failed';
+  if (metadata.deletionTimestamp === undefined && !isOver) return undefined;
+  const granted = metadata.deletionTimestamp === undefined ? undefined : metadata.deletionGracePeriodSeconds;
+  const seconds = granted ?? spec.terminationGracePeriodSeconds ?? 30;
+  return { why: 'Stopping container', graceMs: seconds * 1000 };
 }
 
 /** Whether a run was started and has not ended, as far as we know. */

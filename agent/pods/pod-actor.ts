@@ -8,8 +8,8 @@ import type { ConfirmedGone } from './gone.ts';
 import type { NodeTools } from './node-tools.ts';
 import { podPaths } from './paths.ts';
 import type { PodPaths } from './paths.ts';
-import { isRunning, planPod } from './plan.ts';
-import type { Step } from './plan.ts';
+import { endingOf, isRunning, planPod } from './plan.ts';
+import type { Ending, Step } from './plan.ts';
 import { PodProbers } from './pod-probers.ts';
 import { releasePod } from './pod-release.ts';
 import { writeRecord } from './record.ts';
@@ -20,6 +20,7 @@ import { describeStartFailure } from './start-failure.ts';
 import type { StartFailure } from './start-failure.ts';
 import type { Waiting } from './status.ts';
 import { StatusReporter } from './status-reporter.ts';
+import { VolumeUpdates } from './volume-updates.ts';
 
 /** A pod is looked at this often though nothing happened: what a missed event can cost. */
 const longestSilenceMs = 10_000;
@@ -44,6 +45,7 @@ export class PodActor {
   readonly #runner: Runner;
   readonly #reporter: StatusReporter;
   readonly #probers: PodProbers;
+  readonly #volumes: VolumeUpdates;
   readonly #unhealthy = new Map<string, string>();
   readonly #deadlines = new Map<string, number>();
   readonly #failures = new Map<string, StartFailure & { readonly retryAt: number }>();
@@ -71,6 +73,7 @@ export class PodActor {
         this.wake();
       },
     });
+    this.#volumes = new VolumeUpdates(tools, this.paths, () => this.wake());
     this.#reporter = new StatusReporter(tools, this.#log, () => this.#observation());
     this.#runner = new Runner({
       run: () => this.#pass(),
@@ -89,6 +92,7 @@ export class PodActor {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#probers.stop();
+    this.#volumes.stop();
     await Promise.all([this.#runner.stop(), this.#reporter.stop()]);
   }
 
@@ -123,7 +127,7 @@ export class PodActor {
     if (this.#gone) return this.#passGone();
     const pod = this.#pod;
     if (pod === undefined) return;
-    const ending = this.#ending(pod);
+    const ending = endingOf(pod);
     if (this.#record === undefined && ending) {
       this.#passNeverStarted(pod);
       return;
@@ -135,6 +139,8 @@ export class PodActor {
     await this.#carryOut(pod, ending);
     const running = Object.values(this.#record.containers).some(isRunning);
     if (ending && !running) await this.#release();
+    if (ending) this.#volumes.stop();
+    else this.#volumes.sync(pod, this.#record);
     this.#probers.sync(pod, this.#record);
     this.#reporter.request();
   }
@@ -149,6 +155,7 @@ export class PodActor {
 
   async #passGone(): Promise<void> {
     this.#probers.stop();
+    this.#volumes.stop();
     clearTimeout(this.#timer);
     await this.#release();
     fs.rmSync(this.paths.dir, { recursive: true, force: true });
@@ -176,17 +183,6 @@ export class PodActor {
     }
   }
 
-  /** Why the whole pod must end, if it must. */
-  #ending(pod: Pod): { why: string; graceMs: number } | undefined {
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      const seconds = pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
-      return { why: 'Stopping container', graceMs: seconds * 1000 };
-    }
-    const phase = pod.status?.phase;
-    if (phase !== 'Succeeded' && phase !== 'Failed') return undefined;
-    return { why: 'Stopping container', graceMs: (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000 };
-  }
-
   /** Notes which runs have ended, and takes away what they used. */
   async #observe(record: PodRecord): Promise<void> {
     for (const run of Object.values(record.containers).filter(isRunning)) {
@@ -200,7 +196,7 @@ export class PodActor {
     }
   }
 
-  async #carryOut(pod: Pod, ending: { why: string; graceMs: number } | undefined): Promise<void> {
+  async #carryOut(pod: Pod, ending: Ending | undefined): Promise<void> {
     const plan = planPod({
       pod,
       containers: this.#record?.containers ?? {},

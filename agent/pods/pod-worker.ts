@@ -20,6 +20,7 @@ import { PodActor } from './pod-actor.ts';
 import type { PodNetworkDoor } from './pod-network-door.ts';
 import { listRecords, readBootId } from './record.ts';
 import type { PodRecord } from './record.ts';
+import { ReferenceWatches } from './reference-watches.ts';
 import { Runtime } from './runtime.ts';
 import { ensureSkeleton, removeSkeletons } from './skeleton.ts';
 
@@ -85,6 +86,7 @@ export class PodWorker implements Subsystem {
       images: new ImageTable(context.config.stateDir),
       runtime: new Runtime(this.#paths),
       skeleton: ensureSkeleton(this.#paths.skeletons),
+      references: new ReferenceWatches(context.client, this.#log),
       events: new EventRecorder(context.client, context.nodeName, this.#log),
       log: this.#log,
     };
@@ -98,7 +100,8 @@ export class PodWorker implements Subsystem {
     this.#undo.dispose();
     await this.#sweeper.stop();
     await Promise.all([...this.#actors.values()].map((actor) => actor.stop()));
-    await Promise.allSettled([this.#tools?.skeleton, this.#tools?.events.flush()]);
+    const tools = this.#tools;
+    await Promise.allSettled([tools?.skeleton, tools?.events.flush(), tools?.references.stop()]);
   }
 
   health(): Health {

@@ -1,16 +1,12 @@
+import { posix } from 'node:path';
 import type { Pod } from '../../api/kinds/pod.ts';
 import type { Volume } from '../../api/kinds/volume.ts';
+import type { VolumeFile } from './atomic-directory.ts';
 import { resolveFieldPath } from './field-path.ts';
 import type { PodAddresses } from './field-path.ts';
 import { PodError } from './pod-error.ts';
 import type { ObjectData, References } from './references.ts';
 import { resolveResourceField } from './resources.ts';
-
-/** One file of a volume made of API data. */
-interface VolumeFile {
-  readonly content: Buffer;
-  readonly mode: number;
-}
 
 export interface VolumeInput {
   readonly pod: Pod;
@@ -32,18 +28,25 @@ interface KeyedSource {
 
 const defaultMode = 0o644;
 
-/**
- * The files of a secret, configMap, downwardAPI or projected volume by their path in it; undefined for any other
- * volume. Throws PodError InvalidVolume for what is missing, in the kubelet's words.
- */
-export function volumeFiles(input: VolumeInput, volume: Volume): Files | undefined {
+/** The kubelet's words. */
+const missingKey: Readonly<Record<KeyedSource['kind'], string>> = {
+  secret: 'references non-existent secret key',
+  configmap: 'configmap references non-existent config key',
+};
+
+/** Whether a volume is made of API data: a secret, configMap, downwardAPI or projected volume. */
+export function isApiData({ secret, configMap, downwardAPI, projected }: Volume): boolean {
+  return [secret, configMap, downwardAPI, projected].some((source) => source !== undefined);
+}
+
+/** The files of a volume of API data by their path in it. Throws PodError InvalidVolume, in the kubelet's words. */
+export function volumeFiles(input: VolumeInput, volume: Volume): Files {
   const { secret, configMap, downwardAPI, projected } = volume;
   if (secret)
     return projectAll(input, volume, [{ secret: { ...secret, name: secret.secretName ?? '' } }], secret);
   if (configMap) return projectAll(input, volume, [{ configMap }], configMap);
   if (downwardAPI) return projectAll(input, volume, [{ downwardAPI }], downwardAPI);
-  if (projected) return projectAll(input, volume, projected.sources ?? [], projected);
-  return undefined;
+  return projectAll(input, volume, projected?.sources ?? [], projected ?? {});
 }
 
 function projectAll(
@@ -76,19 +79,24 @@ function projectKeys(
   mode: number,
   files: Files,
 ): void {
-  const table = source.kind === 'secret' ? input.references.secrets : input.references.configMaps;
-  const data: ObjectData | undefined = table.get(source.name);
+  const data = findData(input.references, source);
   if (data === undefined && !source.optional) throw fail(volume, `${source.kind} "${source.name}" not found`);
-  const items: NonNullable<KeyedSource['items']> =
-    source.items ?? Object.keys(data ?? {}).map((key) => ({ key, path: key }));
-  for (const item of items) {
+  const { items = [] } = source;
+  const every = Object.keys(data ?? {}).map((key) => ({ key, path: key, mode: undefined }));
+  for (const item of items.length > 0 ? items : every) {
     const content = data?.[item.key];
     if (content !== undefined) {
       files.set(safePath(volume, item.path), { content, mode: item.mode ?? mode });
     } else if (!source.optional) {
-      throw fail(volume, `references non-existent ${source.kind} key: ${item.key}`);
+      throw fail(volume, `${missingKey[source.kind]}: ${item.key}`);
     }
   }
+}
+
+function findData({ secrets, configMaps }: References, { kind, name }: KeyedSource): ObjectData | undefined {
+  if (kind === 'secret') return secrets.get(name);
+  const found = configMaps.get(name);
+  return found && { ...found.binary, ...found.text };
 }
 
 function projectFields(
@@ -110,12 +118,13 @@ function projectFields(
   }
 }
 
-/** A volume's paths stay inside it, whatever the API let through. */
+/** A volume's paths stay inside it, whatever the API let through; names with two dots in front are our own. */
 function safePath(volume: Volume, path: string): string {
-  if (path === '' || path.startsWith('/') || path.split('/').includes('..')) {
+  const clean = posix.normalize(path);
+  if (path === '' || clean.startsWith('/') || clean.startsWith('..') || path.split('/').includes('..')) {
     throw fail(volume, `has an invalid path '${path}'`);
   }
-  return path;
+  return clean;
 }
 
 function fail(volume: Volume, message: string): PodError {

@@ -72,7 +72,7 @@ export class Authorizer {
         return this.#allowsPod(node, attributes);
       case 'configmaps':
       case 'secrets':
-        return verb === 'get' && (await this.#isMounted(node, attributes));
+        return isRead && (await this.#isMounted(node, attributes));
       default:
         return false;
     }
@@ -92,8 +92,10 @@ export class Authorizer {
     return pod === undefined || pod.spec.nodeName === node;
   }
 
-  /** Secrets and ConfigMaps that a pod of this node uses, and the cluster's own settings. */
-  async #isMounted(node: string, { plural, namespace, name }: Attributes): Promise<boolean> {
+  /** Secrets and ConfigMaps that a pod of this node uses, and the cluster's own settings, each by its name. */
+  async #isMounted(node: string, attributes: Attributes): Promise<boolean> {
+    const { plural, namespace, fieldSelector } = attributes;
+    const name = attributes.name ?? parseFieldSelector(fieldSelector).exactly('metadata.name');
     if (namespace === undefined || name === undefined) return false;
     if (plural === 'configmaps' && namespace === 'kube-system' && name === 'weft-cluster') return true;
     const pods = await this.#pods.onNode(namespace, node);

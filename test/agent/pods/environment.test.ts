@@ -101,7 +101,15 @@ function render(container: Partial<Container>): Record<string, string> {
     addresses: { podIPs: ['10.244.1.2', 'fd00::2'], hostIPs: ['192.0.2.11'] },
     references: {
       secrets: new Map([['keys', { token: Buffer.from('s3cret') }]]),
-      configMaps: new Map([['settings', { color: Buffer.from('blue'), size: Buffer.from('4') }]]),
+      configMaps: new Map([
+        [
+          'settings',
+          {
+            text: { color: Buffer.from('blue'), size: Buffer.from('4') },
+            binary: { logo: Buffer.from([0]) },
+          },
+        ],
+      ]),
     },
     imageEnvironment: { LANG: 'C', FROM: 'image' },
     serviceEnvironment: { WEB_SERVICE_HOST: '10.96.0.2', FROM: 'service' },

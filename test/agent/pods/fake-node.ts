@@ -3,10 +3,13 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { ApiError } from '../../../api/client/api-error.ts';
 import type { CacheEvent, RestorableCache } from '../../../api/client/cache.ts';
+import type { ApiObject } from '../../../api/client/resource.ts';
+import type { WatchEvent } from '../../../api/client/watch.ts';
 import type { Event } from '../../../api/kinds/event.ts';
 import type { ObjectMeta } from '../../../api/kinds/meta.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
@@ -59,6 +62,9 @@ class FakeCache<T extends { metadata: ObjectMeta }> implements RestorableCache<T
 
 type Stored = Pod | Event | { metadata: ObjectMeta; data?: Record<string, string> };
 
+/** Who watches one object, told of each new state. */
+type Watcher = (event: WatchEvent<ApiObject>) => void;
+
 /** An API of pods, Secrets, ConfigMaps and Events in memory; pods are shown in the pod cache at once. */
 export class FakeApi {
   readonly pods = new FakeCache<Pod>();
@@ -70,12 +76,16 @@ export class FakeApi {
   readonly uids = new Set<string>();
   /** While true every request fails as it does without a server. */
   away = false;
+  /** By object: each is watched by its name. */
+  readonly watchers = new Map<string, Set<Watcher>>();
   #revision = 1;
 
   get client(): AgentContext['client'] {
     const methods = {
       get: (resource: { plural: string }, name: { namespace?: string; name: string }) =>
         this.#get(resource, name),
+      list: (resource: { plural: string }, options: Selection) => this.#list(resource, options),
+      watch: (resource: { plural: string }, options: Selection) => this.#watch(resource, options),
       create: (_resource: unknown, event: Event) => {
         this.#reach();
         this.events.push(event);
@@ -110,7 +120,24 @@ export class FakeApi {
   }
 
   put(kind: 'secrets' | 'configmaps', name: string, data: Record<string, string>): void {
-    this.objects.set(`${kind}/default/${name}`, { metadata: { name, namespace: 'default' }, data });
+    const key = `${kind}/default/${name}`;
+    this.#revision += 1;
+    const metadata = { name, namespace: 'default', uid: key, resourceVersion: String(this.#revision) };
+    const type = this.objects.has(key) ? 'MODIFIED' : 'ADDED';
+    this.objects.set(key, { metadata, data });
+    this.#tell(key, { type, object: { metadata, data } as ApiObject });
+  }
+
+  /** Deletes a Secret or ConfigMap. */
+  drop(kind: 'secrets' | 'configmaps', name: string): void {
+    const key = `${kind}/default/${name}`;
+    const object = this.objects.get(key);
+    this.objects.delete(key);
+    if (object) this.#tell(key, { type: 'DELETED', object });
+  }
+
+  #tell(key: string, event: WatchEvent<ApiObject>): void {
+    for (const watcher of this.watchers.get(key) ?? []) watcher(event);
   }
 
   /** Marks a pod for deletion as the API server does. */
@@ -133,6 +160,28 @@ export class FakeApi {
         : this.objects.get(`${resource.plural}/${namespace}/${name}`);
     if (object) return object;
     throw new ApiError(`${resource.plural} "${name}" not found`, { code: 404, reason: 'NotFound' });
+  }
+
+  async #list(resource: { plural: string }, options: Selection) {
+    this.#reach();
+    await Promise.resolve();
+    const object = this.objects.get(selectedKey(resource, options));
+    return { metadata: { resourceVersion: String(this.#revision) }, items: object ? [object] : [] };
+  }
+
+  async *#watch(resource: { plural: string }, options: Selection): AsyncGenerator<WatchEvent<ApiObject>> {
+    const key = selectedKey(resource, options);
+    const events = new PassThrough({ objectMode: true, signal: options.signal });
+    const watcher: Watcher = (event) => void events.write(event);
+    const watchers = this.watchers.get(key) ?? new Set();
+    this.watchers.set(key, watchers.add(watcher));
+    try {
+      for await (const event of events) yield event as WatchEvent<ApiObject>;
+    } catch (cause) {
+      throw new ApiError('the watch was ended', { code: 0, reason: 'Aborted', cause });
+    } finally {
+      watchers.delete(watcher);
+    }
   }
 
   async #patchStatus(
@@ -158,6 +207,16 @@ export class FakeApi {
   #reach(): void {
     if (this.away) throw new ApiError('connection refused', { code: 0, reason: 'Unreachable' });
   }
+}
+
+interface Selection {
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly signal?: AbortSignal;
+}
+
+function selectedKey({ plural }: { plural: string }, { namespace, fieldSelector }: Selection): string {
+  return `${plural}/${namespace ?? ''}/${fieldSelector?.replace('metadata.name=', '') ?? ''}`;
 }
 
 /** Gives each pod a namespace of its own without any link: nothing a test's pod sends can leave it. */
@@ -295,10 +354,13 @@ export function makePod(
 }
 
 /** Polls until `check` gives something; fails with `what` after a minute. */
-export async function eventually<T>(what: string, check: () => T | undefined | false): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  check: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const result = check();
+    const result = await check();
     if (result !== undefined && result !== false) return result;
     if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

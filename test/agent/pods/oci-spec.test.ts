@@ -33,7 +33,10 @@ function render(container: Partial<Container>, spec: Partial<Pod['spec']> = {}, 
     hostname: 'web',
     netns,
     rootfs: '/bundle/rootfs',
-    mountSources: new Map([['/data', '/volumes/data']]),
+    mountSources: new Map([
+      ['/data', { path: '/volumes/data', readOnly: false }],
+      ['/data/keys', { path: '/volumes/keys', readOnly: true }],
+    ]),
     files: { '/etc/hosts': '/pod/hosts', '/data': '/never' },
   });
 }
@@ -81,6 +84,19 @@ t.test('a plain container', (test) => {
   test.equal(mountsAt('/data').length, 1, "the pod's own file gives way to a volume");
   test.match(mountsAt('/etc/hosts'), [{ source: '/pod/hosts' }]);
   test.match(mountsAt('/sys'), [{ options: ['nosuid', 'noexec', 'nodev', 'ro'] }]);
+  test.end();
+});
+
+t.test('mounts: the outer one first, API data for reading only', (test) => {
+  const volumeMounts = [
+    { name: 'keys', mountPath: '/data/keys' },
+    { name: 'data', mountPath: '/data' },
+  ];
+  const mounts = render({ volumeMounts }).mounts.filter(({ destination }) => destination.startsWith('/data'));
+  test.match(mounts, [
+    { destination: '/data', options: ['rbind', 'rprivate', 'rw'] },
+    { destination: '/data/keys', options: ['rbind', 'rprivate', 'ro'] },
+  ]);
   test.end();
 });
 

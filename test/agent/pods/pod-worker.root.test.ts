@@ -10,6 +10,8 @@ import { skipUnlessRoot } from '../../root.ts';
 import { eventually, makePod, readAll } from './fake-node.ts';
 import { output, run, running, sleeper, withNode } from './live-node.ts';
 
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
 if (skipUnlessRoot(t)) {
   t.test('a pod sees its environment, names, volumes and nothing else', (test) =>
     withNode(test, async (node, worker) => {
@@ -30,7 +32,7 @@ if (skipUnlessRoot(t)) {
             ],
             envFrom: [{ prefix: 'SET_', configMapRef: { name: 'settings' } }],
             volumeMounts: [
-              { name: 'keys', mountPath: '/keys', readOnly: true },
+              { name: 'keys', mountPath: '/keys' },
               { name: 'scratch', mountPath: '/scratch' },
             ],
           },
@@ -63,10 +65,73 @@ if (skipUnlessRoot(t)) {
       );
       test.match(await output(worker, 'web', 'cat', '/etc/hosts'), '10.244.1.2\tweb\n');
       test.equal(await output(worker, 'web', 'cat', '/keys/token'), 's3cret');
-      test.equal(await output(worker, 'web', 'stat', '-c', '%a', '/keys/token'), '400\n');
-      test.equal((await run(worker, 'web', 'touch', '/keys/other')).code, 1, 'a read-only volume');
+      test.equal(await output(worker, 'web', 'stat', '-Lc', '%a', '/keys/token'), '400\n');
+      test.equal(await output(worker, 'web', 'readlink', '/keys/token'), '..data/token\n');
+      test.equal((await run(worker, 'web', 'touch', '/keys/other')).code, 1, 'API data is read-only');
       test.equal((await run(worker, 'web', 'touch', '/scratch/file', '/usr/bin/file', '/etc/file')).code, 0);
       test.equal(await output(worker, 'web', 'ls', '/sys/class/net'), 'lo\n');
+    }),
+  );
+
+  t.test('a running pod sees changes of its volumes, all of one at once', (test) =>
+    withNode(test, async (node, worker) => {
+      node.api.put('secrets', 'keys', { crt: base64('one'), key: base64('one') });
+      node.api.put('configmaps', 'settings', { color: 'blue' });
+      const labels = { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] };
+      const pod = makePod(
+        'web',
+        {
+          ...sleeper,
+          securityContext: { runAsUser: 65534 },
+          volumeMounts: [
+            ...['keys', 'settings', 'late', 'labels'].map((name) => ({ name, mountPath: `/${name}` })),
+            { name: 'keys', mountPath: '/single', subPath: 'crt' },
+          ],
+        },
+        {
+          securityContext: { fsGroup: 2000 },
+          volumes: [
+            { name: 'keys', secret: { secretName: 'keys', defaultMode: 0o400 } },
+            { name: 'settings', projected: { sources: [{ configMap: { name: 'settings' } }] } },
+            { name: 'late', secret: { secretName: 'late', optional: true } },
+            { name: 'labels', downwardAPI: labels },
+          ],
+        },
+      );
+      node.api.add(pod);
+      await running(node, 'web');
+      const sees = (path: string, text: string): Promise<unknown> =>
+        eventually(`${path} says ${text}`, async () => (await output(worker, 'web', 'cat', path)) === text);
+      test.equal(await output(worker, 'web', 'ls', '/late'), '');
+      test.equal(await output(worker, 'web', 'stat', '-Lc', '%a %g', '/keys/crt'), '440 2000\n');
+      const pair = await worker.streams.exec({
+        ...{ namespace: 'default', pod: 'web', container: 'main', tty: false, stdin: false },
+        command: ['sh', '-c', 'until [ $(cat /keys/crt) = two ]; do :; done; cat /keys/key'],
+      });
+      node.api.put('secrets', 'keys', { crt: base64('two'), key: base64('two') });
+      test.equal(await readAll(pair.stdout), 'two', 'certificate and key change together');
+      test.equal(await output(worker, 'web', 'cat', '/single'), 'one', 'a file mounted by subPath stays');
+      node.api.put('configmaps', 'settings', { color: 'red' });
+      await sees('/settings/color', 'red');
+      node.api.put('secrets', 'late', { token: base64('here') });
+      await sees('/late/token', 'here');
+      const now = node.api.pods.get('default/web') ?? pod;
+      node.api.pods.put({ ...now, metadata: { ...now.metadata, labels: { app: 'nginx' } } });
+      await sees('/labels/labels', 'app="nginx"');
+      node.api.drop('secrets', 'keys');
+      await eventually('FailedMount is told', () =>
+        node.api.events.find(
+          ({ reason, message }) => reason === 'FailedMount' && message?.endsWith('secret "keys" not found'),
+        ),
+      );
+      test.equal(await output(worker, 'web', 'cat', '/keys/crt'), 'two', 'what is deleted stays in the pod');
+      node.api.drop('secrets', 'late');
+      await eventually('optional goes', async () => (await output(worker, 'web', 'ls', '/late')) === '');
+      test.equal(node.api.status('web')?.containerStatuses?.[0]?.restartCount, 0);
+      node.api.markDeleted('default/web', 0);
+      await eventually('nobody watches any more', () =>
+        [...node.api.watchers.values()].every(({ size }) => size === 0),
+      );
     }),
   );
 

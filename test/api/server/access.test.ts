@@ -108,6 +108,14 @@ t.test('a node may do its work and no more', async (t) => {
       t.same(stored.metadata.labels, { app: 'mine' });
     },
     'read a mounted Secret': () => node.get(secrets, at('mine')),
+    'follow a mounted Secret': async () => {
+      const selection = { namespace: 'default', fieldSelector: 'metadata.name=mine' };
+      t.equal((await node.list(secrets, selection)).items.length, 1);
+      for await (const { object } of node.watch(secrets, selection)) {
+        t.equal(object.metadata.name, 'mine');
+        break;
+      }
+    },
     'tell of events': () =>
       node.create(events, {
         metadata: { name: 'e', namespace: 'default' },
@@ -124,6 +132,10 @@ t.test('a node may do its work and no more', async (t) => {
     'list Secrets': () => node.list(secrets),
     'read another Secret': () => node.get(secrets, at('theirs')),
     'read a Secret no longer mounted': () => node.get(secrets, at('mine')),
+    'follow a Secret no longer mounted': () =>
+      node.list(secrets, { namespace: 'default', fieldSelector: 'metadata.name=mine' }),
+    'follow all Secrets but one': () =>
+      node.list(secrets, { namespace: 'default', fieldSelector: 'metadata.name!=mine' }),
     'read another ConfigMap': () => node.get(configMaps, at('unrelated')),
     'list all pods': () => node.list(pods),
     'list other pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node2' }),
