@@ -8,11 +8,13 @@ import { eventKind } from './event.ts';
 import type { Kind } from './kind.ts';
 import { leaseKind } from './lease.ts';
 import { namespaceKind } from './namespace.ts';
+import { networkPolicyKind } from './network-policy.ts';
 import { nodeKind } from './node.ts';
 import { podKind } from './pod.ts';
 import { replicaSetKind } from './replica-set.ts';
 import { replicationControllerKind } from './replication-controller.ts';
 import { secretKind } from './secret.ts';
+import { serviceAccountKind } from './service-account.ts';
 import { serviceKind } from './service.ts';
 
 /** Every kind the API serves. Adding a kind is one file and one line here. */
@@ -25,11 +27,13 @@ export const kinds: readonly Kind[] = [
   podKind,
   replicationControllerKind,
   secretKind,
+  serviceAccountKind,
   serviceKind,
   controllerRevisionKind,
   daemonSetKind,
   deploymentKind,
   replicaSetKind,
   endpointSliceKind,
+  networkPolicyKind,
   leaseKind,
 ];

@@ -377,7 +377,7 @@ t.test('every kind has as many cells as columns', (t) => {
   for (const kind of kinds) {
     const object = {
       metadata: { name: 'x' },
-      spec: { containers: [], selector: {}, template: { spec: { containers: [] } } },
+      spec: { containers: [], selector: {}, podSelector: {}, template: { spec: { containers: [] } } },
       endpoints: [],
       revision: 1,
       addressType: 'IPv4',
