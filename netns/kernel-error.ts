@@ -1,6 +1,10 @@
 import { getSystemErrorMap } from 'node:util';
 
-const errors = getSystemErrorMap();
+/** Node names the errors it knows itself; a non-blocking connect has one more (asm-generic/errno.h). */
+const errors = new Map<number, [string, string]>([
+  ...getSystemErrorMap(),
+  [-115, ['EINPROGRESS', 'operation now in progress']],
+]);
 
 /** A refused request to the kernel: a failed syscall, or an error answer to a netlink message. */
 export class KernelError extends Error {

@@ -127,7 +127,7 @@ export function listenInNamespace(
 
 /**
  * A TCP socket's fd on its way to an address inside the namespace: hand it to `new net.Socket({ fd })`, whose first
- * read or write fails when nobody listens there.
+ * write, also of no bytes, waits for the connection and fails when nobody listens there.
  */
 export function connectInNamespace(
   namespace: NamespaceHandle | string,

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { StreamError } from '../streams/stream-error.ts';
 import type {
   AttachRequest,
@@ -6,8 +6,10 @@ import type {
   ContainerRef,
   ExecRequest,
   LogOptions,
+  PodRef,
   PodStreams,
 } from '../streams/pod-streams.ts';
+import type { DialPort } from '../streams/port-dialer.ts';
 import { attachContainer } from './attach.ts';
 import { execInContainer } from './exec.ts';
 import { readLog } from './log-stream.ts';
@@ -62,12 +64,12 @@ export class ContainerStreams implements PodStreams {
     return Promise.resolve(readLog(log, options, () => attempt === run.attempt && isCurrent(actor, run)));
   }
 
-  connect(
-    { namespace, pod }: { readonly namespace: string; readonly pod: string },
-    port: number,
-  ): Promise<Readable & Writable> {
-    const actor = this.#findPod(namespace, pod);
-    return connectInPod(actor.record?.netns, port);
+  ports(pod: PodRef): Promise<DialPort> {
+    const actor = this.#findPod(pod.namespace, pod.pod);
+    const isUp = Object.values(actor.record?.containers ?? {}).some(isRunning);
+    if (!isUp) throw new StreamError(400, `pod "${pod.pod}" is not running`);
+    // The actor is this very pod: one of the same name that comes later is another.
+    return Promise.resolve((port) => connectInPod(actor.record?.netns, port));
   }
 
   #findPod(namespace: string, pod: string): PodActor {

@@ -7,6 +7,7 @@ import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { Channels, WantedChannels } from './channels.ts';
+import { chooseForward } from './forward-upgrade.ts';
 import type { ContainerProcess, ContainerRef, LogOptions, PodStreams } from './pod-streams.ts';
 import { holdOutput, runSession } from './session.ts';
 import { acceptSpdy, acceptedVersions, offersSpdyStreams } from './spdy-channels.ts';
@@ -134,9 +135,9 @@ export class NodeServer implements Subsystem {
     try {
       tlsSocket(socket).setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
       const asked = this.#admit(request);
-      if (asked.verb !== 'exec' && asked.verb !== 'attach')
-        throw new StreamError(400, `no upgrade for ${asked.verb}`);
-      await this.#serve(asked, request, socket, head);
+      if (asked.verb === 'exec' || asked.verb === 'attach') await this.#serve(asked, request, socket, head);
+      else if (asked.verb === 'portForward') await this.#forward(asked, request, socket, head);
+      else throw new StreamError(400, `no upgrade for ${asked.verb}`);
     } catch (error) {
       this.#log.debug({ err: error, url: request.url }, 'stream failed');
       refuse(socket, error);
@@ -163,6 +164,23 @@ export class NodeServer implements Subsystem {
     }
     const exitCode = await runSession(process, channels);
     this.#log.debug({ ...asked.container, verb: asked.verb, exitCode }, 'session ended');
+  }
+
+  async #forward(
+    { pod, ports }: Extract<StreamRequest, { verb: 'portForward' }>,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    const serve = chooseForward(request, pod, ports);
+    const dial = await this.#streams.ports(pod);
+    try {
+      await serve(socket, head, dial);
+    } catch (error) {
+      // The answer is out: what the peer did wrong ends the connection.
+      this.#log.debug({ err: error, ...pod }, 'port-forward failed');
+      socket.destroy();
+    }
   }
 
   #open(asked: Extract<StreamRequest, { verb: 'exec' | 'attach' }>): Promise<ContainerProcess> {

@@ -1,9 +1,14 @@
 import type { Readable, Writable } from 'node:stream';
+import type { DialPort } from './port-dialer.ts';
 
-/** One container of a pod of this node. */
-export interface ContainerRef {
+/** One pod of this node. */
+export interface PodRef {
   readonly namespace: string;
   readonly pod: string;
+}
+
+/** One container of a pod of this node. */
+export interface ContainerRef extends PodRef {
   readonly container: string;
 }
 
@@ -63,4 +68,6 @@ export interface PodStreams {
   attach(request: AttachRequest): Promise<ContainerProcess>;
   /** The container's log as text; destroying the stream ends a follow. */
   logs(container: ContainerRef, options: LogOptions): Promise<Readable>;
+  /** The way to the ports of a running pod, on its own loopback addresses. */
+  ports(pod: PodRef): Promise<DialPort>;
 }

@@ -64,6 +64,9 @@ export interface SpdyConnectionOptions {
   readonly pingMs?: number;
 }
 
+/** More open streams at a time are refused: each costs memory, and a port-forward one socket for every two. */
+const maxStreams = 2_000;
+
 /**
  * The server's side of a SPDY/3.1 connection, as moby/spdystream (Go's clients) uses it: streams are opened by
  * the peer only. Neither side keeps windows: spdystream ignores them, so a slow reader of one stream pauses the
@@ -160,6 +163,10 @@ export class SpdyConnection {
       return;
     }
     this.#lastStreamId = id;
+    if (this.#streams.size >= maxStreams) {
+      this.#socket.write(encodeWords(frameType.rstStream, id, resetStatus.refusedStream));
+      return;
+    }
     const stream = new SpdyStream(this, id, headers);
     this.#streams.set(id, stream);
     // Errors of a stream are its end; whoever uses it watches for 'close'.

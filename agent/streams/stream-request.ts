@@ -1,5 +1,6 @@
 import type { WantedChannels } from './channels.ts';
-import type { ContainerRef, LogOptions } from './pod-streams.ts';
+import type { ContainerRef, LogOptions, PodRef } from './pod-streams.ts';
+import { parsePort } from './port-dialer.ts';
 import { StreamError } from './stream-error.ts';
 
 /** What one request to the node's server asks for. */
@@ -12,10 +13,12 @@ export type StreamRequest =
     }
   | { readonly verb: 'attach'; readonly container: ContainerRef; readonly wanted: WantedChannels }
   | { readonly verb: 'logs'; readonly container: ContainerRef; readonly options: LogOptions }
+  | { readonly verb: 'portForward'; readonly pod: PodRef; readonly ports: number[] }
   | { readonly verb: 'healthz' };
 
 /**
- * Reads a request's path (`/exec/<namespace>/<pod>/<container>`, as kubelet's server has them) and query.
+ * Reads a request's path (`/exec/<namespace>/<pod>/<container>`, as kubelet's server has them; a port-forward names
+ * no container) and query.
  * Throws StreamError 404 for an unknown path, 400 for a wrong query.
  */
 export function parseStreamRequest(target: string): StreamRequest {
@@ -25,6 +28,9 @@ export function parseStreamRequest(target: string): StreamRequest {
     .split('/')
     .map(decode);
   if (verb === 'healthz' && namespace === '') return { verb };
+  if (verb === 'portForward' && pod !== '' && container === '') {
+    return { verb, pod: { namespace, pod }, ports: parsePorts(url.searchParams) };
+  }
   const known = namespace !== '' && pod !== '' && container !== '' && rest.length === 0;
   if (!known) throw new StreamError(404, `nothing at ${url.pathname}`);
   const ref = { namespace, pod, container };
@@ -57,6 +63,16 @@ function parseCommand(query: URLSearchParams): string[] {
   const command = query.getAll('command');
   if (command.length === 0) throw new StreamError(400, 'you must specify a command');
   return command;
+}
+
+/** Only clients that forward in plain WebSocket messages name the ports here: `ports` (kubelets: `port`). */
+function parsePorts(query: URLSearchParams): number[] {
+  const texts = [...query.getAll('ports'), ...query.getAll('port')].flatMap((text) => text.split(','));
+  return texts.map((text) => {
+    const port = parsePort(text.trim());
+    if (port === undefined) throw new StreamError(400, `port: "${text}" is no port`);
+    return port;
+  });
 }
 
 function parseWanted(query: URLSearchParams): WantedChannels {

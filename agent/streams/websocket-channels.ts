@@ -6,6 +6,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Status } from '../../api/kinds/meta.ts';
 import { SizeParser } from './channels.ts';
 import type { Channels, WantedChannels } from './channels.ts';
+import { keepAlive, offeredProtocols, shakeHands } from './websocket-handshake.ts';
 
 /** The first byte of each message (k8s.io/apimachinery remotecommand constants). */
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
@@ -23,25 +24,18 @@ const server = new WebSocketServer({
 
 /** Whether the client offers a protocol of ours, by its Sec-WebSocket-Protocol header. */
 export function offersChannels(request: IncomingMessage): boolean {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const offered = offeredProtocols(request);
   return protocols.some((protocol) => offered.includes(protocol));
 }
 
 /** Answers the handshake; the channels are ready when this resolves. */
-export function acceptWebSocket(
+export async function acceptWebSocket(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   wanted: WantedChannels,
 ): Promise<Channels> {
-  return new Promise((resolve, reject) => {
-    const gone = (): void => reject(new Error('the client went away during the handshake'));
-    socket.once('close', gone);
-    server.handleUpgrade(request, socket, head, (webSocket) => {
-      socket.off('close', gone);
-      resolve(new WebSocketChannels(webSocket, wanted));
-    });
-  });
+  return new WebSocketChannels(await shakeHands(server, request, socket, head), wanted);
 }
 
 class WebSocketChannels implements Channels {
@@ -65,13 +59,9 @@ class WebSocketChannels implements Channels {
     webSocket.on('error', () => {
       webSocket.terminate();
     });
-    // A paused socket does not show that the peer is gone; a write to it does.
-    const ping = setInterval(() => {
-      webSocket.ping();
-    }, 30_000);
+    keepAlive(webSocket);
     this.closed = new Promise((resolve) => {
       webSocket.once('close', () => {
-        clearInterval(ping);
         for (const stream of [this.stdin, this.stdout, this.stderr]) stream?.destroy();
         resolve();
       });

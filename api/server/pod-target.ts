@@ -37,8 +37,9 @@ export async function findPodTarget(
     nodeKind,
     await readEntry(resources.of(nodeKind), { namespace: undefined, name: nodeName }),
   );
-  const container = chooseContainer(pod, subresource, query.get('container') ?? '');
-  const path = [agentPaths[subresource] ?? '', at.namespace ?? '', at.name, container].map(
+  // Ports belong to the whole pod.
+  const container = subresource === 'portforward' ? [] : [chooseContainer(pod, query.get('container') ?? '')];
+  const path = [agentPaths[subresource] ?? '', at.namespace ?? '', at.name, ...container].map(
     encodeURIComponent,
   );
   const search = query.toString();
@@ -49,7 +50,7 @@ export async function findPodTarget(
   };
 }
 
-function chooseContainer(pod: Pod, subresource: string, wanted: string): string {
+function chooseContainer(pod: Pod, wanted: string): string {
   const { name } = pod.metadata;
   const containers = pod.spec.containers.map((container) => container.name);
   const initContainers = (pod.spec.initContainers ?? []).map((container) => container.name);
@@ -58,8 +59,7 @@ function chooseContainer(pod: Pod, subresource: string, wanted: string): string 
     throw badRequest(`container ${wanted} is not valid for pod ${name}`);
   }
   const [only] = containers;
-  const isAmbiguous = containers.length > 1 && subresource !== 'portforward';
-  if (only !== undefined && !isAmbiguous) return only;
+  if (only !== undefined && containers.length === 1) return only;
   const annotated = pod.metadata.annotations?.[defaultContainer];
   if (annotated !== undefined && containers.includes(annotated)) return annotated;
   const init =

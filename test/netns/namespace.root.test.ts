@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { Socket, createServer } from 'node:net';
 import { once } from 'node:events';
 import t from 'tap';
 import { isErrno } from '../../netns/kernel-error.ts';
@@ -83,6 +83,27 @@ if (skipUnlessRoot(t)) {
       server.close();
     }
     namespaces.removeNamespace(name('c'));
+  });
+
+  t.test('connections from inside, and refusals', async (t) => {
+    using namespace = namespaces.createNamespace(name('e'));
+    using socket = new NetlinkSocket({ namespace });
+    socket.request([setLink('lo', { up: true })]);
+    for (const host of ['127.0.0.1', '::1']) {
+      const fd = namespaces.listenInNamespace(namespace, { host, port: 80 });
+      const server = createServer((connection) => connection.end('from inside')).listen({ fd });
+      await once(server, 'listening');
+      const client = new Socket({ fd: namespaces.connectInNamespace(namespace, { host, port: 80 }) });
+      const [data] = (await once(client, 'data')) as [Buffer];
+      t.equal(data.toString(), 'from inside', host);
+      client.destroy();
+      server.close();
+      const refused = new Socket({ fd: namespaces.connectInNamespace(namespace, { host, port: 81 }) });
+      refused.write(Buffer.alloc(0));
+      const [error] = (await once(refused, 'error')) as [Error];
+      t.match(error, { code: 'ECONNREFUSED' });
+    }
+    namespaces.removeNamespace(name('e'));
   });
 
   t.test('a taken port is said', (t) => {

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as net from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import type {
   AttachRequest,
@@ -6,8 +8,10 @@ import type {
   ContainerRef,
   ExecRequest,
   LogOptions,
+  PodRef,
   PodStreams,
 } from '../../../agent/streams/pod-streams.ts';
+import type { DialPort } from '../../../agent/streams/port-dialer.ts';
 import { StreamError } from '../../../agent/streams/stream-error.ts';
 
 /** Runs what it is asked for as plain child processes, without any container. */
@@ -62,5 +66,15 @@ export class ChildProcesses implements PodStreams {
   logs(_container: ContainerRef, options: LogOptions): Promise<Readable> {
     this.logRequests.push(options);
     return Promise.resolve(this.logText());
+  }
+
+  /** Ports of our own machine stand for the pod's. */
+  ports({ pod }: PodRef): Promise<DialPort> {
+    if (pod === 'missing') return Promise.reject(new StreamError(404, 'pod "missing" is not on this node'));
+    return Promise.resolve(async (port) => {
+      const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+      await once(socket, 'connect');
+      return socket;
+    });
   }
 }

@@ -60,15 +60,20 @@ export class SpdyClient {
   }
 
   /** Opens streams of these types; returns their ids. */
-  async open(...types: string[]): Promise<number[]> {
+  open(...types: string[]): Promise<number[]> {
+    return this.openAll(types.map((streamtype) => ({ streamtype })));
+  }
+
+  /** Opens streams with these headers; returns their ids. */
+  async openAll(streams: readonly Readonly<Record<string, string>>[]): Promise<number[]> {
     const ids: number[] = [];
-    for (const type of types) {
+    for (const stream of streams) {
       const id = this.#nextId;
       this.#nextId += 2;
-      this.#types.set(id, type);
+      this.#types.set(id, stream['streamtype'] ?? '');
       const head = Buffer.alloc(10);
       head.writeUInt32BE(id, 0);
-      const headers = await this.#codec.encode(new Map([['streamtype', type]]));
+      const headers = await this.#codec.encode(new Map(Object.entries(stream)));
       this.#socket.write(encodeControl(frameType.synStream, 0, Buffer.concat([head, headers])));
       ids.push(id);
     }
