@@ -54,6 +54,7 @@ export async function startServer(
   const controllers = startControllers({
     client,
     cluster: config.cluster,
+    ca: api.loopback.ca,
     log: log.child({ subsystem: 'controllers' }),
   });
   undo.defer(async () => {

@@ -31,6 +31,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.code === 409 && error.reason === 'Conflict';
 }
 
+/** Whether `error` is the API saying that the name is taken (409 AlreadyExists). */
+export function isAlreadyExists(error: unknown): boolean {
+  return error instanceof ApiError && error.reason === 'AlreadyExists';
+}
+
 /** Whether `error` is the API saying that the namespace takes nothing new because it is being deleted. */
 export function isNamespaceTerminating(error: unknown): boolean {
   const causes = error instanceof ApiError ? error.status?.details?.causes : undefined;

@@ -9,6 +9,7 @@ import type { Pod } from '../kinds/pod.ts';
 import type { ReplicaSet } from '../kinds/replica-set.ts';
 import type { ReplicationController } from '../kinds/replication-controller.ts';
 import type { Secret } from '../kinds/secret.ts';
+import type { ServiceAccount } from '../kinds/service-account.ts';
 import type { Service } from '../kinds/service.ts';
 import type { Resource } from './resource.ts';
 
@@ -26,6 +27,7 @@ export const namespaces = core<Namespace>('namespaces', false);
 export const nodes = core<Node>('nodes', false);
 export const pods = core<Pod>('pods');
 export const replicationControllers = core<ReplicationController>('replicationcontrollers');
+export const serviceAccounts = core<ServiceAccount>('serviceaccounts');
 export const services = core<Service>('services');
 export const endpoints = core<Endpoints>('endpoints');
 export const secrets = core<Secret>('secrets');

@@ -4,6 +4,7 @@ import type { ApiClient } from '../client/client.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../kinds/endpoints.ts';
 import type { Lease } from '../kinds/lease.ts';
+import type { KubeObject } from '../kinds/meta.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Node } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
@@ -44,5 +45,9 @@ export interface ControllerContext {
     readonly endpoints: VersionedCache<Endpoints>;
     readonly endpointSlices: VersionedCache<EndpointSlice>;
     readonly leases: VersionedCache<Lease>;
+    /** Their metadata only. */
+    readonly serviceAccounts: VersionedCache<KubeObject>;
+    /** Their metadata only. */
+    readonly configMaps: VersionedCache<KubeObject>;
   };
 }

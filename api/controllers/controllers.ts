@@ -12,6 +12,7 @@ import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { GroupIndex } from './group-index.ts';
+import { NamespaceDefaults } from './namespace-defaults.ts';
 import { NamespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeHealthTiming } from './node-health.ts';
 import type { NodeHealthTiming } from './node-health.ts';
@@ -32,6 +33,8 @@ export interface Controllers {
 export function startControllers(options: {
   readonly client: ApiClient;
   readonly cluster: Pick<ClusterConfig, 'clusterCIDRs' | 'nodeCIDRMaskSizes'>;
+  /** The certificate (PEM) that the API's own is checked by. */
+  readonly ca: string;
   readonly log: Logger;
   readonly nodeHealth?: NodeHealthTiming;
 }): Controllers {
@@ -49,6 +52,7 @@ export function startControllers(options: {
     new EndpointsController(ctx),
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
+    new NamespaceDefaults(ctx, options.ca),
   ];
   let stopped = false;
   reflectors.start();
@@ -80,6 +84,8 @@ function makeCaches(reflectors: Reflectors) {
     endpoints: reflectors.of(resources.endpoints),
     endpointSlices: reflectors.of(resources.endpointSlices),
     leases: reflectors.of(resources.leases),
+    serviceAccounts: reflectors.metadataOf(resources.serviceAccounts),
+    configMaps: reflectors.metadataOf(resources.configMaps),
   };
 }
 

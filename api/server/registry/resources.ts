@@ -7,7 +7,7 @@ import { serviceKind } from '../../kinds/service.ts';
 import type { Store } from '../../store/store.ts';
 import type { ClusterConfig } from '../../cluster.ts';
 import { namespaceStrategy } from './namespace-strategy.ts';
-import { podStrategy } from './pod-strategy.ts';
+import { PodStrategy } from './pod-strategy.ts';
 import type { Resource } from './resource.ts';
 import { ServiceStrategy } from './service-strategy.ts';
 import type { Strategy } from './strategy.ts';
@@ -21,7 +21,7 @@ export class Resources {
     this.#store = store;
     this.#strategies = new Map<unknown, unknown>([
       [namespaceKind, namespaceStrategy],
-      [podKind, podStrategy],
+      [podKind, new PodStrategy(store)],
       [serviceKind, new ServiceStrategy(store, cluster)],
     ]);
   }

@@ -37,7 +37,8 @@ export async function startCluster(
     log,
   });
   const client = new ApiClient({ ...server.loopback, userAgent: 'test' });
-  const start = (): Controllers => startControllers({ client, cluster: testCluster, log, ...options });
+  const start = (): Controllers =>
+    startControllers({ client, cluster: testCluster, ca: server.loopback.ca, log, ...options });
   let controllers = start();
   const agents = new FakeAgents(client);
   agents.start();
