@@ -1,4 +1,5 @@
 import type { ConfigMap } from '../kinds/config-map.ts';
+import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../kinds/endpoints.ts';
 import type { Event } from '../kinds/event.ts';
@@ -33,6 +34,7 @@ export const endpoints = core<Endpoints>('endpoints');
 export const secrets = core<Secret>('secrets');
 export const configMaps = core<ConfigMap>('configmaps');
 export const events = core<Event>('events');
+export const deployments = apps<Deployment>('deployments');
 export const replicaSets = apps<ReplicaSet>('replicasets');
 export const endpointSlices: Resource<EndpointSlice> = {
   group: 'discovery.k8s.io',

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { VersionedCache } from '../client/cache.ts';
 import type { ApiClient } from '../client/client.ts';
+import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../kinds/endpoints.ts';
 import type { Lease } from '../kinds/lease.ts';
@@ -31,6 +32,9 @@ export interface ControllerContext {
     readonly podsByNode: GroupIndex<Pod>;
     /** By claims.ts' ownerGroup. */
     readonly podsByOwner: GroupIndex<Pod>;
+    readonly deploymentsByNamespace: GroupIndex<Deployment>;
+    /** By claims.ts' ownerGroup. */
+    readonly replicaSetsByOwner: GroupIndex<ReplicaSet>;
     readonly replicaSetsByNamespace: GroupIndex<ReplicaSet>;
     readonly replicationControllersByNamespace: GroupIndex<ReplicationController>;
     readonly servicesByNamespace: GroupIndex<Service>;
@@ -40,6 +44,7 @@ export interface ControllerContext {
     readonly nodes: VersionedCache<Node>;
     readonly pods: VersionedCache<Pod>;
     readonly replicationControllers: VersionedCache<ReplicationController>;
+    readonly deployments: VersionedCache<Deployment>;
     readonly replicaSets: VersionedCache<ReplicaSet>;
     readonly services: VersionedCache<Service>;
     readonly endpoints: VersionedCache<Endpoints>;

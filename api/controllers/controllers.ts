@@ -8,6 +8,7 @@ import type { Pod } from '../kinds/pod.ts';
 import { kinds } from '../kinds/registry.ts';
 import { ownerGroup } from './claims.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { DeploymentController } from './deployment-controller.ts';
 import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -49,6 +50,7 @@ export function startControllers(options: {
     new Scheduler(ctx),
     new ReplicationLoop(ctx, replicationControllerKind(ctx)),
     new ReplicationLoop(ctx, replicaSetKind(ctx)),
+    new DeploymentController(ctx),
     new EndpointsController(ctx),
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
@@ -79,6 +81,7 @@ function makeCaches(reflectors: Reflectors) {
     nodes: reflectors.of(resources.nodes),
     pods: reflectors.of(resources.pods),
     replicationControllers: reflectors.of(resources.replicationControllers),
+    deployments: reflectors.of(resources.deployments),
     replicaSets: reflectors.of(resources.replicaSets),
     services: reflectors.of(resources.services),
     endpoints: reflectors.of(resources.endpoints),
@@ -95,6 +98,8 @@ function makeIndexes(caches: ControllerContext['caches']): ControllerContext['in
     podsByNamespace: new GroupIndex(caches.pods, namespaceOf),
     podsByNode: new GroupIndex(caches.pods, (pod: Pod) => pod.spec.nodeName),
     podsByOwner: new GroupIndex(caches.pods, ownerGroup),
+    deploymentsByNamespace: new GroupIndex(caches.deployments, namespaceOf),
+    replicaSetsByOwner: new GroupIndex(caches.replicaSets, ownerGroup),
     replicaSetsByNamespace: new GroupIndex(caches.replicaSets, namespaceOf),
     replicationControllersByNamespace: new GroupIndex(caches.replicationControllers, namespaceOf),
     servicesByNamespace: new GroupIndex(caches.services, namespaceOf),

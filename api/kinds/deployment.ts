@@ -69,6 +69,8 @@ const DeploymentCondition = struct(
   'type 1, status 2, reason 4, message 5, lastUpdateTime 6, lastTransitionTime 7',
 );
 
+export type DeploymentCondition = Static<typeof DeploymentCondition>;
+
 const DeploymentStatus = struct(
   `${APPS}.DeploymentStatus`,
   {},

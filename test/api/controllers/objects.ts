@@ -1,3 +1,4 @@
+import type { Deployment } from '../../../api/kinds/deployment.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import type { ReplicationController } from '../../../api/kinds/replication-controller.ts';
@@ -85,6 +86,21 @@ export function replicationController(
       replicas: 2,
       selector: { app: 'web' },
       template: { metadata: { name: '', labels: { app: 'web' } }, spec: { containers: [] } },
+      ...spec,
+    },
+  };
+}
+
+export function deployment(spec: Partial<Deployment['spec']> = {}): Deployment {
+  const labels = { app: 'web' };
+  return {
+    metadata: { name: 'web', namespace: 'default', uid: 'uid-web', generation: 1 },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [] } },
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } },
+      progressDeadlineSeconds: 600,
       ...spec,
     },
   };
