@@ -108,7 +108,7 @@ export const Toleration = struct(
     effect: string(),
     tolerationSeconds: int64(),
   },
-  'key 1, operator 2, value 3, effect 4, tolerationSeconds 5',
+  'key 1, operator 2, value 3, effect 4, *tolerationSeconds 5',
 );
 export type Toleration = Static<typeof Toleration>;
 
@@ -123,6 +123,6 @@ export const TopologySpreadConstraint = struct(
     matchLabelKeys: list(string()),
   },
   `
-    maxSkew 1, topologyKey 2, whenUnsatisfiable 3, labelSelector 4, minDomains 5,
-    nodeAffinityPolicy 6, nodeTaintsPolicy 7, matchLabelKeys 8`,
+    maxSkew 1, topologyKey 2, whenUnsatisfiable 3, labelSelector 4, *minDomains 5,
+    *nodeAffinityPolicy 6, *nodeTaintsPolicy 7, matchLabelKeys 8`,
 );

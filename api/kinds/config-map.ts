@@ -11,7 +11,7 @@ export const ConfigMap = struct(
   'io.k8s.api.core.v1.ConfigMap',
   { metadata: filled(ObjectMeta, {}) },
   { ...typeMeta, immutable: boolean(), data: map(string()), binaryData: map(bytes()) },
-  'metadata 1, data 2, binaryData 3, immutable 4',
+  'metadata 1, data 2, binaryData 3, *immutable 4',
   { description: 'Configuration as named values or files.' },
 );
 export type ConfigMap = Static<typeof ConfigMap>;

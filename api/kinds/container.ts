@@ -61,17 +61,17 @@ const EnvVarSource = struct(
     fieldRef: ObjectFieldSelector,
     resourceFieldRef: ResourceFieldSelector,
     configMapKeyRef: atomic(
-      struct(`${CORE}.ConfigMapKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, optional 3'),
+      struct(`${CORE}.ConfigMapKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, *optional 3'),
     ),
     secretKeyRef: atomic(
-      struct(`${CORE}.SecretKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, optional 3'),
+      struct(`${CORE}.SecretKeySelector`, { key: string() }, keySelector, 'name 1.1, key 2, *optional 3'),
     ),
     fileKeyRef: atomic(
       struct(
         `${CORE}.FileKeySelector`,
         { volumeName: string(), path: string(), key: string() },
         { optional: boolean() },
-        'volumeName 1, path 2, key 3, optional 4',
+        'volumeName 1, path 2, key 3, *optional 4',
       ),
     ),
   },
@@ -92,8 +92,8 @@ export const EnvFromSource = struct(
   {},
   {
     prefix: string(),
-    configMapRef: struct(`${CORE}.ConfigMapEnvSource`, {}, keySelector, 'name 1.1, optional 2'),
-    secretRef: struct(`${CORE}.SecretEnvSource`, {}, keySelector, 'name 1.1, optional 2'),
+    configMapRef: struct(`${CORE}.ConfigMapEnvSource`, {}, keySelector, 'name 1.1, *optional 2'),
+    secretRef: struct(`${CORE}.SecretEnvSource`, {}, keySelector, 'name 1.1, *optional 2'),
   },
   'prefix 1, configMapRef 2, secretRef 3',
 );
@@ -129,8 +129,8 @@ const VolumeMount = struct(
     subPathExpr: string(),
   },
   `
-    name 1, readOnly 2, mountPath 3, subPath 4, mountPropagation 5, subPathExpr 6,
-    recursiveReadOnly 7`,
+    name 1, readOnly 2, mountPath 3, subPath 4, *mountPropagation 5, subPathExpr 6,
+    *recursiveReadOnly 7`,
 );
 
 const VolumeDevice = struct(
@@ -164,7 +164,7 @@ const grpcAction = struct(
   `${CORE}.GRPCAction`,
   { port: integer() },
   { service: string({ default: '' }) },
-  'port 1, service 2',
+  'port 1, *service 2',
 );
 
 export const Probe = struct(
@@ -184,7 +184,7 @@ export const Probe = struct(
   },
   `
     exec 1.1, httpGet 1.2, tcpSocket 1.3, grpc 1.4, initialDelaySeconds 2, timeoutSeconds 3,
-    periodSeconds 4, successThreshold 5, failureThreshold 6, terminationGracePeriodSeconds 7`,
+    periodSeconds 4, successThreshold 5, failureThreshold 6, *terminationGracePeriodSeconds 7`,
   { description: 'A check that a container is alive or ready.' },
 );
 export type Probe = Static<typeof Probe>;
@@ -204,7 +204,7 @@ const Lifecycle = struct(
   `${CORE}.Lifecycle`,
   {},
   { postStart: LifecycleHandler, preStop: LifecycleHandler, stopSignal: string() },
-  'postStart 1, preStop 2, stopSignal 3',
+  'postStart 1, preStop 2, *stopSignal 3',
 );
 
 export const SELinuxOptions = struct(
@@ -222,19 +222,19 @@ export const WindowsSecurityContextOptions = struct(
     runAsUserName: string(),
     hostProcess: boolean(),
   },
-  'gmsaCredentialSpecName 1, gmsaCredentialSpec 2, runAsUserName 3, hostProcess 4',
+  '*gmsaCredentialSpecName 1, *gmsaCredentialSpec 2, *runAsUserName 3, *hostProcess 4',
 );
 export const SeccompProfile = struct(
   `${CORE}.SeccompProfile`,
   { type: string({ enum: ['Localhost', 'RuntimeDefault', 'Unconfined'] }) },
   { localhostProfile: string() },
-  'type 1, localhostProfile 2',
+  'type 1, *localhostProfile 2',
 );
 export const AppArmorProfile = struct(
   `${CORE}.AppArmorProfile`,
   { type: string({ enum: ['Localhost', 'RuntimeDefault', 'Unconfined'] }) },
   { localhostProfile: string() },
-  'type 1, localhostProfile 2',
+  'type 1, *localhostProfile 2',
 );
 
 export const SecurityContext = struct(
@@ -260,8 +260,8 @@ export const SecurityContext = struct(
     appArmorProfile: AppArmorProfile,
   },
   `
-    capabilities 1, privileged 2, seLinuxOptions 3, runAsUser 4, runAsNonRoot 5,
-    readOnlyRootFilesystem 6, allowPrivilegeEscalation 7, runAsGroup 8, procMount 9,
+    capabilities 1, *privileged 2, seLinuxOptions 3, *runAsUser 4, *runAsNonRoot 5,
+    *readOnlyRootFilesystem 6, *allowPrivilegeEscalation 7, *runAsGroup 8, *procMount 9,
     windowsOptions 10, seccompProfile 11, appArmorProfile 12`,
 );
 export type SecurityContext = Static<typeof SecurityContext>;
@@ -323,7 +323,7 @@ export const Container = struct(
     volumeMounts 9, livenessProbe 10, readinessProbe 11, lifecycle 12, terminationMessagePath 13,
     imagePullPolicy 14, securityContext 15, stdin 16, stdinOnce 17, tty 18, envFrom 19,
     terminationMessagePolicy 20, volumeDevices 21, startupProbe 22, resizePolicy 23,
-    restartPolicy 24, restartPolicyRules 25`,
+    *restartPolicy 24, restartPolicyRules 25`,
   {
     description: 'One program of a pod, run from an image.',
   },
@@ -339,7 +339,7 @@ export const EphemeralContainer = struct(
     resources 1.8, volumeMounts 1.9, livenessProbe 1.10, readinessProbe 1.11, lifecycle 1.12,
     terminationMessagePath 1.13, imagePullPolicy 1.14, securityContext 1.15, stdin 1.16,
     stdinOnce 1.17, tty 1.18, envFrom 1.19, terminationMessagePolicy 1.20, volumeDevices 1.21,
-    startupProbe 1.22, resizePolicy 1.23, restartPolicy 1.24, restartPolicyRules 1.25,
+    startupProbe 1.22, resizePolicy 1.23, *restartPolicy 1.24, restartPolicyRules 1.25,
     targetContainerName 2`,
 );
 export type EphemeralContainer = Static<typeof EphemeralContainer>;

@@ -47,7 +47,7 @@ const DaemonSetSpec = struct(
     updateStrategy: filled(DaemonSetUpdateStrategy, {}),
   },
   { minReadySeconds: integer(), revisionHistoryLimit: integer({ default: 10 }) },
-  'selector 1, template 2, updateStrategy 3, minReadySeconds 4, revisionHistoryLimit 6',
+  'selector 1, template 2, updateStrategy 3, minReadySeconds 4, *revisionHistoryLimit 6',
   { description: 'Which pod to run on each node, and how to replace it when the template changes.' },
 );
 type DaemonSetSpec = Static<typeof DaemonSetSpec>;
@@ -78,7 +78,7 @@ const DaemonSetStatus = struct(
   `
     currentNumberScheduled 1, numberMisscheduled 2, desiredNumberScheduled 3, numberReady 4,
     observedGeneration 5, updatedNumberScheduled 6, numberAvailable 7, numberUnavailable 8,
-    collisionCount 9, conditions 10`,
+    *collisionCount 9, conditions 10`,
   { description: 'On how many nodes the pod should run, runs, is ready and is of the newest template.' },
 );
 type DaemonSetStatus = Static<typeof DaemonSetStatus>;

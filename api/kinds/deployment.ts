@@ -56,8 +56,8 @@ const DeploymentSpec = struct(
     progressDeadlineSeconds: integer({ default: 600 }),
   },
   `
-    replicas 1, selector 2, template 3, strategy 4, minReadySeconds 5, revisionHistoryLimit 6,
-    paused 7, progressDeadlineSeconds 9`,
+    *replicas 1, selector 2, template 3, strategy 4, minReadySeconds 5, *revisionHistoryLimit 6,
+    paused 7, *progressDeadlineSeconds 9`,
   { description: 'How many pods of which template to run, and how to replace them when it changes.' },
 );
 export type DeploymentSpec = Static<typeof DeploymentSpec>;
@@ -87,8 +87,8 @@ const DeploymentStatus = struct(
   },
   `
     observedGeneration 1, replicas 2, updatedReplicas 3, availableReplicas 4,
-    unavailableReplicas 5, conditions 6, readyReplicas 7, collisionCount 8,
-    terminatingReplicas 9`,
+    unavailableReplicas 5, conditions 6, readyReplicas 7, *collisionCount 8,
+    *terminatingReplicas 9`,
   { description: 'What was last seen of the pods, and how the change under way is doing.' },
 );
 export type DeploymentStatus = Static<typeof DeploymentStatus>;

@@ -16,7 +16,7 @@ const EndpointConditions = struct(
   `${DISCOVERY}.EndpointConditions`,
   {},
   { ready: boolean(), serving: boolean(), terminating: boolean() },
-  'ready 1, serving 2, terminating 3',
+  '*ready 1, *serving 2, *terminating 3',
 );
 
 const EndpointHints = struct(
@@ -42,7 +42,7 @@ export const Endpoint = struct(
     hints: EndpointHints,
   },
   `
-    addresses 1, conditions 2, hostname 3, targetRef 4, deprecatedTopology 5, nodeName 6, zone 7,
+    addresses 1, conditions 2, *hostname 3, targetRef 4, deprecatedTopology 5, *nodeName 6, *zone 7,
     hints 8`,
 );
 export type Endpoint = Static<typeof Endpoint>;
@@ -57,7 +57,7 @@ export const EndpointPort = atomic(
       port: integer(),
       appProtocol: string(),
     },
-    'name 1, protocol 2, port 3, appProtocol 4',
+    '*name 1, *protocol 2, *port 3, *appProtocol 4',
   ),
 );
 export type EndpointPort = Static<typeof EndpointPort>;

@@ -17,7 +17,7 @@ export const EndpointAddress = atomic(
     `${CORE}.EndpointAddress`,
     { ip: string() },
     { hostname: string(), nodeName: string(), targetRef: ObjectReference },
-    'ip 1, targetRef 2, hostname 3, nodeName 4',
+    'ip 1, targetRef 2, hostname 3, *nodeName 4',
   ),
 );
 export type EndpointAddress = Static<typeof EndpointAddress>;
@@ -31,7 +31,7 @@ export const EndpointsPort = atomic(
       protocol: string({ default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] }),
       appProtocol: string(),
     },
-    'name 1, port 2, protocol 3, appProtocol 4',
+    'name 1, port 2, protocol 3, *appProtocol 4',
   ),
 );
 export type EndpointsPort = Static<typeof EndpointsPort>;

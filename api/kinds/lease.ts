@@ -26,8 +26,8 @@ export const Lease = struct(
         preferredHolder: string(),
       },
       `
-        holderIdentity 1, leaseDurationSeconds 2, acquireTime 3, renewTime 4, leaseTransitions 5,
-        strategy 6, preferredHolder 7`,
+        *holderIdentity 1, *leaseDurationSeconds 2, acquireTime 3, renewTime 4, *leaseTransitions 5,
+        *strategy 6, *preferredHolder 7`,
     ),
   },
   'metadata 1, spec 2',

@@ -20,7 +20,7 @@ export const OwnerReference = atomic(
     `${META}.OwnerReference`,
     { apiVersion: string(), kind: string(), name: string(), uid: string() },
     { controller: boolean(), blockOwnerDeletion: boolean() },
-    'kind 1, name 3, uid 4, apiVersion 5, controller 6, blockOwnerDeletion 7',
+    'kind 1, name 3, uid 4, apiVersion 5, *controller 6, *blockOwnerDeletion 7',
   ),
 );
 export type OwnerReference = Static<typeof OwnerReference>;
@@ -59,7 +59,7 @@ const metaFields = {
 
 const metaNumbers = `
   name 1, generateName 2, namespace 3, selfLink 4, uid 5, resourceVersion 6, generation 7,
-  creationTimestamp 8, deletionTimestamp 9, deletionGracePeriodSeconds 10, labels 11,
+  creationTimestamp 8, deletionTimestamp 9, *deletionGracePeriodSeconds 10, labels 11,
   annotations 12, ownerReferences 13, finalizers 14, managedFields 17`;
 
 /** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
@@ -81,7 +81,7 @@ export const ListMeta = struct(
   `${META}.ListMeta`,
   {},
   { selfLink: string(), resourceVersion: string(), continue: string(), remainingItemCount: int64() },
-  'selfLink 1, resourceVersion 2, continue 3, remainingItemCount 4',
+  'selfLink 1, resourceVersion 2, continue 3, *remainingItemCount 4',
 );
 export type ListMeta = Static<typeof ListMeta>;
 
@@ -175,7 +175,7 @@ const Preconditions = struct(
   `${META}.Preconditions`,
   {},
   { uid: string(), resourceVersion: string() },
-  'uid 1, resourceVersion 2',
+  '*uid 1, *resourceVersion 2',
 );
 
 export const DeleteOptions = struct(
@@ -192,8 +192,8 @@ export const DeleteOptions = struct(
     ignoreStoreReadErrorWithClusterBreakingPotential: boolean(),
   },
   `
-    gracePeriodSeconds 1, preconditions 2, orphanDependents 3, propagationPolicy 4, dryRun 5,
-    ignoreStoreReadErrorWithClusterBreakingPotential 6`,
+    *gracePeriodSeconds 1, preconditions 2, *orphanDependents 3, *propagationPolicy 4, dryRun 5,
+    *ignoreStoreReadErrorWithClusterBreakingPotential 6`,
 );
 export type DeleteOptions = Static<typeof DeleteOptions>;
 

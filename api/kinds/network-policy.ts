@@ -23,7 +23,7 @@ const NetworkPolicyPort = struct(
   `${NETWORKING}.NetworkPolicyPort`,
   {},
   { protocol: string({ default: 'TCP' }), port: intOrString(), endPort: integer() },
-  'protocol 1, port 2, endPort 3',
+  '*protocol 1, port 2, *endPort 3',
 );
 export type NetworkPolicyPort = Static<typeof NetworkPolicyPort>;
 

@@ -37,9 +37,9 @@ const PodSecurityContext = struct(
     seLinuxChangePolicy: string(),
   },
   `
-    seLinuxOptions 1, runAsUser 2, runAsNonRoot 3, supplementalGroups 4, fsGroup 5, runAsGroup 6,
-    sysctls 7, windowsOptions 8, fsGroupChangePolicy 9, seccompProfile 10, appArmorProfile 11,
-    supplementalGroupsPolicy 12, seLinuxChangePolicy 13`,
+    seLinuxOptions 1, *runAsUser 2, *runAsNonRoot 3, supplementalGroups 4, *fsGroup 5, *runAsGroup 6,
+    sysctls 7, windowsOptions 8, *fsGroupChangePolicy 9, seccompProfile 10, appArmorProfile 11,
+    *supplementalGroupsPolicy 12, *seLinuxChangePolicy 13`,
 );
 
 const HostAlias = struct(
@@ -53,7 +53,7 @@ const PodDNSConfigOption = struct(
   `${CORE}.PodDNSConfigOption`,
   {},
   { name: string(), value: string() },
-  'name 1, value 2',
+  'name 1, *value 2',
 );
 
 const PodDNSConfig = struct(
@@ -75,7 +75,7 @@ const PodResourceClaim = struct(
   `${CORE}.PodResourceClaim`,
   { name: string() },
   { resourceClaimName: string(), resourceClaimTemplateName: string() },
-  'name 1, resourceClaimName 3, resourceClaimTemplateName 4',
+  'name 1, *resourceClaimName 3, *resourceClaimTemplateName 4',
 );
 
 export const PodSpec = struct(
@@ -130,15 +130,15 @@ export const PodSpec = struct(
     hostnameOverride: string(),
   },
   `
-    volumes 1, containers 2, restartPolicy 3, terminationGracePeriodSeconds 4,
-    activeDeadlineSeconds 5, dnsPolicy 6, nodeSelector 7, serviceAccountName 8, serviceAccount 9,
+    volumes 1, containers 2, restartPolicy 3, *terminationGracePeriodSeconds 4,
+    *activeDeadlineSeconds 5, dnsPolicy 6, nodeSelector 7, serviceAccountName 8, serviceAccount 9,
     nodeName 10, hostNetwork 11, hostPID 12, hostIPC 13, securityContext 14, imagePullSecrets 15,
     hostname 16, subdomain 17, affinity 18, schedulerName 19, initContainers 20,
-    automountServiceAccountToken 21, tolerations 22, hostAliases 23, priorityClassName 24,
-    priority 25, dnsConfig 26, shareProcessNamespace 27, readinessGates 28, runtimeClassName 29,
-    enableServiceLinks 30, preemptionPolicy 31, overhead 32, topologySpreadConstraints 33,
-    ephemeralContainers 34, setHostnameAsFQDN 35, os 36, hostUsers 37, schedulingGates 38,
-    resourceClaims 39, resources 40, hostnameOverride 41`,
+    *automountServiceAccountToken 21, tolerations 22, hostAliases 23, priorityClassName 24,
+    *priority 25, dnsConfig 26, *shareProcessNamespace 27, readinessGates 28, *runtimeClassName 29,
+    *enableServiceLinks 30, *preemptionPolicy 31, overhead 32, topologySpreadConstraints 33,
+    ephemeralContainers 34, *setHostnameAsFQDN 35, os 36, *hostUsers 37, schedulingGates 38,
+    resourceClaims 39, resources 40, *hostnameOverride 41`,
   { description: 'What a pod is made of: its containers and volumes, and how they run.' },
 );
 export type PodSpec = Static<typeof PodSpec>;

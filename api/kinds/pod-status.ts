@@ -37,7 +37,7 @@ const VolumeMountStatus = struct(
   `${CORE}.VolumeMountStatus`,
   { name: string(), mountPath: string() },
   { readOnly: boolean(), recursiveReadOnly: string() },
-  'name 1, mountPath 2, readOnly 3, recursiveReadOnly 4',
+  'name 1, mountPath 2, readOnly 3, *recursiveReadOnly 4',
 );
 
 const ContainerUser = struct(
@@ -87,8 +87,8 @@ export const ContainerStatus = struct(
   },
   `
     name 1, state 2, lastState 3, ready 4, restartCount 5, image 6, imageID 7, containerID 8,
-    started 9, allocatedResources 10, resources 11, volumeMounts 12, user 13,
-    allocatedResourcesStatus 14, stopSignal 15`,
+    *started 9, allocatedResources 10, resources 11, volumeMounts 12, user 13,
+    allocatedResourcesStatus 14, *stopSignal 15`,
 );
 export type ContainerStatus = Static<typeof ContainerStatus>;
 
@@ -114,7 +114,7 @@ const PodResourceClaimStatus = struct(
   `${CORE}.PodResourceClaimStatus`,
   { name: string() },
   { resourceClaimName: string() },
-  'name 1, resourceClaimName 2',
+  'name 1, *resourceClaimName 2',
 );
 
 export const PodStatus = struct(

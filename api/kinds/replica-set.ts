@@ -30,7 +30,7 @@ const ReplicaSetSpec = struct(
   `${APPS}.ReplicaSetSpec`,
   { selector: LabelSelector, template: filled(PodTemplateSpec, {}) },
   { replicas: integer({ default: 1 }), minReadySeconds: integer() },
-  'replicas 1, selector 2, template 3, minReadySeconds 4',
+  '*replicas 1, selector 2, template 3, minReadySeconds 4',
   { description: 'How many pods to run, which ones count, and what new ones look like.' },
 );
 
@@ -47,7 +47,7 @@ const ReplicaSetStatus = struct(
   },
   `
     replicas 1, fullyLabeledReplicas 2, observedGeneration 3, readyReplicas 4,
-    availableReplicas 5, conditions 6, terminatingReplicas 7`,
+    availableReplicas 5, conditions 6, *terminatingReplicas 7`,
   { description: 'What was last seen of the pods, as the controller counts them.' },
 );
 

@@ -35,7 +35,7 @@ const ReplicationControllerSpec = struct(
     selector: atomic(map(string())),
     template: PodTemplateSpec,
   },
-  'replicas 1, selector 2, template 3, minReadySeconds 4',
+  '*replicas 1, selector 2, template 3, minReadySeconds 4',
   { description: 'How many pods to run, which ones count, and what new ones look like.' },
 );
 type ReplicationControllerSpec = Static<typeof ReplicationControllerSpec>;

@@ -73,7 +73,8 @@ type Struct<R extends TProperties, O extends TProperties> = TObject<R & { [K in 
  *
  * `protobuf` gives every field the number it has in upstream's generated.proto: `'name 1, image 2'`. A field that
  * JSON has in the message itself and protobuf in a message inside it has both numbers: `'name 1, secret 2.6'`.
- * A kind's own `apiVersion` and `kind` have none: they travel outside the message.
+ * `'*replicas 1'`: the Go type is a pointer, so that a zero is sent only where it is meant; all other zeros are sent
+ * always and mean nothing. A kind's own `apiVersion` and `kind` have no number: they travel outside the message.
  */
 export function struct<R extends TProperties, O extends TProperties>(
   id: string,

@@ -19,7 +19,7 @@ export const Secret = struct(
     stringData: map(string()),
     type: string({ default: 'Opaque' }),
   },
-  'metadata 1, data 2, type 3, stringData 4, immutable 5',
+  'metadata 1, data 2, type 3, stringData 4, *immutable 5',
   { description: 'Small data that is not for everyone to read: keys, passwords, certificates.' },
 );
 export type Secret = Static<typeof Secret>;

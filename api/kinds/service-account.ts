@@ -16,7 +16,7 @@ export const ServiceAccount = struct(
     imagePullSecrets: list(LocalObjectReference),
     automountServiceAccountToken: boolean(),
   },
-  'metadata 1, secrets 2, imagePullSecrets 3, automountServiceAccountToken 4',
+  'metadata 1, secrets 2, imagePullSecrets 3, *automountServiceAccountToken 4',
   { description: 'Whom a pod is, when it speaks to the API.' },
 );
 export type ServiceAccount = Static<typeof ServiceAccount>;

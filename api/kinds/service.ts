@@ -17,7 +17,7 @@ export const ServicePort = struct(
     targetPort: intOrString(),
     nodePort: integer(),
   },
-  'name 1, protocol 2, port 3, targetPort 4, nodePort 5, appProtocol 6',
+  'name 1, protocol 2, port 3, targetPort 4, nodePort 5, *appProtocol 6',
   { description: 'One port of a Service and the port of its pods that it leads to.' },
 );
 export type ServicePort = Static<typeof ServicePort>;
@@ -25,7 +25,7 @@ export type ServicePort = Static<typeof ServicePort>;
 const SessionAffinityConfig = struct(
   `${CORE}.SessionAffinityConfig`,
   {},
-  { clientIP: struct(`${CORE}.ClientIPConfig`, {}, { timeoutSeconds: integer() }, 'timeoutSeconds 1') },
+  { clientIP: struct(`${CORE}.ClientIPConfig`, {}, { timeoutSeconds: integer() }, '*timeoutSeconds 1') },
   'clientIP 1',
 );
 
@@ -61,8 +61,8 @@ export const ServiceSpec = struct(
     ports 1, selector 2, clusterIP 3, type 4, externalIPs 5, sessionAffinity 7, loadBalancerIP 8,
     loadBalancerSourceRanges 9, externalName 10, externalTrafficPolicy 11,
     healthCheckNodePort 12, publishNotReadyAddresses 13, sessionAffinityConfig 14,
-    ipFamilyPolicy 17, clusterIPs 18, ipFamilies 19, allocateLoadBalancerNodePorts 20,
-    loadBalancerClass 21, internalTrafficPolicy 22, trafficDistribution 23`,
+    *ipFamilyPolicy 17, clusterIPs 18, ipFamilies 19, *allocateLoadBalancerNodePorts 20,
+    *loadBalancerClass 21, *internalTrafficPolicy 22, *trafficDistribution 23`,
   { description: 'Which ports a Service has, which pods stand behind it, and who reaches it.' },
 );
 export type ServiceSpec = Static<typeof ServiceSpec>;
@@ -71,13 +71,13 @@ const PortStatus = struct(
   `${CORE}.PortStatus`,
   { port: integer(), protocol: string() },
   { error: string() },
-  'port 1, protocol 2, error 3',
+  'port 1, protocol 2, *error 3',
 );
 const LoadBalancerIngress = struct(
   `${CORE}.LoadBalancerIngress`,
   {},
   { ip: string(), hostname: string(), ipMode: string(), ports: list(PortStatus) },
-  'ip 1, hostname 2, ipMode 3, ports 4',
+  'ip 1, hostname 2, *ipMode 3, ports 4',
 );
 
 export const Service = struct(

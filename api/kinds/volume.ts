@@ -10,14 +10,14 @@ const KeyToPath = struct(
   `${CORE}.KeyToPath`,
   { key: string(), path: string() },
   { mode: integer() },
-  'key 1, path 2, mode 3',
+  'key 1, path 2, *mode 3',
 );
 
 const DownwardAPIVolumeFile = struct(
   `${CORE}.DownwardAPIVolumeFile`,
   { path: string() },
   { fieldRef: FieldRef, resourceFieldRef: ResourceFieldSelector, mode: integer() },
-  'path 1, fieldRef 2, resourceFieldRef 3, mode 4',
+  'path 1, fieldRef 2, resourceFieldRef 3, *mode 4',
 );
 
 const items = list(KeyToPath);
@@ -27,13 +27,13 @@ const SecretVolumeSource = struct(
   `${CORE}.SecretVolumeSource`,
   {},
   { secretName: string(), items, defaultMode, optional: boolean() },
-  'secretName 1, items 2, defaultMode 3, optional 4',
+  'secretName 1, items 2, *defaultMode 3, *optional 4',
 );
 const ConfigMapVolumeSource = struct(
   `${CORE}.ConfigMapVolumeSource`,
   {},
   { name: string(), items, defaultMode, optional: boolean() },
-  'name 1.1, items 2, defaultMode 3, optional 4',
+  'name 1.1, items 2, *defaultMode 3, *optional 4',
 );
 
 const VolumeProjection = struct(
@@ -44,13 +44,13 @@ const VolumeProjection = struct(
       `${CORE}.SecretProjection`,
       {},
       { name: string(), items, optional: boolean() },
-      'name 1.1, items 2, optional 4',
+      'name 1.1, items 2, *optional 4',
     ),
     configMap: struct(
       `${CORE}.ConfigMapProjection`,
       {},
       { name: string(), items, optional: boolean() },
-      'name 1.1, items 2, optional 4',
+      'name 1.1, items 2, *optional 4',
     ),
     downwardAPI: struct(
       `${CORE}.DownwardAPIProjection`,
@@ -62,13 +62,13 @@ const VolumeProjection = struct(
       `${CORE}.ServiceAccountTokenProjection`,
       { path: string() },
       { audience: string(), expirationSeconds: int64({ default: 3600 }) },
-      'audience 1, expirationSeconds 2, path 3',
+      'audience 1, *expirationSeconds 2, path 3',
     ),
     clusterTrustBundle: struct(
       `${CORE}.ClusterTrustBundleProjection`,
       { path: string() },
       { name: string(), signerName: string(), labelSelector: LabelSelector, optional: boolean() },
-      'name 1, signerName 2, labelSelector 3, path 4, optional 5',
+      '*name 1, *signerName 2, labelSelector 3, path 4, *optional 5',
     ),
     podCertificate: struct(
       `${CORE}.PodCertificateProjection`,
@@ -80,7 +80,7 @@ const VolumeProjection = struct(
         certificateChainPath: string(),
       },
       `
-        signerName 1, keyType 2, maxExpirationSeconds 3, credentialBundlePath 4, keyPath 5,
+        signerName 1, keyType 2, *maxExpirationSeconds 3, credentialBundlePath 4, keyPath 5,
         certificateChainPath 6`,
     ),
   },
@@ -94,14 +94,14 @@ const TypedLocalObjectReference = atomic(
     `${CORE}.TypedLocalObjectReference`,
     { kind: string(), name: string() },
     { apiGroup: string() },
-    'apiGroup 1, kind 2, name 3',
+    '*apiGroup 1, kind 2, name 3',
   ),
 );
 const TypedObjectReference = struct(
   `${CORE}.TypedObjectReference`,
   { kind: string(), name: string() },
   { apiGroup: string(), namespace: string() },
-  'apiGroup 1, kind 2, name 3, namespace 4',
+  '*apiGroup 1, kind 2, name 3, *namespace 4',
 );
 
 const PersistentVolumeClaimSpec = struct(
@@ -124,8 +124,8 @@ const PersistentVolumeClaimSpec = struct(
     volumeAttributesClassName: string(),
   },
   `
-    accessModes 1, resources 2, volumeName 3, selector 4, storageClassName 5, volumeMode 6,
-    dataSource 7, dataSourceRef 8, volumeAttributesClassName 9`,
+    accessModes 1, resources 2, volumeName 3, selector 4, *storageClassName 5, *volumeMode 6,
+    dataSource 7, dataSourceRef 8, *volumeAttributesClassName 9`,
 );
 
 const disk = { fsType: string(), partition: integer(), readOnly: boolean() };
@@ -154,7 +154,7 @@ const networkSources = {
     },
     `
       targetPortal 1, iqn 2, lun 3, iscsiInterface 4, fsType 5, readOnly 6, portals 7,
-      chapAuthDiscovery 8, secretRef 10, chapAuthSession 11, initiatorName 12`,
+      chapAuthDiscovery 8, secretRef 10, chapAuthSession 11, *initiatorName 12`,
   ),
   glusterfs: struct(
     `${CORE}.GlusterfsVolumeSource`,
@@ -191,7 +191,7 @@ const networkSources = {
       readOnly: boolean(),
       wwids: list(string()),
     },
-    'targetWWNs 1, lun 2, fsType 3, readOnly 4, wwids 5',
+    'targetWWNs 1, *lun 2, fsType 3, readOnly 4, wwids 5',
   ),
   flocker: struct(
     `${CORE}.FlockerVolumeSource`,
@@ -241,7 +241,7 @@ const cloudSources = {
       readOnly: boolean({ default: false }),
       kind: string({ default: 'Shared' }),
     },
-    'diskName 1, diskURI 2, cachingMode 3, fsType 4, readOnly 5, kind 6',
+    'diskName 1, diskURI 2, *cachingMode 3, *fsType 4, *readOnly 5, *kind 6',
   ),
   vsphereVolume: struct(
     `${CORE}.VsphereVirtualDiskVolumeSource`,
@@ -299,7 +299,7 @@ export const Volume = struct(
       `${CORE}.HostPathVolumeSource`,
       { path: string() },
       { type: string({ default: '' }) },
-      'path 1, type 2',
+      'path 1, *type 2',
     ),
     emptyDir: struct(
       `${CORE}.EmptyDirVolumeSource`,
@@ -313,13 +313,13 @@ export const Volume = struct(
       `${CORE}.DownwardAPIVolumeSource`,
       {},
       { items: list(DownwardAPIVolumeFile), defaultMode },
-      'items 1, defaultMode 2',
+      'items 1, *defaultMode 2',
     ),
     projected: struct(
       `${CORE}.ProjectedVolumeSource`,
       {},
       { sources: list(VolumeProjection), defaultMode },
-      'sources 1, defaultMode 2',
+      'sources 1, *defaultMode 2',
     ),
     persistentVolumeClaim: struct(
       `${CORE}.PersistentVolumeClaimVolumeSource`,
@@ -348,7 +348,7 @@ export const Volume = struct(
         volumeAttributes: map(string()),
         nodePublishSecretRef: secretRef,
       },
-      'driver 1, readOnly 2, fsType 3, volumeAttributes 4, nodePublishSecretRef 5',
+      'driver 1, *readOnly 2, *fsType 3, volumeAttributes 4, nodePublishSecretRef 5',
     ),
     ephemeral: struct(
       `${CORE}.EphemeralVolumeSource`,
