@@ -1,5 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import type { TSchema } from 'typebox';
 import { parse, YAMLParseError } from 'yaml';
+import { nodeOf } from '../../kinds/schema.ts';
+import { decodeBody, protobufType } from '../protobuf/envelope.ts';
 import { badRequest, StatusError, unsupportedMediaType } from '../status-error.ts';
 
 /** Kubernetes' own bound on a request's body. */
@@ -12,6 +15,10 @@ export function mediaType(request: IncomingMessage): string {
 }
 
 export async function readBody(request: IncomingMessage): Promise<string> {
+  return (await readBytes(request)).toString('utf8');
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -22,24 +29,24 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks, length).toString('utf8');
+  return Buffer.concat(chunks, length);
 }
 
-const protobuf = 'application/vnd.kubernetes.protobuf';
-
-/** Some commands of newer kubectls speak protobuf only. */
-const protobufHint =
-  '; write the object to a file and use "kubectl create -f FILE" (… --dry-run=client -o yaml | kubectl create -f -), ' +
-  'or a kubectl up to 1.20';
-
-/** The body as a value; `undefined` for an empty one. 400 when it does not parse, 415 for other media types. */
-export async function readObject(request: IncomingMessage): Promise<unknown> {
+/**
+ * The body as a value; `undefined` for an empty one. A body in protobuf becomes the JSON that `schema` makes of it; it
+ * is as unchecked as any. 400 when it does not parse, 415 for other media types.
+ */
+export async function readObject(request: IncomingMessage, schema?: TSchema): Promise<unknown> {
   const type = mediaType(request);
   if (type === 'application/json') return parseJson(await readBody(request));
   if (type === 'application/yaml' || type === 'application/x-yaml') return parseYaml(await readBody(request));
+  if (type === protobufType && schema) {
+    const body = await readBytes(request);
+    return body.length === 0 ? undefined : decodeBody(nodeOf(schema), body);
+  }
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: application/json, ` +
-      `application/yaml (got ${type})${type === protobuf ? protobufHint : ''}`,
+      `application/yaml${schema ? `, ${protobufType}` : ''} (got ${type})`,
   );
 }
 

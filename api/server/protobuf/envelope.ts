@@ -27,7 +27,13 @@ export function decodeBody(schema: SchemaNode, body: Buffer): Record<string, unk
   const types = readFields(type ? bytesOf(type, 'typeMeta') : empty, 'typeMeta');
   const apiVersion = textOf(types.get(1), 'apiVersion');
   const kind = textOf(types.get(2), 'kind');
-  return { apiVersion, kind, ...decodeMessage(schema, raw ? bytesOf(raw, 'the object') : empty) };
+  try {
+    return { apiVersion, kind, ...decodeMessage(schema, raw ? bytesOf(raw, 'the object') : empty) };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    // Often it is an object of another kind than the path's.
+    throw new DecodeError(`${kind} in version "${apiVersion}": ${error.message}`, { cause: error });
+  }
 }
 
 const empty = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import type { SchemaNode } from '../../kinds/schema.ts';
 
 /** What a message has at one number: a field, or a message whose fields JSON has in the outer one. */
-export type Slot = Field | { readonly inner: Slots };
+type Slot = Field | { readonly inner: Slots };
 
 export interface Field {
   readonly name: string;

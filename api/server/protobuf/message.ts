@@ -42,7 +42,6 @@ function addField(message: Message, field: Field, wire: WireField, path: string)
   } else {
     const value = decodeScalar(schema, wire, path);
     if (value !== undefined && (field.keepsZero || !isZero(value))) message[name] = value;
-    else delete message[name];
   }
 }
 

@@ -9,6 +9,7 @@ import { updateObject } from '../registry/update.ts';
 import { badRequest, conflict } from '../status-error.ts';
 import { isDryRun, objectName } from './call.ts';
 import type { ResourceCall } from './call.ts';
+import { Binding } from './pod-requests.ts';
 
 const scheduled = { type: 'PodScheduled', status: 'True' };
 
@@ -16,7 +17,7 @@ const scheduled = { type: 'PodScheduled', status: 'True' };
 export async function bindVerb(call: ResourceCall): Promise<void> {
   const { exchange, resource } = call;
   const dryRun = isDryRun(exchange.url.searchParams);
-  const node = readTarget(await readObject(exchange.request));
+  const node = readTarget(await readObject(exchange.request, Binding));
   // The route leads here for pods only.
   const pods = resource as unknown as Resource<Pod>;
   await updateObject(pods, objectName(call), (pod) => bind(pod, node), 'server', { dryRun });

@@ -8,7 +8,7 @@ import type { ResourceCall } from './call.ts';
 
 /** The object of a request's body, for this path, with fields nobody knows treated as `fieldValidation` says. */
 export async function decodeBody(call: ResourceCall): Promise<KubeObject> {
-  const value = await readObject(call.exchange.request);
+  const value = await readObject(call.exchange.request, call.resource.kind.schema);
   if (value === undefined) throw badRequest('the request has no body');
   const object = decodeChecked(call, call.resource.kind, value);
   placeObject(call, object);

@@ -1,4 +1,5 @@
-import type { DeleteOptions, KubeObject, Status } from '../../kinds/meta.ts';
+import { DeleteOptions } from '../../kinds/meta.ts';
+import type { KubeObject, Status } from '../../kinds/meta.ts';
 import { readObject } from '../http/body.ts';
 import { sendJson } from '../http/exchange.ts';
 import { deleteObject } from '../registry/delete.ts';
@@ -62,7 +63,7 @@ function success({ kind }: Resource, { object }: Deletion<KubeObject>): Status {
 }
 
 async function readDeleteRequest({ exchange }: ResourceCall): Promise<DeleteRequest> {
-  return deleteRequestOf(await readObject(exchange.request), exchange.url.searchParams);
+  return deleteRequestOf(await readObject(exchange.request, DeleteOptions), exchange.url.searchParams);
 }
 
 /** What is to be deleted, and how: DeleteOptions come in the body, in the query, or both. */

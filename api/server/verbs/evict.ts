@@ -6,6 +6,7 @@ import { badRequest } from '../status-error.ts';
 import { objectName } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { deleteRequestOf } from './delete.ts';
+import { Eviction } from './pod-requests.ts';
 
 /**
  * POST of a policy/v1 Eviction, which `kubectl drain` makes: deletes the pod as the Eviction's deleteOptions say. There
@@ -14,7 +15,7 @@ import { deleteRequestOf } from './delete.ts';
 export async function evictVerb(call: ResourceCall): Promise<void> {
   const { exchange, resource } = call;
   const at = objectName(call);
-  const eviction = ((await readObject(exchange.request)) ?? {}) as {
+  const eviction = ((await readObject(exchange.request, Eviction)) ?? {}) as {
     metadata?: { name?: string } | null;
     deleteOptions?: unknown;
   };

@@ -31,7 +31,7 @@ export async function getScaleVerb(call: ResourceCall): Promise<void> {
 }
 
 export async function updateScaleVerb(call: ResourceCall): Promise<void> {
-  const wanted = await readObject(call.exchange.request);
+  const wanted = await readObject(call.exchange.request, scaleSchema);
   await writeScale(call, () => wanted);
 }
 

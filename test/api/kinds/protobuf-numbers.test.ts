@@ -2,15 +2,16 @@ import t from 'tap';
 import { DeleteOptions, Status } from '../../../api/kinds/meta.ts';
 import { kinds } from '../../../api/kinds/registry.ts';
 import { nodeOf, type SchemaNode } from '../../../api/kinds/schema.ts';
+import { Binding, Eviction } from '../../../api/server/verbs/pod-requests.ts';
+import { scaleSchema } from '../../../api/server/verbs/scale-schema.ts';
 
 /**
  * Every message of every kind has its protobuf numbers: the fourth argument of `struct`, see api/kinds/schema.ts.
  * The numbers are upstream's (generated.proto beside the kind's Go types), never made up: clients send by them.
  */
 
-const roots: readonly SchemaNode[] = [...kinds.map(({ schema }) => schema), DeleteOptions, Status].map(
-  nodeOf,
-);
+const notStored = [Binding, DeleteOptions, Eviction, scaleSchema, Status];
+const roots: readonly SchemaNode[] = [...kinds.map(({ schema }) => schema), ...notStored].map(nodeOf);
 
 /** All messages below `node`, by their definition's name. */
 function messagesBelow(node: SchemaNode, found = new Map<string, SchemaNode>()): Map<string, SchemaNode> {
@@ -25,18 +26,18 @@ function messagesBelow(node: SchemaNode, found = new Map<string, SchemaNode>()):
   return found;
 }
 
-/** `'name 1, secret 2.6'` as pairs. */
+/** `'name 1, secret 2.6, *optional 4'` as pairs. */
 function pairsOf({ protobuf = '' }: SchemaNode): (readonly [string, string])[] {
   const parts = protobuf.split(',').map((part) => part.trim());
   return parts.map((part) => {
     const [name = '', number = '', ...rest] = part.split(/\s+/);
-    return [name, rest.length === 0 ? number : `too much: ${part}`] as const;
+    return [name.replace(/^\*/, ''), rest.length === 0 ? number : `too much: ${part}`] as const;
   });
 }
 
 /** The type of a kind itself travels outside its message. */
 function fieldsOf(message: SchemaNode): string[] {
-  const outside = roots.includes(message) ? ['apiVersion', 'kind'] : [];
+  const outside = roots.some(({ $id }) => $id === message.$id) ? ['apiVersion', 'kind'] : [];
   return Object.keys(message.properties ?? {}).filter((name) => !outside.includes(name));
 }
 
@@ -48,6 +49,16 @@ t.test('every field of every message has one protobuf number', (t) => {
     const pairs = pairsOf(message);
     const names = pairs.map(([name]) => name);
     t.same(names.toSorted(), fieldsOf(message).toSorted(), `${id}: the fields and the numbered fields`);
+  }
+  t.end();
+});
+
+t.test('only values have zeros that may be meant', (t) => {
+  for (const [id, { protobuf = '', properties = {} }] of messages) {
+    for (const [, name = ''] of protobuf.matchAll(/\*(\w+)/g)) {
+      const { type = '', $id } = properties[name] ?? {};
+      t.ok($id === undefined && ['boolean', 'integer', 'string'].includes(type), `${id}: ${name}`);
+    }
   }
   t.end();
 });

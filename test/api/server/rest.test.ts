@@ -137,11 +137,11 @@ t.test('objects with mistakes are refused in Kubernetes’ words', async (t) => 
     code: 404,
     message: 'namespaces "nowhere" not found',
   });
-  const contentType = 'application/vnd.kubernetes.protobuf';
   const path = '/api/v1/namespaces/default/pods';
+  const contentType = 'application/cbor';
   t.match(await refusal(t, client.request('POST', path, { body: {}, contentType })), {
     code: 415,
-    message: /kubectl create -f/,
+    message: /application\/vnd.kubernetes.protobuf \(got application\/cbor\)/,
   });
   t.match(await refusal(t, client.request('GET', '/api/v1/nonsense')), {
     code: 404,
