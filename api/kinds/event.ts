@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { renderAge } from './age.ts';
-import { invalid } from './field-error.ts';
+import { validateEvent } from './event-validation.ts';
 import type { Kind } from './kind.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { ObjectReference } from './object-reference.ts';
@@ -8,6 +8,13 @@ import { filled, integer, microTime, string, struct, time } from './schema.ts';
 import { column } from './table.ts';
 
 const CORE = 'io.k8s.api.core.v1';
+
+export const EventSource = struct(
+  `${CORE}.EventSource`,
+  {},
+  { component: string(), host: string() },
+  'component 1, host 2',
+);
 
 /** core/v1 Event. */
 export const Event = struct(
@@ -17,7 +24,7 @@ export const Event = struct(
     ...typeMeta,
     reason: string(),
     message: string(),
-    source: struct(`${CORE}.EventSource`, {}, { component: string(), host: string() }, 'component 1, host 2'),
+    source: EventSource,
     firstTimestamp: time(),
     lastTimestamp: time(),
     count: integer(),
@@ -95,15 +102,7 @@ export const eventKind: Kind<Event> = {
     source: event.source?.component || (event.reportingComponent ?? ''),
     type: event.type ?? '',
   }),
-  validate(event) {
-    // Events about objects without a namespace live in default.
-    const namespace = event.involvedObject.namespace || 'default';
-    if (event.metadata.namespace === namespace) return [];
-    // Those about nodes may also say so themselves.
-    if (!event.involvedObject.namespace && event.metadata.namespace === 'kube-system') return [];
-    const detail = 'does not match event.namespace';
-    return [invalid('involvedObject.namespace', event.involvedObject.namespace, detail)];
-  },
+  validate: (event) => validateEvent(event),
 };
 
 function eventCells(event: Event, nowMs: number): string[] {

@@ -56,8 +56,20 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Semantic mistakes; structure, enums and metadata are checked before. `old` is there on update. */
   validate(object: T, old?: T): FieldError[];
 
+  /** For a kind whose objects are stored as another's: two groups' names for the same objects. */
+  readonly view?: KindView<T>;
+
   /** How /scale reads and writes this kind. */
   readonly scale?: ScaleAccess<T>;
+}
+
+export interface KindView<T extends KubeObject> {
+  /** The kind that is stored. */
+  readonly of: Kind;
+  /** A stored object, never changed, as this kind shows it. */
+  show(stored: KubeObject): T;
+  /** The object to store, of kind `of`. */
+  store(object: T): KubeObject;
 }
 
 export interface ScaleAccess<T> {

@@ -4,6 +4,7 @@ import { daemonSetKind } from './daemon-set.ts';
 import { deploymentKind } from './deployment.ts';
 import { endpointSliceKind } from './endpoint-slice.ts';
 import { endpointsKind } from './endpoints.ts';
+import { eventViewKind } from './event-view.ts';
 import { eventKind } from './event.ts';
 import type { Kind } from './kind.ts';
 import { leaseKind } from './lease.ts';
@@ -34,6 +35,7 @@ export const kinds: readonly Kind[] = [
   deploymentKind,
   replicaSetKind,
   endpointSliceKind,
+  eventViewKind,
   networkPolicyKind,
   leaseKind,
 ];

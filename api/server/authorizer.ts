@@ -67,6 +67,7 @@ export class Authorizer {
           (verb === 'create' || (name === node && verb !== 'deletecollection'))
         );
       case 'events':
+      case 'events.events.k8s.io':
         return verb === 'create' || verb === 'patch' || verb === 'update';
       case 'pods':
         return this.#allowsPod(node, attributes);

@@ -48,13 +48,22 @@ export class Maintenance {
   }
 }
 
+/** When an Event happened, in its older and its newer form. */
+interface EventTimes {
+  lastTimestamp?: string;
+  eventTime?: string;
+  series?: { lastObservedTime?: string };
+}
+
 /** Deletes Events that nobody has repeated since `beforeMs` (Unix time). */
-export async function removeOldEvents<T extends KubeObject & { lastTimestamp?: string; eventTime?: string }>(
+export async function removeOldEvents<T extends KubeObject & EventTimes>(
   events: Resource<T>,
   beforeMs: number,
 ): Promise<void> {
-  const isOld = ({ lastTimestamp, eventTime, metadata }: T): boolean =>
-    Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '') < beforeMs;
+  const isOld = ({ series, lastTimestamp, eventTime, metadata }: T): boolean => {
+    const last = series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? metadata.creationTimestamp;
+    return Date.parse(last ?? '') < beforeMs;
+  };
   const { items } = await listObjects(events, {
     namespace: undefined,
     matches: isOld,

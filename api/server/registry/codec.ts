@@ -6,10 +6,15 @@ import type { Entry } from '../../store/store.ts';
 const decoded = new WeakMap<Entry, KubeObject>();
 
 /** The object of an entry, its resourceVersion the entry's revision. Decoded once per entry: never change it. */
-export function decodeEntry<T extends KubeObject>(_kind: Kind<T>, entry: Entry): T {
+export function decodeEntry<T extends KubeObject>(kind: Kind<T>, entry: Entry): T {
+  const stored = decodeStored(entry);
+  return kind.view ? kind.view.show(stored) : (stored as T);
+}
+
+function decodeStored(entry: Entry): KubeObject {
   const known = decoded.get(entry);
-  if (known) return known as T;
-  const object = JSON.parse(entry.value) as T;
+  if (known) return known;
+  const object = JSON.parse(entry.value) as KubeObject;
   object.metadata.resourceVersion = String(entry.revision);
   decoded.set(entry, object);
   return object;
@@ -17,6 +22,7 @@ export function decodeEntry<T extends KubeObject>(_kind: Kind<T>, entry: Entry):
 
 /** The object as it is stored: with its type, without the resourceVersion, which is the entry's own. */
 export function encodeObject(kind: Kind, object: KubeObject): string {
+  if (kind.view) return encodeObject(kind.view.of, kind.view.store(object));
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _resourceVersion, ...stored } = metadata;
   return JSON.stringify({ kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: stored, ...rest });
@@ -28,7 +34,8 @@ export function withRevision<T extends KubeObject>(object: T, revision: number):
 }
 
 /** Where a kind's objects live in the store. The layout is etcd's of kube-apiserver, with the group spelt out. */
-function kindPrefix(kind: Kind): string {
+function kindPrefix(shown: Kind): string {
+  const kind = shown.view?.of ?? shown;
   return `/registry/${kind.group === '' ? 'core' : kind.group}/${kind.plural}/`;
 }
 
