@@ -63,7 +63,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly scale?: ScaleAccess<T>;
 }
 
-export interface KindView<T extends KubeObject> {
+interface KindView<T extends KubeObject> {
   /** The kind that is stored. */
   readonly of: Kind;
   /** A stored object, never changed, as this kind shows it. */
