@@ -1,4 +1,5 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import { SqliteQueries } from './sqlite-queries.ts';
 import { openDatabase, toStoreError } from './sqlite-schema.ts';
 import { StoreError } from './store.ts';
 import type {
@@ -12,27 +13,12 @@ import type {
   Write,
 } from './store.ts';
 import { WatchQueue } from './watch-queue.ts';
-
-interface Row {
-  readonly key: string;
-  readonly revision: number;
-  readonly create_revision: number;
-  readonly value: string | null;
-}
+import type { HistoryPiece } from './watch-queue.ts';
 
 interface Waiting {
   readonly writes: readonly Write[];
   readonly resolve: (revision: number) => void;
   readonly reject: (error: StoreError) => void;
-}
-
-/** The first text after every key that starts with `prefix`: SQLite compares text as UTF-8 bytes. */
-function prefixEnd(prefix: string): string {
-  return `${prefix}\u{10ffff}`;
-}
-
-function toEntry(row: Row & { readonly value: string }): Entry {
-  return { key: row.key, value: row.value, createRevision: row.create_revision, revision: row.revision };
 }
 
 /**
@@ -42,8 +28,9 @@ function toEntry(row: Row & { readonly value: string }): Entry {
 export class SqliteStore implements Store {
   readonly #file: string;
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
-  readonly #watches = new Set<WatchQueue>();
+  readonly #queries: SqliteQueries;
+  /** By prefix: however many watch a collection, an event is compared with its prefix once. */
+  readonly #watches = new Map<string, Set<WatchQueue>>();
   #waiting: Waiting[] = [];
   #revision: number;
   #compacted: number;
@@ -57,9 +44,10 @@ export class SqliteStore implements Store {
   private constructor(file: string) {
     this.#file = file;
     this.#database = openDatabase(file);
-    this.#compacted = this.#number('SELECT revision AS number FROM compaction');
-    // Compaction may have removed the newest row (a deletion), never anything after it.
-    this.#revision = Math.max(this.#compacted, this.#number('SELECT max(revision) AS number FROM versions'));
+    this.#queries = new SqliteQueries(this.#database);
+    const { newest, compacted } = this.#queries.revisions();
+    this.#revision = newest;
+    this.#compacted = compacted;
   }
 
   currentRevision(): Promise<number> {
@@ -67,7 +55,7 @@ export class SqliteStore implements Store {
   }
 
   get(key: string): Promise<Entry | undefined> {
-    return this.#attempt(() => this.#newest(key));
+    return this.#attempt(() => this.#queries.newest(key));
   }
 
   list(prefix: string, options: ListOptions = {}): Promise<Page> {
@@ -75,22 +63,18 @@ export class SqliteStore implements Store {
       const revision = options.revision ?? this.#revision;
       this.#checkReadable(revision);
       const limit = options.limit ?? -1;
-      const after = options.startAfter ?? '';
       // One more than asked for tells whether there is more.
-      const rows = this.#rows(
-        revision === this.#revision ? listNewest : listAtRevision,
-        revision === this.#revision
-          ? [prefix, prefixEnd(prefix), after, limit < 0 ? -1 : limit + 1]
-          : [prefix, prefixEnd(prefix), after, revision, revision, limit < 0 ? -1 : limit + 1],
-      );
-      const more = limit >= 0 && rows.length > limit;
-      if (more) rows.length = limit;
-      return { entries: rows.filter(hasValue).map(toEntry), revision, more };
+      const most = limit < 0 ? -1 : limit + 1;
+      const at = revision === this.#revision ? undefined : revision;
+      const entries = this.#queries.list(prefix, options.startAfter ?? '', most, at);
+      const more = limit >= 0 && entries.length > limit;
+      if (more) entries.length = limit;
+      return { entries, revision, more };
     });
   }
 
   count(prefix: string): Promise<number> {
-    return this.#attempt(() => this.#number(countNewest, [prefix, prefixEnd(prefix)]));
+    return this.#attempt(() => this.#queries.count(prefix));
   }
 
   /** Transactions that arrive together share one commit, so that many writers wait for one fsync, not each other's. */
@@ -102,12 +86,16 @@ export class SqliteStore implements Store {
   }
 
   watch(prefix: string, afterRevision: number, handler: WatchHandler): StoreWatch {
-    const queue = new WatchQueue(prefix, handler, () => this.#watches.delete(queue));
+    const queue = new WatchQueue(prefix, afterRevision, handler, {
+      revision: () => this.#revision,
+      history: (prefix, after) => this.#history(prefix, after),
+      forget: (queue) => this.#forget(queue),
+    });
     try {
       this.#checkOpen();
       this.#checkReadable(afterRevision);
-      queue.push(this.#history(prefix, afterRevision), this.#revision);
-      this.#watches.add(queue);
+      const watches = this.#watches.get(prefix) ?? new Set();
+      this.#watches.set(prefix, watches.add(queue));
     } catch (error) {
       queue.end(toStoreError(error, this.#file));
     }
@@ -121,8 +109,7 @@ export class SqliteStore implements Store {
       if (revision <= this.#compacted) return;
       this.#database.exec('BEGIN IMMEDIATE');
       try {
-        this.#statement('DELETE FROM versions WHERE superseded <= ?').run(revision);
-        this.#statement('UPDATE compaction SET revision = ?').run(revision);
+        this.#queries.compact(revision);
         this.#database.exec('COMMIT');
       } catch (error) {
         if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
@@ -136,7 +123,9 @@ export class SqliteStore implements Store {
     if (this.#closed) return Promise.resolve();
     this.#commitWaiting();
     this.#closed = true;
-    for (const watch of this.#watches) watch.end(new StoreError('closed', 'the store is closed'));
+    for (const watches of this.#watches.values()) {
+      for (const watch of watches) watch.end(new StoreError('closed', 'the store is closed'));
+    }
     this.#watches.clear();
     this.#database.close();
     return Promise.resolve();
@@ -171,9 +160,20 @@ export class SqliteStore implements Store {
       return;
     }
     for (const settle of settled) settle();
-    for (const { events, revision } of committed) {
-      for (const watch of this.#watches) watch.push(events, revision);
+    for (const { events, revision } of committed) this.#tellWatches(events, revision);
+  }
+
+  #tellWatches(events: readonly StoreEvent[], revision: number): void {
+    for (const [prefix, watches] of this.#watches) {
+      const concerned = events.filter((event) => keyOf(event).startsWith(prefix));
+      if (concerned.length > 0) for (const watch of watches) watch.push(concerned, revision);
     }
+  }
+
+  #forget(queue: WatchQueue): void {
+    const watches = this.#watches.get(queue.prefix);
+    watches?.delete(queue);
+    if (watches?.size === 0) this.#watches.delete(queue.prefix);
   }
 
   /** One transaction within the commit: all of it, or its error and nothing of it. */
@@ -193,7 +193,7 @@ export class SqliteStore implements Store {
 
   #apply(write: Write, revision: number): StoreEvent | undefined {
     const { key } = write;
-    const previous = this.#newest(key);
+    const previous = this.#queries.newest(key);
     if (write.type === 'create') {
       if (previous) throw new StoreError('exists', `${key} exists`, { key });
       return this.#put({ key, value: write.value, createRevision: revision, revision }, undefined);
@@ -208,32 +208,22 @@ export class SqliteStore implements Store {
         previous,
       );
     }
-    this.#statement(supersede).run(revision, key, previous.revision);
-    this.#statement(insert).run(key, revision, previous.createRevision, revision, null);
+    this.#queries.remove(previous, revision);
     return { type: 'delete', revision, previous };
   }
 
   #put(entry: Entry, previous: Entry | undefined): StoreEvent {
-    if (previous) this.#statement(supersede).run(entry.revision, entry.key, previous.revision);
-    this.#statement(insert).run(entry.key, entry.revision, entry.createRevision, null, entry.value);
+    this.#queries.put(entry, previous);
     return { type: 'put', revision: entry.revision, entry, previous };
   }
 
-  #newest(key: string): Entry | undefined {
-    const row = this.#rows(selectNewest, [key])[0];
-    return row && hasValue(row) ? toEntry(row) : undefined;
-  }
-
-  /** Events after a revision, oldest first, with what each replaced. */
-  #history(prefix: string, afterRevision: number): StoreEvent[] {
-    if (afterRevision >= this.#revision) return [];
-    return this.#rows(selectHistory, [prefix, prefixEnd(prefix), afterRevision]).map((row) => {
-      const before = this.#rows(selectSuperseded, [row.key, row.revision])[0];
-      const previous = before && hasValue(before) ? toEntry(before) : undefined;
-      if (hasValue(row)) return { type: 'put', revision: row.revision, entry: toEntry(row), previous };
-      if (!previous) throw new StoreError('unavailable', `${this.#file}: history of ${row.key} is broken`);
-      return { type: 'delete', revision: row.revision, previous };
-    });
+  #history(prefix: string, afterRevision: number): HistoryPiece {
+    try {
+      this.#checkReadable(afterRevision);
+      return this.#queries.history(prefix, afterRevision, this.#revision);
+    } catch (error) {
+      throw toStoreError(error, this.#file);
+    }
   }
 
   #checkReadable(revision: number): void {
@@ -249,24 +239,6 @@ export class SqliteStore implements Store {
     if (this.#closed) throw new StoreError('closed', 'the store is closed');
   }
 
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #rows(sql: string, parameters: readonly SQLInputValue[]): Row[] {
-    // The statements below select exactly these columns.
-    return this.#statement(sql).all(...parameters) as unknown as Row[];
-  }
-
-  #number(sql: string, parameters: readonly SQLInputValue[] = []): number {
-    return Number(this.#statement(sql).get(...parameters)?.['number'] ?? 0);
-  }
-
   #attempt<T>(step: () => T): Promise<T> {
     try {
       this.#checkOpen();
@@ -277,22 +249,6 @@ export class SqliteStore implements Store {
   }
 }
 
-function hasValue(row: Row): row is Row & { readonly value: string } {
-  return row.value !== null;
+function keyOf(event: StoreEvent): string {
+  return event.type === 'put' ? event.entry.key : event.previous.key;
 }
-
-const columns = 'key, revision, create_revision, value';
-const insert =
-  'INSERT INTO versions (key, revision, create_revision, superseded, value) VALUES (?, ?, ?, ?, ?)';
-const supersede = 'UPDATE versions SET superseded = ? WHERE key = ? AND revision = ?';
-const selectNewest = `SELECT ${columns} FROM versions WHERE key = ? AND superseded IS NULL`;
-const selectSuperseded = `SELECT ${columns} FROM versions WHERE key = ? AND superseded = ? AND revision < superseded`;
-const selectHistory = `SELECT ${columns} FROM versions INDEXED BY versions_by_revision
-  WHERE key >= ?1 AND key < ?2 AND revision > ?3 ORDER BY revision, key`;
-const listNewest = `SELECT ${columns} FROM versions INDEXED BY versions_newest
-  WHERE key >= ? AND key < ? AND key > ? AND superseded IS NULL ORDER BY key LIMIT ?`;
-const listAtRevision = `SELECT ${columns} FROM versions
-  WHERE key >= ? AND key < ? AND key > ? AND revision <= ? AND (superseded IS NULL OR superseded > ?)
-  ORDER BY key LIMIT ?`;
-const countNewest =
-  'SELECT count(*) AS number FROM versions WHERE key >= ? AND key < ? AND superseded IS NULL';

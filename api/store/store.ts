@@ -66,6 +66,10 @@ export interface WatchHandler {
 export interface StoreWatch {
   /** Asks for a batch (possibly empty) that says how far the watch is. */
   progress(): void;
+  /** Delivers nothing until {@link resume}; meanwhile the watch costs no memory, however much happens. */
+  pause(): void;
+  /** Goes on where {@link pause} broke off; ends with `compacted` if that is too long ago. */
+  resume(): void;
   stop(): void;
 }
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { constants, gzip } from 'node:zlib';
+import { constants, createGzip, gzip } from 'node:zlib';
 import type { User } from '../authentication.ts';
 
 const compress = promisify(gzip);
@@ -42,6 +44,37 @@ export async function sendText(
     ...(compressed ? { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+/** Sends a JSON answer that may be long piece by piece: only as much is held as the client has yet to take. */
+export async function sendPieces(
+  exchange: Pick<Exchange, 'request' | 'response'>,
+  pieces: AsyncGenerator<string>,
+): Promise<void> {
+  const { request, response } = exchange;
+  const first = await pieces.next();
+  const second = await pieces.next();
+  const text = first.done ? '' : first.value;
+  if (second.done) return sendText(exchange, 200, text, 'application/json');
+  const compressed = acceptsGzip(request);
+  response.writeHead(200, {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-cache, private',
+    ...(compressed ? { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' } : {}),
+  });
+  const all = Readable.from(chain([text, second.value], pieces));
+  const way = compressed ? [createGzip({ level: constants.Z_BEST_SPEED })] : [];
+  try {
+    await pipeline([all, ...way, response]);
+  } catch (error) {
+    // A client that goes away has no use for the rest; any other failure must not look like the end of the list.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  }
+}
+
+async function* chain(first: readonly string[], rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield* first;
+  yield* rest;
 }
 
 function acceptsGzip(request: IncomingMessage): boolean {

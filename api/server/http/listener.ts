@@ -13,6 +13,9 @@ export type Place = { readonly host: string; readonly port: number } | { readonl
 /** Longer than any client's own keep-alive, so that no request meets a closing connection. */
 const keepAliveTimeoutMs = 150_000;
 
+/** All agents of a cluster may come back in one moment; Node's own 511 would reset some of them. */
+const backlog = 4096;
+
 /** One listening HTTPS socket in front of the router. */
 export class Listener {
   readonly #server: Server;
@@ -36,7 +39,7 @@ export class Listener {
       noDelay: true,
     });
     try {
-      server.listen(place);
+      server.listen({ ...place, backlog });
       await once(server, 'listening');
     } catch (error) {
       throw listenError(place, error);

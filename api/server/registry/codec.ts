@@ -20,6 +20,32 @@ function decodeStored(entry: Entry): KubeObject {
   return object;
 }
 
+/**
+ * The JSON text of an entry as clients get it: the stored text with the resourceVersion put in, not parsed. Lists and
+ * watches of tens of thousands of objects are served from this.
+ */
+export function renderEntry(kind: Kind, entry: Entry, revision = entry.revision): string {
+  const beginning = storedBeginning(kind);
+  // What another version of weft wrote may begin differently.
+  if (!entry.value.startsWith(beginning)) {
+    return JSON.stringify(withRevision(decodeEntry(kind, entry), revision));
+  }
+  const metadata = beginning.length - 1;
+  return `${beginning.slice(0, -1)}"resourceVersion":"${revision}",${entry.value.slice(metadata)}`;
+}
+
+const beginnings = new WeakMap<Kind, string>();
+
+/** How {@link encodeObject} begins every object of a kind, up to the quote of its metadata's first field. */
+function storedBeginning(kind: Kind): string {
+  const known = beginnings.get(kind);
+  if (known !== undefined) return known;
+  const type = JSON.stringify({ kind: kind.kind, apiVersion: apiVersionOf(kind) });
+  const beginning = `${type.slice(0, -1)},"metadata":{"`;
+  beginnings.set(kind, beginning);
+  return beginning;
+}
+
 /** The object as it is stored: with its type, without the resourceVersion, which is the entry's own. */
 export function encodeObject(kind: Kind, object: KubeObject): string {
   if (kind.view) return encodeObject(kind.view.of, kind.view.store(object));

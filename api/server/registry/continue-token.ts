@@ -6,17 +6,24 @@ export interface Continuation {
   readonly revision: number | undefined;
   /** The last key of the page before, without the collection's prefix. */
   readonly after: string;
+  /** How many objects of the snapshot come after `after`, where the first page counted them. */
+  readonly remaining: number | undefined;
 }
 
-/** Opaque to clients: base64url of `<revision or nothing>/<key>`. */
-export function encodeContinue(continuation: Continuation): string {
-  return Buffer.from(`${continuation.revision ?? ''}/${continuation.after}`).toString('base64url');
+/** Opaque to clients: base64url of `<revision or nothing>/<remaining or nothing>/<key>`. */
+export function encodeContinue({ revision, remaining, after }: Continuation): string {
+  return Buffer.from(`${revision ?? ''}/${remaining ?? ''}/${after}`).toString('base64url');
 }
 
 /** Throws StatusError 400 for a token that is not ours. */
 export function decodeContinue(token: string): Continuation {
-  const match = /^(\d{0,15})\/(.+)$/s.exec(Buffer.from(token, 'base64url').toString('utf8'));
-  const [, revision = '', after = ''] = match ?? [];
+  const text = Buffer.from(token, 'base64url').toString('utf8');
+  const match = /^(\d{0,15})\/(\d{0,15})\/(.+)$/s.exec(text);
+  const [, revision = '', remaining = '', after = ''] = match ?? [];
   if (!match) throw badRequest('continue key is not valid: unrecognized token');
-  return { revision: revision === '' ? undefined : Number(revision), after };
+  return { revision: numberOf(revision), remaining: numberOf(remaining), after };
+}
+
+function numberOf(digits: string): number | undefined {
+  return digits === '' ? undefined : Number(digits);
 }

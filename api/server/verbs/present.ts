@@ -2,15 +2,25 @@ import { apiVersionOf } from '../../kinds/kind.ts';
 import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject, ListMeta } from '../../kinds/meta.ts';
 import type { Table, TableRow } from '../../kinds/table.ts';
+import type { Entry } from '../../store/store.ts';
 import { chooseRepresentation } from '../http/accept.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { decodeEntry, renderEntry, withRevision } from '../registry/codec.ts';
 
-/** How one client wants objects of one kind to look. */
+/** How one client wants objects of one kind to look. Entries of the store become JSON text at once. */
 export interface Presenter {
   one(object: KubeObject): unknown;
   list(items: readonly KubeObject[], metadata: ListMeta): unknown;
-  /** For watches: tables name their columns only once. */
-  event(object: KubeObject): unknown;
+  /** One object as a whole answer. */
+  entry(entry: Entry): string;
+  /** A list's elements stand between these, separated by commas. */
+  readonly listHead: string;
+  listElement(entry: Entry): string;
+  listTail(metadata: ListMeta): string;
+  /** The object of a watch event. A table names its columns in the first one only. */
+  event(entry: Entry, revision: number, isFirst: boolean): string;
+  /** Presenters of one kind with equal keys give the same events. */
+  readonly key: string;
 }
 
 /** The presenter for a request's Accept header. */
@@ -19,22 +29,32 @@ export function presenterFor(kind: Kind, { request, url }: Exchange): Presenter 
     case 'table':
       return tablePresenter(kind, url.searchParams.get('includeObject') ?? 'Metadata');
     case 'metadata':
-      return metadataPresenter;
+      return metadataPresenter(kind);
     case 'object':
       return objectPresenter(kind);
   }
 }
 
+function listTail(metadata: ListMeta): string {
+  return `],"metadata":${JSON.stringify(metadata)}}`;
+}
+
+/** The beginning of a list's JSON text, up to its first element. */
+function listHead(list: object, elements: string): string {
+  return `${JSON.stringify(list).slice(0, -1)},"${elements}":[`;
+}
+
 function objectPresenter(kind: Kind): Presenter {
+  const type = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) };
   return {
     one: (object) => object,
-    list: (items, metadata) => ({
-      kind: `${kind.kind}List`,
-      apiVersion: apiVersionOf(kind),
-      metadata,
-      items,
-    }),
-    event: (object) => object,
+    list: (items, metadata) => ({ ...type, metadata, items }),
+    entry: (entry) => renderEntry(kind, entry),
+    listHead: listHead(type, 'items'),
+    listElement: (entry) => renderEntry(kind, entry),
+    listTail,
+    event: (entry, revision) => renderEntry(kind, entry, revision),
+    key: 'object',
   };
 }
 
@@ -42,39 +62,46 @@ function partial(object: KubeObject): unknown {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
 }
 
-const metadataPresenter: Presenter = {
-  one: partial,
-  list: (items, metadata) => ({
-    kind: 'PartialObjectMetadataList',
-    apiVersion: 'meta.k8s.io/v1',
-    metadata,
-    items: items.map(partial),
-  }),
-  event: partial,
-};
+function metadataPresenter(kind: Kind): Presenter {
+  const type = { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1' };
+  const render = (entry: Entry): string => JSON.stringify(partial(decodeEntry(kind, entry)));
+  return {
+    one: partial,
+    list: (items, metadata) => ({ ...type, metadata, items: items.map(partial) }),
+    entry: render,
+    listHead: listHead(type, 'items'),
+    listElement: render,
+    listTail,
+    event: (entry, revision) => JSON.stringify(partial(withRevision(decodeEntry(kind, entry), revision))),
+    key: 'metadata',
+  };
+}
 
 function tablePresenter(kind: Kind, include: string): Presenter {
+  const type = { kind: 'Table', apiVersion: 'meta.k8s.io/v1' } as const;
   const row = (object: KubeObject): TableRow => ({
     cells: kind.cells(object, Date.now()),
     ...(include === 'None' ? {} : { object: include === 'Object' ? object : partial(object) }),
   });
   const table = (metadata: ListMeta, rows: TableRow[], columns = true): Table => ({
-    kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
+    ...type,
     metadata,
     columnDefinitions: columns ? [...kind.columns] : [],
     rows,
   });
-  let isFirst = true;
-  const resourceVersion = (object: KubeObject): ListMeta =>
-    object.metadata.resourceVersion === undefined ? {} : { resourceVersion: object.metadata.resourceVersion };
+  const one = (object: KubeObject, columns = true): Table => {
+    const { resourceVersion } = object.metadata;
+    return table(resourceVersion === undefined ? {} : { resourceVersion }, [row(object)], columns);
+  };
   return {
-    one: (object) => table(resourceVersion(object), [row(object)]),
+    one: (object) => one(object),
     list: (items, metadata) => table(metadata, items.map(row)),
-    event: (object) => {
-      const columns = isFirst;
-      isFirst = false;
-      return table(resourceVersion(object), [row(object)], columns);
-    },
+    entry: (entry) => JSON.stringify(one(decodeEntry(kind, entry))),
+    listHead: listHead({ ...type, columnDefinitions: kind.columns }, 'rows'),
+    listElement: (entry) => JSON.stringify(row(decodeEntry(kind, entry))),
+    listTail,
+    event: (entry, revision, isFirst) =>
+      JSON.stringify(one(withRevision(decodeEntry(kind, entry), revision), isFirst)),
+    key: `table ${include}`,
   };
 }

@@ -8,7 +8,8 @@ const named: readonly string[] = ['metadata.name', 'metadata.namespace'];
 
 /** What a request selects of a collection. */
 export interface Selection {
-  readonly matches: (object: KubeObject) => boolean;
+  /** Absent: everything matches. */
+  readonly matches: ((object: KubeObject) => boolean) | undefined;
   /** The only name that can match, where the field selector pins it. */
   readonly name: string | undefined;
 }
@@ -19,10 +20,11 @@ export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
   const unknown = fields.keys.find((key) => !named.includes(key) && !kind.selectable.includes(key));
   if (unknown !== undefined) throw badRequest(`field label not supported: ${unknown}`);
+  const matches = (object: KubeObject): boolean =>
+    (labels.empty || labels.matches(object.metadata.labels)) &&
+    (fields.empty || fields.matches(fieldsOf(kind, object)));
   return {
-    matches: (object) =>
-      (labels.empty || labels.matches(object.metadata.labels)) &&
-      (fields.empty || fields.matches(fieldsOf(kind, object))),
+    matches: labels.empty && fields.empty ? undefined : matches,
     name: fields.exactly('metadata.name'),
   };
 }

@@ -25,6 +25,8 @@ export function storeContract(t: Test, makeFixture: (t: Test) => StoreFixture): 
   scenario('writers at the same time get in each other’s way only as they must', crowds);
   scenario('lists page through one snapshot', lists);
   scenario('watches replay history, follow, and know the previous value', watches);
+  scenario('a paused watch goes on where it broke off, and keeps nobody waiting', pauses);
+  scenario('a long history comes in pieces of whole transactions', longHistories);
   scenario('compaction forgets the superseded, and says so', compaction);
   scenario('everything survives closing and opening', reopening);
   scenario('a closed store refuses', closed);
@@ -207,6 +209,51 @@ async function watches(t: Test, store: Store): Promise<void> {
   await all.events(8);
   t.equal(some.batches.flatMap((batch) => batch.events).length, 5, 'a stopped watch hears nothing');
   t.equal((await collect(store, '/w/', r8 + 100).end())?.code, 'future');
+}
+
+async function pauses(t: Test, store: Store): Promise<void> {
+  const r1 = await store.write([create('/p/a', '1')]);
+  const paused = collect(store, '/p/', 0);
+  const other = collect(store, '/p/', 0);
+  await paused.events(1);
+  paused.watch.pause();
+  const r2 = await store.write([{ type: 'update', key: '/p/a', value: '2', expectedRevision: r1 }]);
+  const r3 = await store.write([create('/p/b'), create('/q/x')]);
+  const r4 = await store.write([{ type: 'delete', key: '/p/b' }]);
+  const missed = [`${r2} /p/a 2 (was 1)`, `${r3} /p/b /p/b (was -)`, `${r4} /p/b - (was /p/b)`];
+  t.same((await other.events(4)).map(brief).slice(1), missed, 'the other one sees it all');
+  t.equal(paused.batches.length, 1, 'the paused one nothing');
+  paused.watch.resume();
+  t.same((await paused.events(4)).map(brief).slice(1), missed, 'until it goes on');
+  paused.watch.pause();
+  paused.watch.resume();
+  const r5 = await store.write([create('/p/c')]);
+  t.same((await paused.events(5)).map(brief).slice(4), [`${r5} /p/c /p/c (was -)`]);
+
+  paused.watch.pause();
+  await store.write([{ type: 'delete', key: '/p/c' }]);
+  await store.compact(await store.write([create('/p/d')]));
+  paused.watch.resume();
+  t.equal((await paused.end())?.code, 'compacted', 'what it has missed is gone');
+  t.equal((await paused.events(5)).length, 5);
+}
+
+async function longHistories(t: Test, store: Store): Promise<void> {
+  const many = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, i) => create(`${prefix}${i}`));
+  const before = await Promise.all(many('/h/a', 700).map((write) => store.write([write])));
+  const big = await store.write(many('/h/big', 1_500));
+  const after = await Promise.all(many('/h/z', 700).map((write) => store.write([write])));
+  const watch = collect(store, '/h/', 0);
+  const events = await watch.events(2_900);
+  t.same(
+    events.map((event) => event.revision),
+    [...before, ...Array.from({ length: 1_500 }, () => big), ...after],
+  );
+  t.ok(watch.batches.length > 2, 'not in one piece');
+  const revisions = watch.batches.flatMap((batch) => [...new Set(batch.events.map((one) => one.revision))]);
+  t.equal(new Set(revisions).size, revisions.length, 'no transaction is cut in two');
+  t.ok(watch.batches.every((batch) => batch.revision >= (batch.events.at(-1)?.revision ?? 0)));
 }
 
 async function compaction(t: Test, store: Store): Promise<void> {

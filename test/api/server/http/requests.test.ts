@@ -72,8 +72,8 @@ t.test('Accept headers are read in the client’s order', (t) => {
 
 t.test('continue tokens go there and back, others are refused', (t) => {
   for (const token of [
-    { revision: 7, after: 'default/a' },
-    { revision: undefined, after: 'näme' },
+    { revision: 7, remaining: 12, after: 'default/a' },
+    { revision: undefined, remaining: undefined, after: 'näme' },
   ]) {
     t.same(decodeContinue(encodeContinue(token)), token);
   }
@@ -82,6 +82,8 @@ t.test('continue tokens go there and back, others are refused', (t) => {
     'x',
     Buffer.from('-1/a').toString('base64url'),
     Buffer.from('7/').toString('base64url'),
+    Buffer.from('7/a').toString('base64url'),
+    Buffer.from('7//').toString('base64url'),
   ]) {
     t.throws(() => decodeContinue(text), { code: 400 }, text);
   }
