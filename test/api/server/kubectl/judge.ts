@@ -99,7 +99,7 @@ export class Judge {
   }
 
   #args(line: string): string[] {
-    return [...splitWords(line), ...this.#common];
+    return [...this.#common, ...splitWords(line)];
   }
 
   #env(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
