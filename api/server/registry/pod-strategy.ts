@@ -4,6 +4,7 @@ import { serviceAccountKind } from '../../kinds/service-account.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { forbidden } from '../status-error.ts';
 import { decodeEntry, objectKey } from './codec.ts';
+import { admitPodSpec } from './pod-admission.ts';
 import type { Strategy } from './strategy.ts';
 
 const defaultGraceSeconds = 30;
@@ -18,6 +19,7 @@ export class PodStrategy implements Strategy<Pod> {
   }
 
   prepare({ spec }: Pod, old?: Pod): void {
+    admitPodSpec(spec, old?.spec);
     if (old || spec.serviceAccountName) return;
     spec.serviceAccountName = defaultAccount;
     spec.serviceAccount = defaultAccount;

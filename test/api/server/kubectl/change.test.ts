@@ -202,7 +202,8 @@ const edit: readonly Check[] = [
 
 const replace: readonly Check[] = [
   ['replace -f one.yaml', 'configmap/one replaced'],
-  ['replace -f pod.yaml', 'pod/web replaced'],
+  // Its account and its node are not in the manifest.
+  ['replace -f pod.yaml', immutable, { code: 1 }],
   ['replace --force -f pod.yaml --grace-period=0', [/pod "web"( force)? deleted/, /pod\/web replaced/]],
   ['replace -f absent.yaml', /configmaps "absent" not found/, { code: 1 }],
   [
