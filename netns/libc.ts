@@ -25,6 +25,7 @@ const calls = {
   bind: declare('int bind(int fd, const void *address, uint length)'),
   connect: declare('int connect(int fd, const void *address, uint length)'),
   listen: declare('int listen(int fd, int backlog)'),
+  shutdown: declare('int shutdown(int fd, int how)'),
   send: declare('long send(int fd, const void *data, size_t length, int flags)'),
   sendto: declare(
     'long sendto(int fd, const void *data, size_t length, int flags, const void *to, uint toLength)',
@@ -96,6 +97,7 @@ export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
@@ -134,6 +136,15 @@ export function connect(fd: number, address: Uint8Array, about = ''): void {
 /** listen(2). */
 export function listen(fd: number, backlog: number, about = ''): void {
   invoke('listen', about, fd, backlog);
+}
+
+/** sys/socket.h */
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+
+/** shutdown(2). */
+export function shutdown(fd: number, how: number): void {
+  invoke('shutdown', '', fd, how);
 }
 
 /** The socket's own address, encoded. */
@@ -201,4 +212,20 @@ export function pollReadable(fd: number, onReadable: () => void, onBroken: () =>
     stopped = true;
     handle.close();
   };
+}
+
+/** Resolves when `fd` may be written to, or is broken, which the next write then tells. Close it only afterwards. */
+export function whenWritable(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    let told = false;
+    const handle = koffi.node.poll(fd, { writable: true }, () => {
+      if (told) return;
+      told = true;
+      // As above: nothing but a hop happens in the callback.
+      setImmediate(() => {
+        handle.close();
+        resolve();
+      });
+    });
+  });
 }

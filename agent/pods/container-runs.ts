@@ -67,7 +67,7 @@ export async function createRun(
     log: here.log,
     pidFile: here.pidFile,
     terminal: container.tty ?? false,
-    stdin: container.stdin ?? false,
+    stdin: !container.stdin ? 'none' : container.stdinOnce ? 'once' : 'stays',
   });
   undo.move();
   return process;

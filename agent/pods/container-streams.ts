@@ -12,6 +12,7 @@ import type {
 import type { DialPort } from '../streams/port-dialer.ts';
 import { attachContainer } from './attach.ts';
 import { execInContainer } from './exec.ts';
+import { chooseRun } from './log-choice.ts';
 import { readLog } from './log-stream.ts';
 import { containerPaths } from './paths.ts';
 import { connectInPod } from './pod-connection.ts';
@@ -35,33 +36,31 @@ export class ContainerStreams implements PodStreams {
 
   exec(request: ExecRequest): Promise<ContainerProcess> {
     const { run } = this.#findRunning(request);
-    const runtime = this.#options.runtime();
-    if (runtime === undefined) throw new StreamError(503, 'pods are not looked after yet');
-    return Promise.resolve(execInContainer(runtime, run.id, request));
+    return Promise.resolve(execInContainer(this.#runtime(), run.id, request));
   }
 
   attach(request: AttachRequest): Promise<ContainerProcess> {
     const { actor, run } = this.#findRunning(request);
-    const { log } = containerPaths(actor.paths, run.name, run.attempt);
+    const { log, bundle } = containerPaths(actor.paths, run.name, run.attempt);
+    const hasStdin = actor.container(run.name)?.stdin ?? false;
     const process = attachContainer({
       request,
       log,
-      pid: run.process?.pid ?? 0,
+      bundle,
+      socket: hasStdin ? this.#runtime().attachSocket(run.id) : undefined,
       isRunning: () => isCurrent(actor, run),
-      exitCode: () => actor.record?.containers[run.name]?.termination?.exitCode ?? 0,
     });
     return Promise.resolve(process);
   }
 
   logs(ref: ContainerRef, options: LogOptions): Promise<Readable> {
-    const { actor, run } = this.#find(ref);
-    const attempt = options.previous ? run.attempt - 1 : run.attempt;
-    if (attempt < 0) {
-      const message = `previous terminated container "${ref.container}" in pod "${ref.pod}" not found`;
-      throw new StreamError(400, message);
-    }
-    const { log } = containerPaths(actor.paths, run.name, attempt);
-    return Promise.resolve(readLog(log, options, () => attempt === run.attempt && isCurrent(actor, run)));
+    const actor = this.#findPod(ref.namespace, ref.pod);
+    const run = actor.record?.containers[ref.container];
+    const waiting = actor.waiting.get(ref.container);
+    const attempt = chooseRun(ref, { run, waiting }, options.previous);
+    const { log } = containerPaths(actor.paths, ref.container, attempt);
+    const goesOn = (): boolean => run !== undefined && attempt === run.attempt && isCurrent(actor, run);
+    return Promise.resolve(readLog(log, options, goesOn));
   }
 
   ports(pod: PodRef): Promise<DialPort> {
@@ -78,23 +77,22 @@ export class ContainerStreams implements PodStreams {
     throw new StreamError(404, `pod "${pod}" of namespace "${namespace}" is not on this node`);
   }
 
-  #find({ namespace, pod, container }: ContainerRef): { actor: PodActor; run: ContainerRecord } {
-    const actor = this.#findPod(namespace, pod);
-    const run = actor.record?.containers[container];
-    if (run) return { actor, run };
-    const message = `container "${container}" in pod "${pod}" is waiting to start: ContainerCreating`;
-    throw new StreamError(400, message);
+  #findRunning(ref: ContainerRef): { actor: PodActor; run: ContainerRecord } {
+    const actor = this.#findPod(ref.namespace, ref.pod);
+    const run = actor.record?.containers[ref.container];
+    if (run && isRunning(run)) return { actor, run };
+    throw new StreamError(400, `container "${ref.container}" in pod "${ref.pod}" is not running`);
   }
 
-  #findRunning(ref: ContainerRef): { actor: PodActor; run: ContainerRecord } {
-    const found = this.#find(ref);
-    if (isRunning(found.run)) return found;
-    throw new StreamError(400, `container "${ref.container}" in pod "${ref.pod}" is not running`);
+  #runtime(): Runtime {
+    const runtime = this.#options.runtime();
+    if (runtime) return runtime;
+    throw new StreamError(503, 'pods are not looked after yet');
   }
 }
 
 /** Whether this very run still goes on. */
 function isCurrent(actor: PodActor, run: ContainerRecord): boolean {
   const now = actor.record?.containers[run.name];
-  return now !== undefined && now.id === run.id && isRunning(now);
+  return !actor.isReleased && now !== undefined && now.id === run.id && isRunning(now);
 }

@@ -83,12 +83,23 @@ function awaitExit(child: ChildProcess, log: string): Promise<number> {
       reject(new StreamError(500, `cannot run runc: ${error.message}`, { cause: error })),
     );
     child.once('exit', (code, signal) => {
-      const complaint = readComplaint(log);
-      if (complaint !== undefined && code !== 0)
-        reject(new StreamError(500, `OCI runtime exec failed: ${complaint}`));
-      else resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
+      const complaint = code === 0 ? undefined : readComplaint(log);
+      const commandFault = complaint === undefined ? undefined : judgeCommand(complaint);
+      if (complaint === undefined) resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
+      else if (commandFault !== undefined) resolve(commandFault);
+      else reject(new StreamError(500, `OCI runtime exec failed: ${complaint}`));
     });
   });
+}
+
+/**
+ * The exit code of a command that could not be run, as shells have it: 127 when there is no such program, 126 when
+ * it cannot be executed. runc has said why on stderr. Undefined when the command is not to blame.
+ */
+function judgeCommand(complaint: string): number | undefined {
+  const why = /: exec(?:: "[^]*"| \/\S*): (.*)$/.exec(complaint)?.[1];
+  if (why === undefined) return undefined;
+  return /not found|no such file/.test(why) ? 127 : 126;
 }
 
 /** What runc itself could not do; undefined when the process ran. */

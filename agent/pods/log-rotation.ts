@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { reopenLog } from './conmon-control.ts';
 
 /** The kubelet's containerLogMaxSize and containerLogMaxFiles. */
 const largestBytes = 10 * 2 ** 20;
@@ -32,14 +33,4 @@ export function listRotated(log: string): string[] {
     .filter((name) => name.startsWith(prefix))
     .sort()
     .map((name) => join(dir, name));
-}
-
-/** Message 2 on conmon's control fifo (conmon's src/ctrl.c): open the log again. */
-function reopenLog(bundle: string): void {
-  const fd = fs.openSync(join(bundle, 'ctl'), fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
-  try {
-    fs.writeSync(fd, '2 0 0\n');
-  } finally {
-    fs.closeSync(fd);
-  }
 }

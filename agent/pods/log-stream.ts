@@ -1,13 +1,13 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type { LogOptions } from '../streams/pod-streams.ts';
 import { parseLogLine, renderLogEntry } from './log-file.ts';
 import { listRotated } from './log-rotation.ts';
 
 const chunkBytes = 64 * 1024;
-/** A follow looks again this often even if no change was told (inotify may drop). */
-const pollMs = 1_000;
+/** A follow looks again this often even if no change was told: inotify may drop, and no file tells of the end. */
+const pollMs = 250;
 const newline = 0x0a;
 
 /**
@@ -20,6 +20,37 @@ export function readLog(log: string, options: LogOptions, isRunning: () => boole
   const chunks = limit(select(readLines(log, options, goesOn), options), options.limitBytes);
   const stream = Readable.from(chunks, { objectMode: false });
   return stream;
+}
+
+/** What a container says from now on, each of its streams by itself, until `isRunning` says no. */
+export function followStreams(
+  log: string,
+  isRunning: () => boolean,
+): { readonly stdout: PassThrough; readonly stderr: PassThrough } {
+  const streams = { stdout: new PassThrough(), stderr: new PassThrough() };
+  const options = { follow: true, previous: false, timestamps: false, tailLines: 0 };
+  const goesOn = (): boolean => !streams.stdout.destroyed && isRunning();
+  void distribute(readLines(log, options, goesOn), streams);
+  return streams;
+}
+
+async function distribute(
+  lines: AsyncIterable<Buffer>,
+  streams: { readonly stdout: PassThrough; readonly stderr: PassThrough },
+): Promise<void> {
+  try {
+    for await (const line of lines) {
+      const entry = parseLogLine(line);
+      if (entry === undefined) continue;
+      const target = entry.stream === 'stderr' ? streams.stderr : streams.stdout;
+      if (target.write(renderLogEntry(entry, false)) || target.destroyed) continue;
+      await new Promise((resolve) => target.once('drain', resolve).once('close', resolve));
+    }
+    streams.stdout.end();
+    streams.stderr.end();
+  } catch (error) {
+    for (const stream of Object.values(streams)) stream.destroy(error as Error);
+  }
 }
 
 /** The chosen lines as they are shown. */

@@ -67,7 +67,7 @@ export class PodActor {
     this.#probers = new PodProbers(tools, {
       onReadiness: (name, ready) => this.#noteProbe(name, { ready }),
       onStartup: (name) =>
-        this.#noteProbe(name, { started: true, ready: !this.#container(name)?.readinessProbe }),
+        this.#noteProbe(name, { started: true, ready: !this.container(name)?.readinessProbe }),
       onUnhealthy: (name, why) => {
         this.#unhealthy.set(name, why);
         this.wake();
@@ -120,6 +120,16 @@ export class PodActor {
 
   get pod(): Pod | undefined {
     return this.#pod;
+  }
+
+  /** Nothing of it runs any more, whatever the record says. */
+  get isReleased(): boolean {
+    return this.#released;
+  }
+
+  /** Why containers do not run (yet), by their names. */
+  get waiting(): ReadonlyMap<string, Waiting> {
+    return this.#waiting;
   }
 
   async #pass(): Promise<void> {
@@ -272,7 +282,7 @@ export class PodActor {
     this.#reporter.request();
   }
 
-  #container(name: string): Container | undefined {
+  container(name: string): Container | undefined {
     return this.#pod?.spec.containers.find((container) => container.name === name);
   }
 

@@ -21,7 +21,8 @@ export interface CreateOptions {
   readonly log: string;
   readonly pidFile: string;
   readonly terminal: boolean;
-  readonly stdin: boolean;
+  /** Whether the container has a stdin, and what becomes of it when the first client that wrote to it ends. */
+  readonly stdin: 'none' | 'stays' | 'once';
 }
 
 export interface ExecOptions {
@@ -130,6 +131,11 @@ export class Runtime {
     return [this.#programs.runc, [...all, id, ...command]];
   }
 
+  /** The socket on which conmon takes a container's input and tells its output. */
+  attachSocket(id: string): string {
+    return join(this.#paths.sockets, id, 'attach');
+  }
+
   /** A new directory of its own for one exec's pid file and log. */
   makeExecDir(): string {
     return fs.mkdtempSync(join(this.#paths.sockets, 'exec-'));
@@ -143,7 +149,8 @@ export class Runtime {
       ...['--bundle', bundle, '--container-pidfile', pidFile, '--conmon-pidfile', join(bundle, 'conmon.pid')],
       ...['--log-path', `k8s-file:${log}`, '--exit-dir', paths.exits, '--socket-dir-path', paths.sockets],
       ...(terminal ? ['--terminal'] : []),
-      ...(stdin ? ['--stdin', '--leave-stdin-open'] : []),
+      ...(stdin === 'none' ? [] : ['--stdin']),
+      ...(stdin === 'stays' ? ['--leave-stdin-open'] : []),
     ];
   }
 

@@ -2,12 +2,13 @@ import { nodeKind } from '../kinds/node.ts';
 import type { Node } from '../kinds/node.ts';
 import { podKind } from '../kinds/pod.ts';
 import type { Pod } from '../kinds/pod.ts';
+import { validateLogOptions } from './log-options.ts';
 import type { NodeTarget } from './node-proxy.ts';
 import { decodeEntry } from './registry/codec.ts';
 import { readEntry } from './registry/resource.ts';
 import type { ObjectName } from './registry/resource.ts';
 import type { Resources } from './registry/resources.ts';
-import { badRequest, notFound, serviceUnavailable } from './status-error.ts';
+import { badRequest, invalid, notFound, serviceUnavailable } from './status-error.ts';
 
 /** Subresources of pods that their node's agent serves, with its names for them. */
 const agentPaths: Readonly<Record<string, string>> = {
@@ -23,15 +24,21 @@ export function isStreamed(subresource: string | undefined): subresource is stri
 
 const defaultContainer = 'kubectl.kubernetes.io/default-container';
 
-/** Where a pod's exec, attach, portforward or log request is served. Throws StatusError in kube-apiserver's words. */
+/**
+ * Where a pod's exec, attach, portforward or log request is served; undefined for the log of a pod that no node has
+ * yet, which is empty. Throws StatusError in kube-apiserver's words.
+ */
 export async function findPodTarget(
   resources: Resources,
   at: ObjectName,
   subresource: string,
   query: URLSearchParams,
-): Promise<NodeTarget> {
+): Promise<NodeTarget | undefined> {
+  const mistakes = subresource === 'log' ? validateLogOptions(query) : [];
+  if (mistakes.length > 0) throw invalid({ group: '', kind: 'PodLogOptions' }, at.name, mistakes);
   const pod = decodeEntry(podKind, await readEntry(resources.of(podKind), at));
   const nodeName = pod.spec.nodeName;
+  if (!nodeName && subresource === 'log') return undefined;
   if (!nodeName) throw badRequest(`pod ${at.name} does not have a host assigned`);
   const node = decodeEntry(
     nodeKind,

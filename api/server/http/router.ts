@@ -130,6 +130,7 @@ export class Router {
     const { request, response, url } = exchange;
     const at = { namespace: path.namespace, name: path.name ?? '' };
     const target = await findPodTarget(this.#parts.resources, at, subresource, url.searchParams);
+    if (!target) return sendText(exchange, 200, '', 'text/plain');
     if (!raw) {
       if (subresource !== 'log') throw badRequest('Upgrade request required');
       return this.#parts.proxy.forward(target, request, response);

@@ -324,14 +324,16 @@ if (skipUnlessRoot(t)) {
       test.equal(out.length, 1_000_000);
       test.equal(err, 'problem\n');
       test.equal(await piped.exitCode, 42);
-      const missing = await worker.streams.exec({
-        ...ref,
-        command: ['no-such-program'],
-        tty: false,
-        stdin: false,
-      });
-      await Promise.all([readAll(missing.stdout), readAll(missing.stderr)]);
-      await test.rejects(missing.exitCode, { message: /executable file not found/ });
+      for (const [program, code, why] of [
+        ['no-such-program', 127, 'executable file not found'],
+        ['/no/such/program', 127, 'no such file or directory'],
+        ['/etc/passwd', 126, 'permission denied'],
+      ] as const) {
+        const failing = await worker.streams.exec({ ...ref, command: [program], tty: false, stdin: false });
+        const [, complaint] = await Promise.all([readAll(failing.stdout), readAll(failing.stderr)]);
+        test.match(complaint, why);
+        test.equal(await failing.exitCode, code, program);
+      }
       const script = 'read line; stty size; echo "<$line>"; test -t 0 && exit 5';
       const terminal = await worker.streams.exec({
         ...ref,

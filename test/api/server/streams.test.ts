@@ -166,3 +166,23 @@ t.test('refusals come as any other answer', async (t) => {
     text: /Upgrade request required/,
   });
 });
+
+t.test('logs that cannot be asked for so, and those of a pod without a node', async (t) => {
+  const fixture = await startServer(t);
+  await startNode(t, fixture);
+  await fixture.client.create(pods, pod('web', { nodeName: 'node1' }));
+  await fixture.client.create(pods, pod('loose'));
+  t.same(await answer(send(fixture, '/api/v1/namespaces/default/pods/loose/log')), { code: 200, text: '' });
+  const refusals: [string, RegExp][] = [
+    [
+      'tailLines=-1',
+      /PodLogOptions \\"web\\" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0/,
+    ],
+    ['limitBytes=0', /limitBytes: Invalid value: 0: must be greater than 0/],
+    ['sinceSeconds=many', /sinceSeconds: Invalid value: \\"many\\"/],
+    ['sinceTime=yesterday', /sinceTime: Invalid value: \\"yesterday\\"/],
+    ['sinceSeconds=5&sinceTime=2026-01-01T00:00:00Z', /at most one of `sinceTime` or `sinceSeconds`/],
+  ];
+  for (const [query, text] of refusals)
+    t.match(await answer(send(fixture, `${base}/log?${query}`)), { code: 422, text }, query);
+});
