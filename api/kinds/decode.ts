@@ -7,20 +7,27 @@ export class DecodeError extends Error {
   readonly code = 'BadRequest';
 }
 
+export interface Decoding {
+  /** Takes the paths of fields that the schema does not have. */
+  readonly unknown: string[];
+  /** Whether fields with a zero value are filled where they are absent. */
+  readonly fill: boolean;
+}
+
 /**
- * Copies `value` as `schema` describes it: unknown fields go to `unknown` by path, nulls count as absent (as in
- * Go), fields with a zero value are filled. Throws {@link DecodeError} on the first wrong type.
+ * Copies `value` as `schema` describes it; nulls count as absent (as in Go). Throws {@link DecodeError} on the first
+ * wrong type.
  */
-export function decodeValue(schema: SchemaNode, value: unknown, path: string, unknown: string[]): unknown {
-  if (schema.type === 'object') return decodeObjectValue(schema, value, path, unknown);
-  if (schema.type === 'array') return decodeArray(schema, value, path, unknown);
+export function decodeValue(schema: SchemaNode, value: unknown, path: string, decoding: Decoding): unknown {
+  if (schema.type === 'object') return decodeObjectValue(schema, value, path, decoding);
+  if (schema.type === 'array') return decodeArray(schema, value, path, decoding);
   return decodeScalar(schema, value, path);
 }
 
-function decodeObjectValue(schema: SchemaNode, value: unknown, path: string, unknown: string[]): unknown {
+function decodeObjectValue(schema: SchemaNode, value: unknown, path: string, decoding: Decoding): unknown {
   if (!isRecord(value)) throw mismatch(path, 'an object', value);
-  if (schema.properties) return decodeStruct(schema.properties, value, path, unknown);
-  if (schema.additionalProperties) return decodeMap(schema.additionalProperties, value, path, unknown);
+  if (schema.properties) return decodeStruct(schema.properties, value, path, decoding);
+  if (schema.additionalProperties) return decodeMap(schema.additionalProperties, value, path, decoding);
   return structuredClone(value);
 }
 
@@ -28,23 +35,23 @@ function decodeStruct(
   properties: Readonly<Record<string, SchemaNode>>,
   value: Record<string, unknown>,
   path: string,
-  unknown: string[],
+  decoding: Decoding,
 ): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [name, each] of Object.entries(value)) {
     const at = path === '' ? name : `${path}.${name}`;
     const field = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (!field) unknown.push(at);
-    else if (each !== null) result[name] = decodeValue(field, each, at, unknown);
+    if (!field) decoding.unknown.push(at);
+    else if (each !== null) result[name] = decodeValue(field, each, at, decoding);
   }
-  fillZeros(properties, result);
+  if (decoding.fill) fillZeros(properties, result);
   return result;
 }
 
 /** Puts zero values where a field is absent, e.g. `metadata: {}`, down to their own zero values. */
 function fillZeros(properties: Readonly<Record<string, SchemaNode>>, result: Record<string, unknown>): void {
   for (const [name, field] of filledFieldsOf(properties)) {
-    if (!(name in result)) result[name] = decodeValue(field, field.zero, name, []);
+    if (!(name in result)) result[name] = decodeValue(field, field.zero, name, { unknown: [], fill: true });
   }
 }
 
@@ -65,22 +72,22 @@ function decodeMap(
   values: SchemaNode,
   value: Record<string, unknown>,
   path: string,
-  unknown: string[],
+  decoding: Decoding,
 ): Record<string, unknown> {
   // Without a prototype-safe copy a key such as `__proto__` would be lost.
   const entries: [string, unknown][] = [];
   for (const [key, each] of Object.entries(value)) {
     const at = `${path}.${key}`;
-    entries.push([key, each === null ? zeroOf(values) : decodeValue(values, each, at, unknown)]);
+    entries.push([key, each === null ? zeroOf(values) : decodeValue(values, each, at, decoding)]);
   }
   return Object.fromEntries(entries);
 }
 
-function decodeArray(schema: SchemaNode, value: unknown, path: string, unknown: string[]): unknown[] {
+function decodeArray(schema: SchemaNode, value: unknown, path: string, decoding: Decoding): unknown[] {
   const items = schema.items;
   if (!Array.isArray(value)) throw mismatch(path, 'a list', value);
   if (!items) return value;
-  return value.map((each: unknown, index) => decodeValue(items, each, `${path}[${index}]`, unknown));
+  return value.map((each: unknown, index) => decodeValue(items, each, `${path}[${index}]`, decoding));
 }
 
 function decodeScalar(schema: SchemaNode, value: unknown, path: string): unknown {

@@ -39,6 +39,7 @@ const ManagedFieldsEntry = struct(
   },
   'manager 1, operation 2, apiVersion 3, time 4, fieldsType 6, fieldsV1 7, subresource 8',
 );
+export type ManagedFieldsEntry = Static<typeof ManagedFieldsEntry>;
 
 const metaFields = {
   generateName: string(),

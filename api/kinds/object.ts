@@ -18,10 +18,34 @@ export function decodeObject<T extends KubeObject>(kind: Kind<T>, value: unknown
   const apiVersion = apiVersionOf(kind);
   expect('apiVersion', apiVersion, value['apiVersion']);
   expect('kind', kind.kind, value['kind']);
+  return decode(kind, value, true);
+}
+
+/**
+ * Decodes what a client applies: as it says, with nothing filled in, since whoever says a field owns it. Throws
+ * {@link DecodeError}, also where the type is missing.
+ */
+export function decodeConfiguration<T extends KubeObject>(kind: Kind<T>, value: unknown): Decoded<T> {
+  if (!isRecord(value)) throw new DecodeError('the body must be a JSON or YAML object');
+  const { apiVersion, kind: type } = value;
+  if (apiVersion !== apiVersionOf(kind) || type !== kind.kind) {
+    throw new DecodeError(`invalid object type: ${renderType(apiVersion)}, Kind=${renderType(type)}`);
+  }
+  const decoded = decode(kind, value, false);
+  const given: Partial<T['metadata']> = decoded.object.metadata;
+  decoded.object.metadata = { ...decoded.object.metadata, name: given.name ?? '' };
+  return decoded;
+}
+
+function renderType(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function decode<T extends KubeObject>(kind: Kind<T>, value: unknown, fill: boolean): Decoded<T> {
   const unknown: string[] = [];
   try {
-    const object = decodeValue(nodeOf(kind.schema), value, '', unknown) as T;
-    object.apiVersion = apiVersion;
+    const object = decodeValue(nodeOf(kind.schema), value, '', { unknown, fill }) as T;
+    object.apiVersion = apiVersionOf(kind);
     object.kind = kind.kind;
     return { object, unknownFields: unknown.map((path) => `unknown field "${path}"`) };
   } catch (error) {

@@ -14,7 +14,9 @@ import type { Service } from '../kinds/service.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import { AddressRange, familyOf } from './registry/address-range.ts';
 import { objectKey } from './registry/codec.ts';
-import { createObject } from './registry/create.ts';
+import { trackUpdate } from './fields/track.ts';
+import { createObject, timestamp } from './registry/create.ts';
+import type { FieldRecorder } from './registry/resource.ts';
 import type { Resources } from './registry/resources.ts';
 import { updateObject } from './registry/update.ts';
 import { ServerError } from './server-error.ts';
@@ -77,8 +79,10 @@ async function ensure<T extends KubeObject>(
 ): Promise<void> {
   const resource = resources.of(kind);
   const { name, namespace } = wanted.metadata;
+  const record: FieldRecorder = (next, current) =>
+    trackUpdate(kind, { manager: 'weft-server', subresource: '' }, next, current, timestamp(Date.now()));
   try {
-    await createObject(resource, structuredClone(wanted), { dryRun: false });
+    await createObject(resource, structuredClone(wanted), { dryRun: false, record });
   } catch (error) {
     if (!(error instanceof StatusError) || error.reason !== 'AlreadyExists') {
       throw new ServerError('bootstrap', `${kind.kind} ${name} cannot be made: ${(error as Error).message}`, {
@@ -90,7 +94,7 @@ async function ensure<T extends KubeObject>(
       change(current);
       return current;
     };
-    await updateObject(resource, at, update, 'object', { dryRun: false });
+    await updateObject(resource, at, update, 'object', { dryRun: false, record });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Kind } from '../kinds/kind.ts';
 import { definitionOf, groupVersionPath, gvkOf, type Dialect, type Json } from './openapi-schema.ts';
-import { patchTypes } from './patch/patch.ts';
+import { applyType, patchTypes } from './patch/patch.ts';
 
 /**
  * The operations of a kind. kubectl reads two things from them: which kind stands at a path (`explain`), and
@@ -104,7 +104,7 @@ function capitalize(word: string): string {
 }
 
 const objectTypes = ['application/json', 'application/yaml'];
-const patchMediaTypes = [...patchTypes, 'application/apply-patch+yaml'];
+const patchMediaTypes = [...patchTypes, applyType];
 
 /** Paths of an OpenAPI v2 document. */
 export function renderV2Paths(operations: readonly Operation[], dialect: Dialect): Json {

@@ -88,6 +88,11 @@ export function conflict(resource: ResourceName, name: string, why: string): Sta
   return new StatusError({ code: 409, reason: 'Conflict', message, details: detailsOf(resource, name) });
 }
 
+/** Others manage fields that an applied configuration sets to other values. */
+export function applyConflict(message: string, causes: StatusCause[]): StatusError {
+  return new StatusError({ code: 409, reason: 'Conflict', message, details: { causes } });
+}
+
 export function forbidden(
   resource: ResourceName,
   name: string,

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { TSchema } from 'typebox';
-import { parse, YAMLParseError } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { Document as YamlDocument } from 'yaml';
 import { nodeOf } from '../../kinds/schema.ts';
 import { decodeBody, protobufType } from '../protobuf/envelope.ts';
 import { badRequest, StatusError, unsupportedMediaType } from '../status-error.ts';
+import { duplicateFields } from './duplicate-fields.ts';
 
 /** Kubernetes' own bound on a request's body. */
 const maxBytes = 3 * 1024 * 1024;
@@ -32,17 +34,31 @@ async function readBytes(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks, length);
 }
 
+/** A text as a value, and what is wrong with it that only the text shows. */
+export interface Document {
+  /** `undefined` for an empty text. */
+  readonly value: unknown;
+  /** Fields that are there more than once, in words. Looked for only when asked. */
+  readonly duplicates: () => readonly string[];
+}
+
 /**
  * The body as a value; `undefined` for an empty one. A body in protobuf becomes the JSON that `schema` makes of it; it
  * is as unchecked as any. 400 when it does not parse, 415 for other media types.
  */
 export async function readObject(request: IncomingMessage, schema?: TSchema): Promise<unknown> {
+  return (await readDocument(request, schema)).value;
+}
+
+/** The same with what only the text shows. */
+export async function readDocument(request: IncomingMessage, schema?: TSchema): Promise<Document> {
   const type = mediaType(request);
   if (type === 'application/json') return parseJson(await readBody(request));
   if (type === 'application/yaml' || type === 'application/x-yaml') return parseYaml(await readBody(request));
   if (type === protobufType && schema) {
     const body = await readBytes(request);
-    return body.length === 0 ? undefined : decodeBody(nodeOf(schema), body);
+    const value = body.length === 0 ? undefined : decodeBody(nodeOf(schema), body);
+    return { value, duplicates: () => [] };
   }
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: application/json, ` +
@@ -50,22 +66,42 @@ export async function readObject(request: IncomingMessage, schema?: TSchema): Pr
   );
 }
 
-export function parseJson(text: string): unknown {
-  if (text.trim() === '') return undefined;
+const nothing: Document = { value: undefined, duplicates: () => [] };
+
+export function parseJson(text: string): Document {
+  if (text.trim() === '') return nothing;
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text) as unknown;
+    const duplicates = () => duplicateFields(text, value).map((path) => `duplicate field "${path}"`);
+    return { value, duplicates };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw badRequest(`couldn't parse the body as JSON: ${error.message}`, error);
   }
 }
 
-export function parseYaml(text: string): unknown {
-  if (text.trim() === '') return undefined;
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw badRequest(`couldn't parse the body as YAML: ${error.message}`, error);
-  }
+export function parseYaml(text: string): Document {
+  if (text.trim() === '') return nothing;
+  const lines = new LineCounter();
+  const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines });
+  const [error] = document.errors;
+  if (error) throw badRequest(`couldn't parse the body as YAML: ${error.message}`, error);
+  return { value: document.toJS() as unknown, duplicates: () => duplicateKeys(document, lines) };
+}
+
+function duplicateKeys(document: YamlDocument, lines: LineCounter): string[] {
+  const found: string[] = [];
+  visit(document, {
+    Map(_, node) {
+      const names = new Set<unknown>();
+      for (const { key } of isMap(node) ? node.items : []) {
+        if (!isScalar(key)) continue;
+        const { line } = lines.linePos(key.range?.[0] ?? 0);
+        if (names.has(key.value))
+          found.push(`line ${line}: key ${JSON.stringify(key.value)} already set in map`);
+        names.add(key.value);
+      }
+    },
+  });
+  return found;
 }

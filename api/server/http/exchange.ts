@@ -81,10 +81,12 @@ function acceptsGzip(request: IncomingMessage): boolean {
   return /(^|,)\s*gzip\s*(,|$)/.test(request.headers['accept-encoding'] ?? '');
 }
 
-/** A Warning header as RFC 7234 writes it; kubectl prints it. */
+/** Warning headers as RFC 7234 writes them; kubectl prints them. Each is said once, however often a write starts over. */
 export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
+  const said = new Set([response.getHeader('Warning') ?? []].flat().map(String));
   for (const warning of warnings) {
     const quoted = warning.replaceAll(/[\\"]/g, (character) => `\\${character}`).replaceAll(/[\r\n]+/g, ' ');
-    response.appendHeader('Warning', `299 - "${quoted}"`);
+    said.add(`299 - "${quoted}"`);
   }
+  response.setHeader('Warning', [...said]);
 }

@@ -118,7 +118,11 @@ export class Router {
     if (raw) throw badRequest('this resource has nothing to upgrade to');
     const verb = verbFor(resource.kind, path, exchange.request.method ?? 'GET', exchange.url.searchParams);
     const admit = (object: unknown): void => admitNode(user, attributes, object);
-    await verb({ exchange, resource, path, admit });
+    const permit = async (other: string): Promise<void> => {
+      const asked = { ...attributes, verb: other };
+      if (!(await authorizer.allows(user, asked))) throw refusal(user, asked);
+    };
+    await verb({ exchange, resource, path, admit, permit });
   }
 
   async #stream(

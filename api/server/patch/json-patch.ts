@@ -23,6 +23,18 @@ export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   return patch.map(parseOperation).reduce(applyOperation, target);
 }
 
+const operationFields = new Set(['op', 'path', 'from', 'value']);
+
+/** Fields of operations that RFC 6902 does not have, in words. */
+export function unknownOperationFields(patch: unknown): string[] {
+  if (!Array.isArray(patch)) return [];
+  return patch.flatMap((operation, index) => {
+    const names = isObject(operation) ? Object.keys(operation) : [];
+    const unknown = names.filter((name) => !operationFields.has(name));
+    return unknown.map((name) => `json patch unknown field "[${index}].${name}"`);
+  });
+}
+
 function parseOperation(each: unknown, index: number): Operation {
   const at = `operation ${index} of the JSON patch`;
   if (!isObject(each)) throw new PatchError(400, `${at} is not an object`);

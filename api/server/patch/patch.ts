@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import { nodeOf } from '../../kinds/schema.ts';
-import { applyJsonPatch } from './json-patch.ts';
+import { applyJsonPatch, unknownOperationFields } from './json-patch.ts';
 import { checkDepth } from './json.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { applyStrategicMerge } from './strategic-merge.ts';
@@ -12,6 +12,9 @@ export const patchTypes = [
   'application/strategic-merge-patch+json',
 ] as const;
 export type PatchType = (typeof patchTypes)[number];
+
+/** The media type of a configuration for server-side apply; JSON is YAML too. */
+export const applyType = 'application/apply-patch+yaml';
 
 /**
  * The object after a patch, still undecoded: decode, default and validate it as an update.
@@ -27,4 +30,9 @@ export function applyPatch(type: PatchType, schema: TSchema, current: unknown, p
     case 'application/strategic-merge-patch+json':
       return applyStrategicMerge(nodeOf(schema), current, patch);
   }
+}
+
+/** What a patch itself has that no patch knows; fields of the object are looked at in the object. */
+export function unknownPatchFields(type: PatchType, patch: unknown): string[] {
+  return type === 'application/json-patch+json' ? unknownOperationFields(patch) : [];
 }

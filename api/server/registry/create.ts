@@ -4,7 +4,7 @@ import { applyDefaults, validateObject } from '../../kinds/object.ts';
 import { alreadyExists, badRequest, conflict, invalid } from '../status-error.ts';
 import { encodeObject, objectKey, withRevision } from './codec.ts';
 import { checkNamespace } from './namespace-strategy.ts';
-import { maxAttempts, tryWrite } from './resource.ts';
+import { maxAttempts, recordFields, tryWrite } from './resource.ts';
 import type { Resource, WriteOptions } from './resource.ts';
 
 /** Stores a new object and returns it as stored. `object` is the caller's to give away. */
@@ -23,6 +23,7 @@ export async function createObject<T extends KubeObject>(
     if (!named && base) next.metadata.name = generateName(base);
     kind.prepareForCreate?.(next);
     applyDefaults(kind, next);
+    recordFields(options, next, undefined);
     strategy.prepare?.(next);
     const mistakes = validateObject(kind, next);
     const { name } = next.metadata;
@@ -51,7 +52,6 @@ function prepareMetadata(resource: Resource, object: KubeObject): void {
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  delete metadata.managedFields;
   delete metadata.generation;
   if (resource.kind.generation) metadata.generation = 1;
   if (!resource.kind.namespaced) delete metadata.namespace;

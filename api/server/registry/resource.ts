@@ -1,5 +1,5 @@
 import type { Kind } from '../../kinds/kind.ts';
-import type { KubeObject } from '../../kinds/meta.ts';
+import type { KubeObject, ManagedFieldsEntry } from '../../kinds/meta.ts';
 import type { Entry, Store, Write } from '../../store/store.ts';
 import { StoreError } from '../../store/store.ts';
 import { notFound } from '../status-error.ts';
@@ -22,6 +22,27 @@ export interface ObjectName {
 export interface WriteOptions {
   /** Everything is checked and nothing stored. */
   readonly dryRun: boolean;
+  /** Keeps the record of who manages which field. Without it the record stays as it is: nobody is named. */
+  readonly record?: FieldRecorder | undefined;
+}
+
+/**
+ * Decides an object's managedFields: called with what the writer wants, defaults and all, before the server restores
+ * and allocates anything. `current` is undefined for a new object.
+ */
+export type FieldRecorder = (
+  next: KubeObject,
+  current: KubeObject | undefined,
+) => ManagedFieldsEntry[] | undefined;
+
+export function recordFields(
+  { record }: WriteOptions,
+  next: KubeObject,
+  current: KubeObject | undefined,
+): void {
+  const entries = record ? record(next, current) : current?.metadata.managedFields;
+  if (entries) next.metadata.managedFields = entries;
+  else delete next.metadata.managedFields;
 }
 
 /** How often a write starts over when others change what it read. */

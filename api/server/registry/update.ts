@@ -3,9 +3,10 @@ import { forbidden as forbiddenField } from '../../kinds/field-error.ts';
 import type { KubeObject, ObjectMeta } from '../../kinds/meta.ts';
 import { applyDefaults, validateObject } from '../../kinds/object.ts';
 import type { Entry, Write } from '../../store/store.ts';
+import { isSameRecord } from '../fields/track.ts';
 import { badRequest, conflict, invalid, modified } from '../status-error.ts';
 import { decodeEntry, encodeObject, withRevision } from './codec.ts';
-import { maxAttempts, readEntry, tryWrite } from './resource.ts';
+import { maxAttempts, readEntry, recordFields, tryWrite } from './resource.ts';
 import type { ObjectName, Resource, WriteOptions } from './resource.ts';
 
 /**
@@ -31,16 +32,36 @@ export async function updateObject<T extends KubeObject>(
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const entry = await readEntry(resource, at);
     const current = decodeEntry(resource.kind, entry);
-    const next = await change(structuredClone(current));
+    const next = await change(copyForChange(current));
     keepMetadata(resource, next, current);
-    applyScope(resource, next, current, scope);
-    if (isDeepStrictEqual(next, current)) return current;
+    applyScope(resource, next, current, scope, options);
+    if (isUnchanged(next, current)) return current;
     const writes = await writesFor(resource, next, current, entry);
     if (options.dryRun) return next;
     const revision = await tryWrite(resource.store, writes);
     if (revision !== undefined) return withRevision(next, revision);
   }
   throw conflict(resource.kind, at.name, modified);
+}
+
+/** A copy that may be changed, but for managedFields: those are shared and large. */
+function copyForChange<T extends KubeObject>(current: T): T {
+  const { managedFields, ...metadata } = current.metadata;
+  const copy = structuredClone({ ...current, metadata });
+  if (managedFields) copy.metadata = { ...copy.metadata, managedFields };
+  return copy;
+}
+
+/** Whether a write would change nothing but the times in the record of who manages what. */
+function isUnchanged(next: KubeObject, current: KubeObject): boolean {
+  const content = (object: KubeObject) => {
+    const { managedFields: _, ...metadata } = object.metadata;
+    return { ...object, metadata };
+  };
+  return (
+    isDeepStrictEqual(content(next), content(current)) &&
+    isSameRecord(next.metadata.managedFields, current.metadata.managedFields)
+  );
 }
 
 /** Whether nothing keeps an object that is being deleted any longer. */
@@ -90,7 +111,6 @@ function keepMetadata(resource: Resource, next: KubeObject, current: KubeObject)
   const kept = { name, namespace, uid, resourceVersion, generation, creationTimestamp };
   next.metadata = withoutUndefined({ ...wanted, ...kept, deletionTimestamp, deletionGracePeriodSeconds });
   delete next.metadata.selfLink;
-  delete next.metadata.managedFields;
 }
 
 function applyScope<T extends KubeObject>(
@@ -98,20 +118,24 @@ function applyScope<T extends KubeObject>(
   next: T,
   current: T,
   scope: UpdateScope,
+  options: WriteOptions,
 ): void {
   const { kind, strategy } = resource;
   if (scope === 'server') return;
   if (scope === 'object') {
     applyDefaults(kind, next);
+    recordFields(options, next, current);
     kind.prepareForUpdate?.(next, current);
     strategy.prepare?.(next, current);
     if (kind.generation && contentChanged(next, current)) {
       next.metadata.generation = (current.metadata.generation ?? 0) + 1;
     }
   } else {
+    recordFields(options, next, current);
+    const { managedFields } = next.metadata;
     kind.prepareForStatusUpdate?.(next, current);
     // Whoever reports how an object is (a node, of its pods) does not say what it is: a label chooses Services.
-    next.metadata = current.metadata;
+    next.metadata = withoutUndefined({ ...current.metadata, managedFields });
   }
   const mistakes = [...newFinalizers(next, current), ...validateObject(kind, next, current)];
   if (mistakes.length > 0) throw invalid(kind, next.metadata.name, mistakes);

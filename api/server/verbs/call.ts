@@ -1,6 +1,7 @@
 import type { ResourcePath } from '../http/request-path.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ObjectName, Resource } from '../registry/resource.ts';
+import type { UpdateScope } from '../registry/update.ts';
 import { badRequest } from '../status-error.ts';
 
 /** One request for a resource: what every verb is handed. */
@@ -10,6 +11,8 @@ export interface ResourceCall {
   readonly path: ResourcePath;
   /** Refuses objects that the caller may not write; throws StatusError. */
   readonly admit: (object: unknown) => void;
+  /** Refuses callers who may not do this other verb to the same object; rejects with StatusError. */
+  readonly permit: (verb: string) => Promise<void>;
 }
 
 export type Verb = (call: ResourceCall) => Promise<void>;
@@ -17,6 +20,11 @@ export type Verb = (call: ResourceCall) => Promise<void>;
 /** The object a path names. Verbs that need one are routed only to paths that have it. */
 export function objectName({ path }: ResourceCall): ObjectName {
   return { namespace: path.namespace, name: path.name ?? '' };
+}
+
+/** The subresource that a write of this scope goes through, as managedFields names it; `''` for the object itself. */
+export function subresourceOf(scope: UpdateScope): string {
+  return scope === 'status' ? 'status' : '';
 }
 
 /** `dryRun=All`, the only value there is. */

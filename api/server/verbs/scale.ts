@@ -1,16 +1,28 @@
-import type { KubeObject } from '../../kinds/meta.ts';
+import type { Static } from 'typebox';
+import { decodeValue } from '../../kinds/decode.ts';
 import type { ScaleAccess } from '../../kinds/kind.ts';
-import { readObject } from '../http/body.ts';
+import type { KubeObject } from '../../kinds/meta.ts';
+import { nodeOf } from '../../kinds/schema.ts';
+import { readDocument } from '../http/body.ts';
+import type { Document } from '../http/body.ts';
 import { sendJson } from '../http/exchange.ts';
-import { applyPatch } from '../patch/patch.ts';
+import { applyPatch, applyType } from '../patch/patch.ts';
 import { decodeEntry } from '../registry/codec.ts';
 import { readEntry } from '../registry/resource.ts';
+import type { FieldRecorder } from '../registry/resource.ts';
 import { updateObject } from '../registry/update.ts';
 import { badRequest, noSuchPath } from '../status-error.ts';
+import type { StatusError } from '../status-error.ts';
+import { applierFor } from './apply.ts';
 import { isDryRun, objectName } from './call.ts';
 import type { ResourceCall } from './call.ts';
+import { refuseObject, refusePatch, validateFields } from './field-validation.ts';
+import { managerOf, recorderFor } from './manager.ts';
 import { readPatch } from './patch.ts';
 import { scaleSchema } from './scale-schema.ts';
+
+const scaleType = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
+const subresource = 'scale';
 
 /** autoscaling/v1 Scale: the number of replicas of a kind that has them, seen by itself. */
 interface Scale {
@@ -31,32 +43,62 @@ export async function getScaleVerb(call: ResourceCall): Promise<void> {
 }
 
 export async function updateScaleVerb(call: ResourceCall): Promise<void> {
-  const wanted = await readObject(call.exchange.request, scaleSchema);
-  await writeScale(call, () => wanted);
+  const document = await readDocument(call.exchange.request, scaleSchema);
+  if (document.value === undefined) throw badRequest('the request has no body');
+  const wanted = decodeScale(call, document.value, document, refuseObject(scaleType));
+  await writeScale(call, 'other', () => wanted);
 }
 
 export async function patchScaleVerb(call: ResourceCall): Promise<void> {
-  const { type, patch } = await readPatch(call.exchange);
-  await writeScale(call, (current) => applyPatch(type, scaleSchema, current, patch));
+  const { type, document } = await readPatch(call.exchange);
+  if (type === applyType) return applyScale(call, document);
+  await writeScale(call, 'patch', (current) => {
+    const patched = applyPatch(type, scaleSchema, current, document.value);
+    return decodeScale(call, patched, document, refusePatch(document));
+  });
 }
 
-async function writeScale(call: ResourceCall, change: (current: Scale) => unknown): Promise<void> {
-  const { resource, exchange } = call;
+async function writeScale(
+  call: ResourceCall,
+  type: 'patch' | 'other',
+  change: (current: Scale) => WantedScale,
+): Promise<void> {
   const access = accessOf(call);
-  const dryRun = isDryRun(exchange.url.searchParams);
-  const object = await updateObject(
-    resource,
-    objectName(call),
-    (current) => {
-      const { replicas, resourceVersion } = readScale(change(renderScale(access, current)));
-      access.setReplicas(current, replicas);
-      if (resourceVersion) current.metadata.resourceVersion = resourceVersion;
-      return current;
-    },
-    'object',
-    { dryRun },
-  );
-  await sendJson(exchange, 200, renderScale(access, object));
+  const record = recorderFor(call, subresource, type);
+  await storeScale(call, record, (current) => {
+    const { replicas = 0, resourceVersion } = change(renderScale(access, current));
+    access.setReplicas(current, replicas);
+    if (resourceVersion) current.metadata.resourceVersion = resourceVersion;
+    return current;
+  });
+}
+
+/** Applies the number of replicas alone. */
+async function applyScale(call: ResourceCall, document: Document): Promise<void> {
+  const { exchange } = call;
+  const access = accessOf(call);
+  const manager = managerOf(exchange, 'apply');
+  const scale = decodeScale(call, document.value, document, refuseObject(scaleType));
+  if (scale.kind !== 'Scale' || scale.apiVersion !== 'autoscaling/v1') {
+    throw badRequest(`invalid object type: ${scale.apiVersion ?? ''}, Kind=${scale.kind ?? ''}`);
+  }
+  const { resourceVersion = '' } = scale;
+  const metadata = { name: objectName(call).name, ...(resourceVersion === '' ? {} : { resourceVersion }) };
+  const configuration = { metadata, spec: {} };
+  if (scale.replicas !== undefined) access.setReplicas(configuration, scale.replicas);
+  const { change, record } = applierFor(call, { configuration, manager, subresource });
+  await storeScale(call, record, change);
+}
+
+async function storeScale(
+  call: ResourceCall,
+  record: FieldRecorder,
+  change: (current: KubeObject) => KubeObject,
+): Promise<void> {
+  const { resource, exchange } = call;
+  const options = { dryRun: isDryRun(exchange.url.searchParams), record };
+  const object = await updateObject(resource, objectName(call), change, 'object', options);
+  await sendJson(exchange, 200, renderScale(accessOf(call), object));
 }
 
 function accessOf({ resource }: ResourceCall): ScaleAccess<KubeObject> {
@@ -81,15 +123,29 @@ function renderScale(access: ScaleAccess<KubeObject>, object: KubeObject): Scale
   };
 }
 
-function readScale(value: unknown): { replicas: number; resourceVersion: string | undefined } {
-  const scale = (value ?? {}) as {
-    spec?: { replicas?: unknown } | null;
-    metadata?: { resourceVersion?: unknown } | null;
+/** What a request says of a Scale. */
+interface WantedScale {
+  readonly kind: string | undefined;
+  readonly apiVersion: string | undefined;
+  readonly replicas: number | undefined;
+  readonly resourceVersion: string | undefined;
+}
+
+function decodeScale(
+  { exchange }: ResourceCall,
+  value: unknown,
+  document: Document,
+  refuse: (mistake: string) => StatusError,
+): WantedScale {
+  const unknown: string[] = [];
+  const decoding = { unknown, fill: false };
+  const scale = decodeValue(nodeOf(scaleSchema), value, '', decoding) as Static<typeof scaleSchema>;
+  const unknownFields = unknown.map((path) => `unknown field "${path}"`);
+  validateFields(exchange, { unknownFields, document }, refuse);
+  return {
+    kind: scale.kind,
+    apiVersion: scale.apiVersion,
+    replicas: scale.spec?.replicas,
+    resourceVersion: scale.metadata?.resourceVersion,
   };
-  const replicas = scale.spec?.replicas ?? 0;
-  if (typeof replicas !== 'number' || !Number.isSafeInteger(replicas)) {
-    throw badRequest('spec.replicas of the Scale is not a whole number');
-  }
-  const version = scale.metadata?.resourceVersion;
-  return { replicas, resourceVersion: typeof version === 'string' ? version : undefined };
 }
