@@ -13,6 +13,7 @@ import {
   renderSilentNode,
 } from './node-health.ts';
 import type { LeaseSighting, NodeHealthTiming } from './node-health.ts';
+import { taintsOf } from './node-taints.ts';
 import { podCondition } from './pod-conditions.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -25,8 +26,8 @@ const leaseNamespace = 'kube-node-lease';
 const quarantineMs = 40_000;
 
 /**
- * Notices nodes that stopped renewing their lease: marks them and their pods not ready, evicts the pods after five
- * minutes, and removes pods of nodes that no longer exist. Keys: node names.
+ * Taints nodes by their conditions. Notices those that stopped renewing their lease: marks them and their pods not
+ * ready, evicts the pods after five minutes, and removes pods of nodes that no longer exist. Keys: node names.
  */
 export class NodeLifecycle implements Controller {
   readonly #ctx: ControllerContext;
@@ -85,6 +86,7 @@ export class NodeLifecycle implements Controller {
     const node = this.#ctx.caches.nodes.get(name);
     if (!node) return this.#collectPods(name);
     this.#missingSince.delete(name);
+    await this.#taint(node);
     // While the API itself is away no lease can move, and that is no node's fault.
     if (!this.#ctx.caches.leases.synced) return;
     const at = { nowMs: performance.now(), graceMs: this.#timing.graceMs };
@@ -92,6 +94,14 @@ export class NodeLifecycle implements Controller {
     const onNode = [...this.#ctx.index.podsByNode.in(name)];
     for (const pod of podsToMarkNotReady(node, onNode)) await this.#markNotReady(pod);
     for (const pod of podsToEvict(node, onNode, Date.now())) await this.#evict(pod, name);
+  }
+
+  async #taint(node: Node): Promise<void> {
+    const taints = taintsOf(node, renderTime(new Date()));
+    if (!taints) return;
+    const { name, resourceVersion } = node.metadata;
+    const patch = { metadata: { resourceVersion }, spec: { taints } };
+    await ignoreMissing(this.#ctx.client.patch(nodes, { name }, patch, 'merge'));
   }
 
   async #declareSilent(node: Node): Promise<void> {
