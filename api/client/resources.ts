@@ -1,4 +1,6 @@
 import type { ConfigMap } from '../kinds/config-map.ts';
+import type { ControllerRevision } from '../kinds/controller-revision.ts';
+import type { DaemonSet } from '../kinds/daemon-set.ts';
 import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../kinds/endpoints.ts';
@@ -34,6 +36,8 @@ export const endpoints = core<Endpoints>('endpoints');
 export const secrets = core<Secret>('secrets');
 export const configMaps = core<ConfigMap>('configmaps');
 export const events = core<Event>('events');
+export const controllerRevisions = apps<ControllerRevision>('controllerrevisions');
+export const daemonSets = apps<DaemonSet>('daemonsets');
 export const deployments = apps<Deployment>('deployments');
 export const replicaSets = apps<ReplicaSet>('replicasets');
 export const endpointSlices: Resource<EndpointSlice> = {

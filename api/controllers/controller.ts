@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { VersionedCache } from '../client/cache.ts';
 import type { ApiClient } from '../client/client.ts';
+import type { ControllerRevision } from '../kinds/controller-revision.ts';
+import type { DaemonSet } from '../kinds/daemon-set.ts';
 import type { Deployment } from '../kinds/deployment.ts';
 import type { EndpointSlice } from '../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../kinds/endpoints.ts';
@@ -32,9 +34,12 @@ export interface ControllerContext {
     readonly podsByNode: GroupIndex<Pod>;
     /** By claims.ts' ownerGroup. */
     readonly podsByOwner: GroupIndex<Pod>;
+    readonly daemonSetsByNamespace: GroupIndex<DaemonSet>;
     readonly deploymentsByNamespace: GroupIndex<Deployment>;
     /** By claims.ts' ownerGroup. */
     readonly replicaSetsByOwner: GroupIndex<ReplicaSet>;
+    /** By claims.ts' ownerGroup. */
+    readonly revisionsByOwner: GroupIndex<ControllerRevision>;
     readonly replicaSetsByNamespace: GroupIndex<ReplicaSet>;
     readonly replicationControllersByNamespace: GroupIndex<ReplicationController>;
     readonly servicesByNamespace: GroupIndex<Service>;
@@ -44,6 +49,8 @@ export interface ControllerContext {
     readonly nodes: VersionedCache<Node>;
     readonly pods: VersionedCache<Pod>;
     readonly replicationControllers: VersionedCache<ReplicationController>;
+    readonly controllerRevisions: VersionedCache<ControllerRevision>;
+    readonly daemonSets: VersionedCache<DaemonSet>;
     readonly deployments: VersionedCache<Deployment>;
     readonly replicaSets: VersionedCache<ReplicaSet>;
     readonly services: VersionedCache<Service>;

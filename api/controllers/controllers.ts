@@ -8,6 +8,7 @@ import type { Pod } from '../kinds/pod.ts';
 import { kinds } from '../kinds/registry.ts';
 import { ownerGroup } from './claims.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { DaemonController } from './daemon-controller.ts';
 import { DeploymentController } from './deployment-controller.ts';
 import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
@@ -51,6 +52,7 @@ export function startControllers(options: {
     new ReplicationLoop(ctx, replicationControllerKind(ctx)),
     new ReplicationLoop(ctx, replicaSetKind(ctx)),
     new DeploymentController(ctx),
+    new DaemonController(ctx),
     new EndpointsController(ctx),
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
@@ -81,6 +83,8 @@ function makeCaches(reflectors: Reflectors) {
     nodes: reflectors.of(resources.nodes),
     pods: reflectors.of(resources.pods),
     replicationControllers: reflectors.of(resources.replicationControllers),
+    controllerRevisions: reflectors.of(resources.controllerRevisions),
+    daemonSets: reflectors.of(resources.daemonSets),
     deployments: reflectors.of(resources.deployments),
     replicaSets: reflectors.of(resources.replicaSets),
     services: reflectors.of(resources.services),
@@ -98,6 +102,8 @@ function makeIndexes(caches: ControllerContext['caches']): ControllerContext['in
     podsByNamespace: new GroupIndex(caches.pods, namespaceOf),
     podsByNode: new GroupIndex(caches.pods, (pod: Pod) => pod.spec.nodeName),
     podsByOwner: new GroupIndex(caches.pods, ownerGroup),
+    daemonSetsByNamespace: new GroupIndex(caches.daemonSets, namespaceOf),
+    revisionsByOwner: new GroupIndex(caches.controllerRevisions, ownerGroup),
     deploymentsByNamespace: new GroupIndex(caches.deployments, namespaceOf),
     replicaSetsByOwner: new GroupIndex(caches.replicaSets, ownerGroup),
     replicaSetsByNamespace: new GroupIndex(caches.replicaSets, namespaceOf),

@@ -2,7 +2,7 @@ import type { Lease } from '../kinds/lease.ts';
 import type { Node, Taint } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
 import { isPodReady } from './pod-conditions.ts';
-import { tolerates } from './scheduling.ts';
+import { tolerates } from './taints.ts';
 
 /** How closely leases are watched. */
 export interface NodeHealthTiming {

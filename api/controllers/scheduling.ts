@@ -1,8 +1,9 @@
-import type { Toleration } from '../kinds/affinity.ts';
-import type { Node, Taint } from '../kinds/node.ts';
+import type { Node } from '../kinds/node.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { Service } from '../kinds/service.ts';
+import { matchesNode } from './node-affinity.ts';
 import { isPodTerminal, matchesLabels } from './pod-conditions.ts';
+import { isUntolerated, readinessTaint, unschedulable } from './taints.ts';
 import { controllerOf } from './claims.ts';
 
 /** A node with what runs there. */
@@ -54,29 +55,16 @@ function isLighter(a: NodeLoad, b: NodeLoad): boolean {
 
 /** Why this node does not take the pod; undefined when it does. */
 function refusalOf(pod: Pod, node: Node): string | undefined {
-  const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready');
+  const { tolerations } = pod.spec;
+  const readiness = readinessTaint(node);
   if (node.metadata.deletionTimestamp !== undefined) return 'node(s) were being deleted';
-  if (ready?.status !== 'True') return 'node(s) were not ready';
-  if (node.spec?.unschedulable === true) return 'node(s) were unschedulable';
-  const selector = pod.spec.nodeSelector ?? {};
-  if (Object.keys(selector).length > 0 && !matchesLabels(selector, node.metadata.labels)) {
-    return "node(s) didn't match Pod's node affinity/selector";
+  if (readiness && isUntolerated(readiness, tolerations)) return 'node(s) were not ready';
+  if (node.spec?.unschedulable === true && isUntolerated(unschedulable, tolerations)) {
+    return 'node(s) were unschedulable';
   }
-  const taint = (node.spec?.taints ?? []).find((one) => isUntolerated(one, pod.spec.tolerations ?? []));
+  if (!matchesNode(pod.spec, node)) return "node(s) didn't match Pod's node affinity/selector";
+  const taint = (node.spec?.taints ?? []).find((one) => isUntolerated(one, tolerations));
   return taint && `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
-}
-
-function isUntolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
-  if (taint.effect === 'PreferNoSchedule') return false;
-  return !tolerations.some((toleration) => tolerates(toleration, taint));
-}
-
-/** Whether a toleration covers a taint (core/v1 Toleration: empty key, effect and operator are wildcards). */
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  if (toleration.operator === 'Exists') return true;
-  return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
 }
 
 /** Those of some pods that should be spread together with `pod`: of its controller, or else of its Services. */

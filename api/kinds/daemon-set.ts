@@ -81,7 +81,7 @@ const DaemonSetStatus = struct(
     *collisionCount 9, conditions 10`,
   { description: 'On how many nodes the pod should run, runs, is ready and is of the newest template.' },
 );
-type DaemonSetStatus = Static<typeof DaemonSetStatus>;
+export type DaemonSetStatus = Static<typeof DaemonSetStatus>;
 
 export const DaemonSet = struct(
   `${APPS}.DaemonSet`,

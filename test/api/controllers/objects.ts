@@ -1,3 +1,4 @@
+import type { DaemonSet } from '../../../api/kinds/daemon-set.ts';
 import type { Deployment } from '../../../api/kinds/deployment.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
@@ -101,6 +102,19 @@ export function deployment(spec: Partial<Deployment['spec']> = {}): Deployment {
       template: { metadata: { labels }, spec: { containers: [] } },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } },
       progressDeadlineSeconds: 600,
+      ...spec,
+    },
+  };
+}
+
+export function daemonSet(spec: Partial<DaemonSet['spec']> = {}): DaemonSet {
+  const labels = { app: 'web' };
+  return {
+    metadata: { name: 'web', namespace: 'default', uid: 'uid-web', generation: 1 },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [] } },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
       ...spec,
     },
   };
