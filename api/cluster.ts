@@ -10,5 +10,7 @@ export interface ClusterConfig {
   readonly dnsIPs: readonly string[];
   /** The cluster's DNS zone without a trailing dot, e.g. `cluster.local`. */
   readonly zone: string;
+  /** Addresses for Services of type LoadBalancer: ranges, or a first and a last address with a dash between. */
+  readonly loadBalancerPools: readonly string[];
   readonly nodePortRange: { readonly first: number; readonly last: number };
 }

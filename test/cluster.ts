@@ -7,5 +7,6 @@ export const testCluster: ClusterConfig = {
   nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
   dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
   zone: 'cluster.local',
+  loadBalancerPools: [],
   nodePortRange: { first: 30000, last: 32767 },
 };

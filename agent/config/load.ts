@@ -101,6 +101,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
       nodeCIDRMaskSizes: { ipv4: given.nodeMaskIPv4 ?? 24, ipv6: given.nodeMaskIPv6 ?? 64 },
       dnsIPs: given.dnsIPs ?? serviceCIDRs.map((range) => addressAt(parseCidr(range), 10n)),
       zone: given.zone ?? 'cluster.local',
+      loadBalancerPools: given.loadBalancerPools ?? [],
       nodePortRange: given.nodePortRange ?? { first: 30000, last: 32767 },
     },
   };

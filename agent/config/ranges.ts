@@ -1,3 +1,4 @@
+import { parseAddressPool, poolsOverlap } from '../../api/address-pool.ts';
 import { familyOf, overlap, parseCidr } from '../../netns/ip.ts';
 import type { Family } from '../../netns/ip.ts';
 import type { ClusterConfig } from '../../api/cluster.ts';
@@ -30,10 +31,36 @@ export function listRangeMistakes(cluster: ClusterConfig, nodeIPs: readonly stri
   );
   return [
     ...clashes,
+    ...listPoolMistakes(cluster.loadBalancerPools, ranges),
     ...listFamilyMistakes(cluster),
     ...listShareMistakes(cluster),
     ...listDnsMistakes(cluster),
   ];
+}
+
+/** An address of a pool must be nobody else's. */
+function listPoolMistakes(
+  pools: readonly string[],
+  ranges: readonly { readonly of: string; readonly range: string }[],
+): string[] {
+  const others = [...pools.map((range) => ({ of: 'loadBalancerPools', range })), ...ranges];
+  return pools.flatMap((pool, index) =>
+    others
+      .slice(index + 1)
+      .filter(({ range }) => sharesAddress(pool, range))
+      .map(
+        ({ of, range }) =>
+          `loadBalancerPools ${pool} overlaps ${of} ${range}: choose addresses that nothing else has`,
+      ),
+  );
+}
+
+function sharesAddress(pool: string, range: string): boolean {
+  const [left, right] = [
+    parseAddressPool(pool),
+    parseAddressPool(range.includes('-') ? range : asRange(range)),
+  ];
+  return left !== undefined && right !== undefined && poolsOverlap(left, right);
 }
 
 function listFamilyMistakes({ clusterCIDRs, serviceCIDRs }: ClusterConfig): string[] {

@@ -32,6 +32,11 @@ export const settings = {
   dnsIPs: setting('server', values.listOf(values.address), 'DNS addresses (the tenth of each Service range)'),
   zone: setting('server', values.domainName, 'DNS zone of the cluster (cluster.local)'),
   nodePortRange: setting('server', values.portRange, 'ports for NodePort Services (30000-32767)'),
+  loadBalancerPools: setting(
+    'server',
+    values.listOf(values.addressPool),
+    'addresses for LoadBalancer Services, ranges or first-last (none)',
+  ),
   apiPort: setting('server', port, 'port of the Kubernetes API (6443)'),
   listenAddresses: setting('server', values.listOf(values.address), 'addresses the API listens on (all)'),
   advertiseAddress: setting('server', values.address, 'address at which others reach the API'),

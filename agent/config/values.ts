@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { parseAddressPool } from '../../api/address-pool.ts';
 
 /**
  * Turns one raw value, text from a flag or the environment or any value from YAML, into a setting's value.
@@ -80,6 +81,14 @@ export function cidr(raw: unknown): string {
     throw new ValueError(`${show(raw)} has bits set behind its prefix: write ${canonical}`);
   }
   return canonical;
+}
+
+/** A range, or two addresses of one family joined by a dash: `192.0.2.16-192.0.2.31`. */
+export function addressPool(raw: unknown): string {
+  if (typeof raw !== 'string' || !parseAddressPool(raw)) {
+    throw new ValueError(`${show(raw)} is not a pool: write e.g. 192.0.2.16/28 or 192.0.2.16-192.0.2.31`);
+  }
+  return raw.replaceAll(' ', '');
 }
 
 /** `https://host:port` without path. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { GivenSettings } from '../config/settings.ts';
-import { apiPort, serverHost } from './lab-plan.ts';
+import { apiPort, labPools, serverHost } from './lab-plan.ts';
 import type { LabHost, LabPlan } from './lab-plan.ts';
 
 /** The API server's state: `<lab>/server`. */
@@ -23,6 +23,7 @@ export function renderServerConfig(plan: LabPlan): string {
     apiNames: ['127.0.0.1', 'localhost', 'node1'],
     nodeIPs: addresses,
     apiPort,
+    loadBalancerPools: labPools,
   });
 }
 
@@ -36,6 +37,8 @@ export function renderAgentConfig(plan: LabPlan, host: LabHost): string {
     stateDir: host.stateDir,
     runDir: host.runDir,
     nodeIPs: host.addresses,
+    // The outside reaches them: the guide's `https://<ExternalIP>:<nodePort>` works from there.
+    externalIPs: host.addresses,
     backend: plan.settings.backend,
     upstreams: plan.outside.addresses,
   });

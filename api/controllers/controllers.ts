@@ -1,3 +1,4 @@
+import { parseAddressPool } from '../address-pool.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import type { Logger } from 'pino';
 import type { ApiClient } from '../client/client.ts';
@@ -14,6 +15,7 @@ import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { GroupIndex } from './group-index.ts';
+import { LoadBalancerController } from './load-balancer-controller.ts';
 import { NamespaceDefaults } from './namespace-defaults.ts';
 import { NamespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeHealthTiming } from './node-health.ts';
@@ -34,7 +36,7 @@ export interface Controllers {
 /** Starts every controller over one shared set of reflectors; they act as soon as all of these are synced. */
 export function startControllers(options: {
   readonly client: ApiClient;
-  readonly cluster: Pick<ClusterConfig, 'clusterCIDRs' | 'nodeCIDRMaskSizes'>;
+  readonly cluster: Pick<ClusterConfig, 'clusterCIDRs' | 'nodeCIDRMaskSizes' | 'loadBalancerPools'>;
   /** The certificate (PEM) that the API's own is checked by. */
   readonly ca: string;
   readonly log: Logger;
@@ -58,6 +60,9 @@ export function startControllers(options: {
     new NamespaceLifecycle(ctx),
     new NamespaceDefaults(ctx, options.ca),
   ];
+  const pools = cluster.loadBalancerPools.flatMap((text) => parseAddressPool(text) ?? []);
+  // Without pools such Services are somebody else's.
+  if (pools.length > 0) controllers.push(new LoadBalancerController(ctx, pools));
   let stopped = false;
   reflectors.start();
   const started = reflectors.whenSynced().then(() => {

@@ -132,6 +132,9 @@ export const serviceKind: Kind<Service> = {
   },
   prepareForUpdate(service, old) {
     if (old.status) service.status = old.status;
+    // What a load balancer gave goes with the type.
+    const isBalanced = service.spec.type === 'LoadBalancer' || old.spec.type !== 'LoadBalancer';
+    if (!isBalanced) service.status = { loadBalancer: {} };
     dropOutdated(service.spec, old.spec);
   },
   prepareForStatusUpdate(service, old) {

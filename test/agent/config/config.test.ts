@@ -39,6 +39,7 @@ t.test('an empty configuration has the documented defaults', (t) => {
     nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
     dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
     zone: 'cluster.local',
+    loadBalancerPools: [],
     nodePortRange: { first: 30000, last: 32767 },
   });
   t.same(server.listen, [{ host: '::', port: 6443 }]);
@@ -119,6 +120,13 @@ t.test('ranges that do not fit together are refused', (t) => {
     ],
     ['clusterCIDRs: [10.244.0.0/25, "fd00:10:244::/56"]', /nodeMaskIPv4 24 is wider/],
     ['dnsIPs: [10.97.0.10]', /dnsIPs 10.97.0.10 is outside serviceCIDRs/],
+    ['loadBalancerPools: [10.96.7.0-10.96.7.9]', /loadBalancerPools .* overlaps serviceCIDRs 10.96.0.0\/16/],
+    [
+      'loadBalancerPools: [192.0.2.8/30, 192.0.2.0-192.0.2.8]',
+      /overlaps loadBalancerPools 192.0.2.0-192.0.2.8/,
+    ],
+    ['nodeIPs: [192.0.2.1]\nloadBalancerPools: [192.0.2.0/24]', /overlaps nodeIPs 192.0.2.1/],
+    ['loadBalancerPools: [192.0.2.9-192.0.2.8]', /"192.0.2.9-192.0.2.8" is not a pool/],
   ];
   for (const [text, expected] of cases) t.match(mistakesOf({ text }), [expected], text);
   t.end();

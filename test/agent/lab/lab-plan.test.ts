@@ -48,6 +48,7 @@ t.test('the agents read from their files what the plan says', (t) => {
     nodeIPs: ['172.30.0.12', 'fd00:172:30::12'],
     backend: 'nftables',
     upstreams: ['172.30.0.2', 'fd00:172:30::2'],
+    externalIPs: ['172.30.0.12', 'fd00:172:30::12'],
     stateDir: node2.stateDir,
     runDir: node2.runDir,
   });
@@ -64,6 +65,7 @@ t.test('so does the server', (t) => {
     { host: 'fd00:172:30::11', port: 6443 },
   ]);
   t.ok(server.names.includes('127.0.0.1'), 'kubectl comes by loopback');
+  t.same(server.cluster.loadBalancerPools, ['172.30.0.224/28', 'fd00:172:30::1:0/124']);
   t.end();
 });
 

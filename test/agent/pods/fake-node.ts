@@ -274,6 +274,7 @@ export class FakeNode {
       nodeCIDRMaskSizes: { ipv4: 24, ipv6: 64 },
       dnsIPs: ['10.96.0.10'],
       zone: 'cluster.local',
+      loadBalancerPools: [],
       nodePortRange: { first: 30000, last: 32767 },
     };
     this.context = {

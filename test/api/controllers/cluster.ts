@@ -4,6 +4,7 @@ import { isNotFound } from '../../../api/client/api-error.ts';
 import { ApiClient } from '../../../api/client/client.ts';
 import { Reflector } from '../../../api/client/reflector.ts';
 import { leases, nodes, pods } from '../../../api/client/resources.ts';
+import type { ClusterConfig } from '../../../api/cluster.ts';
 import { startControllers } from '../../../api/controllers/controllers.ts';
 import type { Controllers } from '../../../api/controllers/controllers.ts';
 import type { NodeHealthTiming } from '../../../api/controllers/node-health.ts';
@@ -25,12 +26,13 @@ export interface TestCluster {
 
 export async function startCluster(
   t: Test,
-  options: { readonly nodeHealth?: NodeHealthTiming } = {},
+  options: { readonly nodeHealth?: NodeHealthTiming; readonly cluster?: ClusterConfig } = {},
 ): Promise<TestCluster> {
+  const { cluster = testCluster } = options;
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const server = await startApiServer({
     stateDir: t.testdir(),
-    cluster: testCluster,
+    cluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
     advertiseAddress: '127.0.0.1',
@@ -38,7 +40,7 @@ export async function startCluster(
   });
   const client = new ApiClient({ ...server.loopback, userAgent: 'test' });
   const start = (): Controllers =>
-    startControllers({ client, cluster: testCluster, ca: server.loopback.ca, log, ...options });
+    startControllers({ client, ca: server.loopback.ca, log, ...options, cluster });
   let controllers = start();
   const agents = new FakeAgents(client);
   agents.start();
