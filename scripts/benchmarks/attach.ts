@@ -6,13 +6,9 @@ import { createNamespace, removeNamespace, runInNamespace } from '../../netns/na
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import type { AttachTimes } from './attach-process.ts';
 import type { Bench, BenchResult } from './result.ts';
+import { percentile } from './statistics.ts';
 
 const namespaceName = `weft-bench${process.pid}`;
-
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;
-}
 
 /** Runs the measurements in a namespace of their own: the machine's gets no link and no address. */
 async function measure(): Promise<AttachTimes> {

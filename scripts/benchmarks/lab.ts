@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Bench } from './result.ts';
+import { median } from './statistics.ts';
 
 const weft = join(import.meta.dirname, '../../bin/weft');
 const runs = 5;
@@ -14,10 +15,6 @@ function measureSeconds(action: () => void): number {
   const startedAt = performance.now();
   action();
   return (performance.now() - startedAt) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
 /** How long a user waits for a lab: from nothing, over one that runs, and until all is gone again. */

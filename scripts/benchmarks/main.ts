@@ -6,12 +6,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
+import { bench as api } from './api.ts';
 import { bench as attach } from './attach.ts';
 import { bench as lab } from './lab.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
 import type { Bench } from './result.ts';
 
-const benches: readonly Bench[] = [attach, lab];
+const benches: readonly Bench[] = [api, attach, lab];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
 const name = process.argv[2];

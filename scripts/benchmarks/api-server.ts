@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { ClientOptions } from '../../api/client/http.ts';
+
+const weft = join(import.meta.dirname, '../../bin/weft');
+const giveUpAfterMs = 120_000;
+const pollMs = 10;
+
+interface Kubeconfig {
+  readonly clusters: readonly [{ readonly cluster: Readonly<Record<string, string>> }];
+  readonly users: readonly [{ readonly user: Readonly<Record<string, string>> }];
+}
+
+/** What a process holds in memory now, and what it has held at most, in MB. */
+interface Memory {
+  readonly rss: number;
+  readonly peak: number;
+}
+
+export function memoryOf(pid: number): Memory {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
+  return { rss: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+}
+
+/** A `weft server` in a process of its own on 127.0.0.1, as users run it: controllers and all. */
+export class MeasuredServer {
+  readonly #process: ChildProcess;
+  readonly access: ClientOptions;
+  /** From the start of the process until /readyz says ok. */
+  readonly readyMs: number;
+
+  /** Starts it over `stateDir`, new or left by an earlier one, and resolves when it is ready. */
+  static async start(stateDir: string, port: number): Promise<MeasuredServer> {
+    const startedAt = performance.now();
+    const settings = {
+      'state-dir': stateDir,
+      'api-port': String(port),
+      'listen-addresses': '127.0.0.1',
+      'advertise-address': '127.0.0.1',
+      'log-level': 'warn',
+    };
+    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+    const child = spawn(weft, ['server', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const kubeconfig = join(stateDir, 'server/admin.kubeconfig');
+    while (!(existsSync(kubeconfig) && (await isReady(readAccess(kubeconfig, port))))) {
+      if (child.exitCode !== null) throw new Error(`weft server ended with ${child.exitCode}`);
+      if (performance.now() - startedAt > giveUpAfterMs) {
+        child.kill('SIGKILL');
+        throw new Error('weft server did not become ready');
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    return new MeasuredServer(child, readAccess(kubeconfig, port), performance.now() - startedAt);
+  }
+
+  private constructor(child: ChildProcess, access: ClientOptions, readyMs: number) {
+    this.#process = child;
+    this.access = access;
+    this.readyMs = readyMs;
+  }
+
+  memory(): Memory {
+    return memoryOf(this.#process.pid ?? 0);
+  }
+
+  /** CPU seconds of the process so far, all its threads. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#process.pid ?? 0}/stat`, 'utf8');
+    const [utime, stime] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13);
+    const ticksPerSecond = 100;
+    return (Number(utime) + Number(stime)) / ticksPerSecond;
+  }
+
+  /** Resolves once it has not used more than a tenth of a core for a second: its controllers have caught up. */
+  async whenIdle(): Promise<void> {
+    const until = performance.now() + giveUpAfterMs;
+    for (let before = this.cpuSeconds(); performance.now() < until;) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const now = this.cpuSeconds();
+      if (now - before < 0.1) return;
+      before = now;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGTERM');
+    await ended;
+  }
+}
+
+function readAccess(kubeconfig: string, port: number): ClientOptions {
+  const { clusters, users } = parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig;
+  const decode = (data = ''): string => Buffer.from(data, 'base64').toString('utf8');
+  return {
+    server: `https://127.0.0.1:${port}`,
+    ca: decode(clusters[0].cluster['certificate-authority-data']),
+    cert: decode(users[0].user['client-certificate-data']),
+    key: decode(users[0].user['client-key-data']),
+    timeoutMs: giveUpAfterMs,
+  };
+}
+
+function isReady({ server, ca }: ClientOptions): Promise<boolean> {
+  return new Promise((resolve) => {
+    get(new URL('/readyz', server), { ca, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    }).on('error', () => {
+      // Not listening yet: asked again soon.
+      resolve(false);
+    });
+  });
+}
