@@ -2,6 +2,7 @@ import type { Pod } from '../kinds/pod.ts';
 import { parseFieldSelector } from '../kinds/selector.ts';
 import { masters, nodeOf } from './authentication.ts';
 import type { User } from './authentication.ts';
+import { discoveryPaths, openPaths } from './rights.ts';
 import { forbidden, StatusError } from './status-error.ts';
 
 /** What a request wants, as Kubernetes' authorization sees it. */
@@ -35,9 +36,7 @@ export class Authorizer {
 
   async allows(user: User, attributes: Attributes): Promise<boolean> {
     if (user.groups.includes(masters)) return true;
-    if (attributes.group === 'authorization.k8s.io' && user.groups.includes('system:authenticated')) {
-      return attributes.verb === 'create' && attributes.plural.startsWith('selfsubject');
-    }
+    if (user.groups.includes('system:authenticated') && asksOfSelf(attributes)) return true;
     const node = nodeOf(user);
     return node !== undefined && (await this.#allowsNode(node, attributes));
   }
@@ -45,8 +44,8 @@ export class Authorizer {
   /** Paths that are no resources: who we are and whether we live is nobody's secret. */
   allowsPath(user: User, path: string): boolean {
     if (user.groups.includes(masters)) return true;
-    if (/^\/(version|healthz|livez|readyz)(\/|$)/.test(path)) return true;
-    return user.groups.includes('system:authenticated') && /^\/(api|apis|openapi)(\/|$)/.test(path);
+    if (isBelow(path, openPaths)) return true;
+    return user.groups.includes('system:authenticated') && isBelow(path, discoveryPaths);
   }
 
   async #allowsNode(node: string, attributes: Attributes): Promise<boolean> {
@@ -103,6 +102,16 @@ export class Authorizer {
     const references = plural === 'secrets' ? secretsOf : configMapsOf;
     return pods.some((pod) => references(pod).includes(name));
   }
+}
+
+/** Questions about oneself, which are created. */
+function asksOfSelf({ group, plural, verb }: Attributes): boolean {
+  const isQuestion = group === 'authorization.k8s.io' || group === 'authentication.k8s.io';
+  return isQuestion && verb === 'create' && plural.startsWith('selfsubject');
+}
+
+function isBelow(path: string, tops: readonly string[]): boolean {
+  return tops.some((top) => path === top || path.startsWith(`${top}/`));
 }
 
 /** Refuses objects that a node may not write although it may write to their collection. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../kinds/kind.ts';
 import type { Kind } from '../../kinds/kind.ts';
 import { kinds } from '../../kinds/registry.ts';
+import { reviews } from '../reviews/reviews.ts';
 import { noSuchPath } from '../status-error.ts';
 import { parseAccept } from './accept.ts';
 import { sendText } from './exchange.ts';
@@ -30,22 +31,14 @@ interface Entry {
 const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 const changeVerbs = ['get', 'patch', 'update'];
 
-const review: Entry = {
-  group: 'authorization.k8s.io',
-  version: 'v1',
-  plural: 'selfsubjectaccessreviews',
-  singular: 'selfsubjectaccessreview',
-  kind: 'SelfSubjectAccessReview',
-  namespaced: false,
-  verbs: ['create'],
-  shortNames: [],
-  categories: [],
-  subresources: [],
-};
+const asked = { verbs: ['create'], shortNames: [], categories: [], subresources: [] };
 
 /** All that is served, core group first. */
 function entries(): Entry[] {
-  return [...kinds.map((kind) => ({ ...kind, verbs: allVerbs, subresources: subresourcesOf(kind) })), review];
+  return [
+    ...kinds.map((kind) => ({ ...kind, verbs: allVerbs, subresources: subresourcesOf(kind) })),
+    ...reviews.map((review) => ({ ...review, ...asked })),
+  ];
 }
 
 const eviction = { group: 'policy', version: 'v1', kind: 'Eviction' };

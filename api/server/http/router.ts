@@ -3,12 +3,14 @@ import type { Logger } from 'pino';
 import { authenticate } from '../authentication.ts';
 import { admitNode, pathRefusal, refusal } from '../authorizer.ts';
 import type { Attributes, Authorizer } from '../authorizer.ts';
+import { actAs } from '../impersonation.ts';
 import type { JoinEndpoint } from '../join.ts';
 import type { NodeProxy, RawConnection } from '../node-proxy.ts';
 import { findPodTarget, isStreamed } from '../pod-target.ts';
 import type { Resources } from '../registry/resources.ts';
+import { answerReview } from '../reviews/review.ts';
+import { findReview } from '../reviews/reviews.ts';
 import { badRequest, noSuchPath } from '../status-error.ts';
-import { reviewSelfAccess } from '../verbs/review.ts';
 import { discoveryPaths, sendDiscovery } from './discovery.ts';
 import { sendJson, sendText } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
@@ -46,7 +48,7 @@ export class Router {
     const path = parseResourcePath(url.pathname);
     const done = this.#parts.metrics.begin(labelsOf(request, url, path));
     try {
-      const user = authenticate(request.socket);
+      const user = actAs(authenticate(request.socket), request);
       const exchange: Exchange = { request, response, url, user };
       if (path) await this.#handleResource(exchange, path, raw);
       else await this.#handlePath(exchange);
@@ -105,10 +107,8 @@ export class Router {
     const { authorizer, resources } = this.#parts;
     const attributes = attributesOf(exchange, path);
     if (!(await authorizer.allows(user, attributes))) throw refusal(user, attributes);
-    if (path.group === 'authorization.k8s.io' && path.plural === 'selfsubjectaccessreviews') {
-      if (attributes.verb !== 'create') throw noSuchPath();
-      return reviewSelfAccess(exchange, authorizer);
-    }
+    const review = findReview(path);
+    if (review) return answerReview(review, exchange, path, authorizer);
     if (isCustomKindList(attributes)) return sendJson(exchange, 200, noCustomKinds);
     const resource = resources.find(path.group, path.version, path.plural);
     if (!resource || path.rest !== undefined) throw noSuchPath();

@@ -2,6 +2,7 @@ import t from 'tap';
 import { DeleteOptions, Status } from '../../../api/kinds/meta.ts';
 import { kinds } from '../../../api/kinds/registry.ts';
 import { nodeOf, type SchemaNode } from '../../../api/kinds/schema.ts';
+import { reviews } from '../../../api/server/reviews/reviews.ts';
 import { Binding, Eviction } from '../../../api/server/verbs/pod-requests.ts';
 import { scaleSchema } from '../../../api/server/verbs/scale-schema.ts';
 
@@ -11,7 +12,8 @@ import { scaleSchema } from '../../../api/server/verbs/scale-schema.ts';
  */
 
 const notStored = [Binding, DeleteOptions, Eviction, scaleSchema, Status];
-const roots: readonly SchemaNode[] = [...kinds.map(({ schema }) => schema), ...notStored].map(nodeOf);
+const schemas = [...kinds, ...reviews].map(({ schema }) => schema);
+const roots: readonly SchemaNode[] = [...schemas, ...notStored].map(nodeOf);
 
 /** All messages below `node`, by their definition's name. */
 function messagesBelow(node: SchemaNode, found = new Map<string, SchemaNode>()): Map<string, SchemaNode> {

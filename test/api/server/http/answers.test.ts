@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
 import t from 'tap';
 import { gunzipSync } from 'node:zlib';
 import { configMaps, events } from '../../../../api/client/resources.ts';
@@ -10,32 +7,9 @@ import { removeOldEvents } from '../../../../api/server/maintenance.ts';
 import { Resources } from '../../../../api/server/registry/resources.ts';
 import { SqliteStore } from '../../../../api/store/sqlite.ts';
 import { testCluster } from '../../../cluster.ts';
+import { ask, json } from '../ask.ts';
 import { startServer } from '../fixture.ts';
-import type { Fixture } from '../fixture.ts';
 import { configMap } from '../objects.ts';
-
-interface Answer {
-  readonly code: number | undefined;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: Buffer;
-}
-
-async function ask(
-  { server }: Fixture,
-  path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
-): Promise<Answer> {
-  const { loopback } = server;
-  const { body, ...rest } = options;
-  const outgoing = request(new URL(path, loopback.server), { ...loopback, agent: false, ...rest });
-  outgoing.end(body);
-  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  return { code: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
-}
-
-const json = ({ body }: Answer): unknown => JSON.parse(body.toString());
 
 t.test('discovery comes in three forms, with the form asked for in its type', async (t) => {
   const fixture = await startServer(t);

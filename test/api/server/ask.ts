@@ -1,0 +1,28 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import type { Fixture } from './fixture.ts';
+
+export interface Answer {
+  readonly code: number | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+/** A request as it stands, by the administrator, on a connection of its own. */
+export async function ask(
+  { server }: Fixture,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {},
+): Promise<Answer> {
+  const { loopback } = server;
+  const { body, ...rest } = options;
+  const outgoing = request(new URL(path, loopback.server), { ...loopback, agent: false, ...rest });
+  outgoing.end(body);
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  return { code: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+export const json = ({ body }: Answer): unknown => JSON.parse(body.toString());
