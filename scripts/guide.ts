@@ -4,7 +4,8 @@
  */
 import { ProgressLine } from '../agent/cli/progress-line.ts';
 import { LabShell } from './guide/lab-shell.ts';
-import { clearGuide, guideChecks, type WalkState } from './guide/walk.ts';
+import { startWalk } from './guide/check.ts';
+import { clearGuide, guideChecks } from './guide/walk.ts';
 
 const lab = process.argv[2] ?? 'lab';
 const progress = new ProgressLine(process.stdout);
@@ -17,7 +18,7 @@ const shell = new LabShell({
   // Commands come too fast for anything but a line that replaces itself.
   onCommand: (command) => process.stdout.isTTY && progress.show(renderProgress(`$ ${command}`)),
 });
-const walk: WalkState = { shell, nodes: await labNodes(), pods: [], clusterIP: '' };
+const walk = startWalk(shell, await labNodes());
 
 await clearGuide(shell);
 for (const check of guideChecks) {

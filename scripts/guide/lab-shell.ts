@@ -4,6 +4,7 @@ import type { Endpoints } from '../../api/kinds/endpoints.ts';
 import type { List } from '../../api/kinds/meta.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
+import type { Service } from '../../api/kinds/service.ts';
 
 export interface LabShellOptions {
   /** The lab's name, as given to `weft lab --name`. */
@@ -74,6 +75,16 @@ export class LabShell {
     return this.#list<Pod>('pods', ...selection);
   }
 
+  /** Runs a program where the guide's files are. */
+  async inGuide(file: string, ...args: string[]): Promise<string> {
+    this.#options.onCommand?.([file, ...args].join(' '));
+    return expectSuccess(file, await run(file, args, manifests));
+  }
+
+  async service(name: string): Promise<Service> {
+    return JSON.parse(await this.kubectl('get', 'service', name, '-o', 'json')) as Service;
+  }
+
   async endpoints(name: string): Promise<Endpoints> {
     return JSON.parse(await this.kubectl('get', 'endpoints', name, '-o', 'json')) as Endpoints;
   }
@@ -106,12 +117,17 @@ function expectSuccess(command: string, { stdout, stderr, code }: Output): strin
   throw new Error(`${command} ended with ${code}: ${`${stdout}${stderr}`.trim().slice(0, 500)}`);
 }
 
-function run(file: string, args: readonly string[]): Promise<Output> {
+function run(file: string, args: readonly string[], cwd = root): Promise<Output> {
   return new Promise((resolve, reject) => {
-    const child = execFile(file, args, { timeout: 60_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      if (typeof error?.code === 'string') reject(new Error(error.message, { cause: error }));
-      else resolve({ stdout, stderr, code: child.exitCode ?? 124 });
-    });
+    const child = execFile(
+      file,
+      args,
+      { cwd, timeout: 60_000, maxBuffer: 64 << 20 },
+      (error, stdout, stderr) => {
+        if (typeof error?.code === 'string') reject(new Error(error.message, { cause: error }));
+        else resolve({ stdout, stderr, code: child.exitCode ?? 124 });
+      },
+    );
     child.stdin?.end();
   });
 }

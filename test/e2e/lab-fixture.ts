@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { LabShell } from '../../scripts/guide/lab-shell.ts';
-import { clearGuide, guideChecks, type WalkState } from '../../scripts/guide/walk.ts';
+import { startWalk, type WalkState } from '../../scripts/guide/check.ts';
+import { clearGuide, guideChecks } from '../../scripts/guide/walk.ts';
 import type { Kubectl } from '../kubectls.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -60,7 +61,7 @@ async function freePort(): Promise<number> {
 
 /** Walks the whole guide and asserts each of its checks. Returns what the walk ended with. */
 export async function walkGuide(t: Test, shell: LabShell, nodes: readonly string[]): Promise<WalkState> {
-  const walk: WalkState = { shell, nodes: [...nodes], pods: [], clusterIP: '' };
+  const walk = startWalk(shell, nodes);
   await clearGuide(shell);
   for (const check of guideChecks) {
     try {

@@ -1,16 +1,22 @@
-/** The guide, command by command, with real kubectls, and again after each thing that may break. */
+/**
+ * The guide, command by command, with real kubectls: as docs/guide/README.md types it, then chapter by chapter with
+ * every promise looked at from all sides, and that again after each thing that may break. One lab serves all.
+ */
 import { execFile } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
-import { lookingChecks, type GuideCheck, type WalkState } from '../../scripts/guide/walk.ts';
+import { serviceOf, type GuideCheck, type WalkState } from '../../scripts/guide/check.ts';
+import { httpOrigin } from '../../scripts/guide/requests.ts';
+import { clearGuide, lookingChecks } from '../../scripts/guide/walk.ts';
 import { diffMachineState, readMachineState } from '../residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { TestLab, walkGuide, weft } from './lab-fixture.ts';
+import { typeGuide } from './typist.ts';
 
 if (skipUnlessRoot(t)) {
   const before = readMachineState();
-  const lab = new TestLab('guide-test', 3);
+  const lab = new TestLab('transcript-test', 3);
   const kubectls = listKubectls();
   const [kubectl] = kubectls as [Kubectl];
   let walk: WalkState;
@@ -20,10 +26,15 @@ if (skipUnlessRoot(t)) {
     t.match(lab.run('status'), /node1.*Ready/);
   });
 
-  for (const candidate of kubectls)
-    t.test(`the guide with kubectl ${candidate.version}`, async (t) => {
+  for (const candidate of kubectls) {
+    t.test(`the guide's document with kubectl ${candidate.version}`, async (t) => {
+      await clearGuide(lab.shell(candidate));
+      await typeGuide(t, lab, candidate);
+    });
+    t.test(`the guide's promises with kubectl ${candidate.version}`, async (t) => {
       walk = await walkGuide(t, lab.shell(candidate), lab.nodes);
     });
+  }
 
   t.test('an agent killed with -9 and started again: open connections never stop', async (t) => {
     const download = await startDownload(lab, walk);
@@ -48,7 +59,7 @@ if (skipUnlessRoot(t)) {
     lab.run('stop', 'server');
     const [pod] = walk.pods;
     t.match(
-      await walk.shell.onNode('node3', 'curl', '-sS', '--max-time', '5', `http://${walk.clusterIP}/`),
+      await walk.shell.onNode('node3', 'curl', '-sS', '--max-time', '5', httpOrigin(serviceOf(walk))),
       /Welcome to nginx!/,
       `the Service of ${pod?.metadata.name} works without a server`,
     );
@@ -106,7 +117,7 @@ async function startDownload(lab: TestLab, walk: WalkState): Promise<{ bytes: Pr
     '-w',
     '%{size_download}',
     ...pace,
-    `http://${walk.clusterIP}/large`,
+    `${httpOrigin(serviceOf(walk))}/large`,
   ];
   const bytes = new Promise<number>((resolve, reject) => {
     execFile(weft, ['lab', '--name', lab.name, 'exec', 'node3', '--', ...curl], (error, stdout, stderr) => {
@@ -122,7 +133,7 @@ async function startDownload(lab: TestLab, walk: WalkState): Promise<{ bytes: Pr
       'state',
       'established',
       'dst',
-      walk.clusterIP,
+      serviceOf(walk).spec.clusterIP ?? '?',
     );
     if (sockets.trim() === '') throw new Error('the download has not begun');
   });
