@@ -2,97 +2,13 @@ import { once } from 'node:events';
 import type { Test } from 'tap';
 import t from 'tap';
 import type { ApiClient } from '../../../../api/client/client.ts';
-import { configMaps, nodes, pods } from '../../../../api/client/resources.ts';
+import { configMaps, pods } from '../../../../api/client/resources.ts';
 import { listKubectls } from '../../../kubectls.ts';
 import { startServer } from '../fixture.ts';
 import { configMap } from '../objects.ts';
 import { Judge } from './judge.ts';
 import type { Check } from './judge.ts';
-
-/** One object of each kind, and several where commands choose among them. */
-const objects = `
-apiVersion: v1
-kind: Node
-metadata: {name: node1, labels: {node-role.kubernetes.io/worker: ''}}
----
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: my-nginx}
-spec:
-  replicas: 2
-  template:
-    metadata: {labels: {app: nginx}}
-    spec: {containers: [{name: nginx, image: 'nginx:1'}, {name: side, image: busybox}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: nginxsvc, labels: {app: nginx}}
-spec: {ports: [{port: 80, name: http}, {port: 443, name: https}], selector: {app: nginx}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: outside}
-spec: {type: ExternalName, externalName: example.com}
----
-apiVersion: v1
-kind: Service
-metadata: {name: open}
-spec: {type: NodePort, ports: [{port: 80, nodePort: 30080}], selector: {tier: front}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: headless}
-spec: {clusterIP: None, ports: [{port: 53, protocol: UDP}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: nginx, tier: front}}
-spec: {nodeName: node1, containers: [{name: nginx, image: nginx, ports: [{containerPort: 80}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: db, labels: {app: db, tier: back}}
-spec: {containers: [{name: db, image: db, env: [{name: A, value: b}]}]}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: settings}
-data: {color: blue, 'long.txt': "one\\ntwo"}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: key}
-stringData: {password: hunter2}
----
-apiVersion: v1
-kind: Endpoints
-metadata: {name: open}
-subsets: [{addresses: [{ip: 10.1.1.1}, {ip: 10.1.1.2}], ports: [{port: 80}]}]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: open-1, labels: {kubernetes.io/service-name: open}}
-addressType: IPv4
-endpoints: [{addresses: [10.1.1.1], conditions: {ready: true}, nodeName: node1}]
-ports: [{port: 80}]
----
-apiVersion: coordination.k8s.io/v1
-kind: Lease
-metadata: {name: node1, namespace: kube-node-lease}
-spec: {holderIdentity: node1, leaseDurationSeconds: 40, renewTime: '2026-01-01T00:00:00.000000Z'}
----
-apiVersion: v1
-kind: Event
-metadata: {name: web.1}
-type: Warning
-reason: BackOff
-message: Back-off restarting failed container
-involvedObject: {kind: Pod, name: web, namespace: default, apiVersion: v1}
-source: {component: kubelet, host: node1}
-firstTimestamp: '2026-01-01T00:00:00Z'
-lastTimestamp: '2026-01-01T00:00:00Z'
-count: 3
-`;
+import { objects, reportStates } from './objects.ts';
 
 const files = {
   'objects.yaml': objects,
@@ -102,46 +18,6 @@ const files = {
   'two.yaml':
     'apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: open}\n',
 };
-
-/** Puts the objects into the states that nodes and controllers would report. */
-async function report(client: ApiClient): Promise<void> {
-  const at = '2026-01-01T00:00:00Z';
-  await client.patchStatus(
-    nodes,
-    { name: 'node1' },
-    {
-      status: {
-        addresses: [
-          { type: 'InternalIP', address: '192.0.2.11' },
-          { type: 'ExternalIP', address: '198.51.100.11' },
-        ],
-        conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', lastTransitionTime: at }],
-        capacity: { cpu: '2', memory: '4Gi', pods: '110' },
-        nodeInfo: {
-          ...{ machineID: '', systemUUID: '', bootID: '', kubeProxyVersion: '', operatingSystem: 'linux' },
-          ...{ architecture: 'amd64', kernelVersion: '6.1.0', osImage: 'Debian GNU/Linux 12' },
-          ...{ containerRuntimeVersion: 'runc://1.1.5', kubeletVersion: 'v1.32.0' },
-        },
-      },
-    },
-    'strategic',
-  );
-  const status = {
-    phase: 'Running',
-    startTime: at,
-    hostIP: '192.0.2.11',
-    podIP: '10.244.0.2',
-    podIPs: [{ ip: '10.244.0.2' }],
-    conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: at }],
-    containerStatuses: [
-      {
-        ...{ name: 'nginx', image: 'nginx', imageID: '', ready: true, restartCount: 2 },
-        state: { running: { startedAt: at } },
-      },
-    ],
-  };
-  await client.patchStatus(pods, { namespace: 'default', name: 'web' }, { status }, 'strategic');
-}
 
 /** `get` of every kind: its columns as people know them, with the wide ones. */
 const tables: readonly Check[] = [
@@ -204,7 +80,7 @@ const tables: readonly Check[] = [
     /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n\S+ +Warning +BackOff +pod\/web +Back-off restarting failed container\n$/,
   ],
   [
-    'get ev -o wide',
+    'get events -o wide',
     /SUBOBJECT +SOURCE +MESSAGE +FIRST SEEN +COUNT +NAME\n.* kubelet, node1 .* 3 +web\.1\n$/,
   ],
   [
@@ -357,7 +233,7 @@ for (const kubectl of listKubectls()) {
     const judge = await Judge.start(t, kubectl, server.adminKubeconfigPath, files);
     const { code, stderr } = await judge.run('create -f objects.yaml');
     t.equal(code, 0, stderr);
-    await report(client);
+    await reportStates(client);
     for (let i = 10; i < 35; i += 1) {
       const numbered = configMap(`n${i}`);
       numbered.metadata.labels = { numbered: '' };
