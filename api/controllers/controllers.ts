@@ -11,6 +11,7 @@ import { ownerGroup } from './claims.ts';
 import type { Controller, ControllerContext } from './controller.ts';
 import { DaemonController } from './daemon-controller.ts';
 import { DeploymentController } from './deployment-controller.ts';
+import { EndpointMirroring } from './endpoint-mirroring.ts';
 import { EndpointsController } from './endpoints-controller.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -56,6 +57,7 @@ export function startControllers(options: {
     new DeploymentController(ctx),
     new DaemonController(ctx),
     new EndpointsController(ctx),
+    new EndpointMirroring(ctx),
     new GarbageCollector(ctx, graphSources(reflectors)),
     new NamespaceLifecycle(ctx),
     new NamespaceDefaults(ctx, options.ca),
