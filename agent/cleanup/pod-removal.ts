@@ -33,7 +33,7 @@ export async function removePods({ stateDir, runDir }: NodeDirectories): Promise
   unmountUnder(stateDir);
   unmountUnder(runDir);
   for (const name of namespaces) removeNamespace(name);
-  for (const uid of uids) removeCgroups(podCgroup(uid));
+  for (const uid of uids) await removeCgroups(podCgroup(uid));
 }
 
 function isMonitorOf([program = '', ...args]: readonly string[], podsDir: string): boolean {

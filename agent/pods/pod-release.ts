@@ -19,7 +19,7 @@ export async function releasePod(
     await removeRun(tools, paths, uid, { name, attempt, id: containerId(uid, name, attempt) });
   }
   await tools.network.detach(uid);
-  removeCgroups(podCgroup(uid));
+  await removeCgroups(podCgroup(uid));
   for (const dir of [join(paths.dir, 'containers'), paths.volumes, paths.etc, paths.runDir]) {
     fs.rmSync(dir, { recursive: true, force: true });
   }

@@ -93,7 +93,7 @@ export class Runtime {
     if (fs.existsSync(join(this.#paths.runc, id))) await this.#runc('delete', '--force', id);
     fs.rmSync(join(this.#paths.sockets, id), { force: true });
     fs.rmSync(join(this.#paths.exits, id), { force: true });
-    removeCgroups(cgroup);
+    await removeCgroups(cgroup);
   }
 
   /** Signals a container's first process; gone is fine. */
