@@ -1,14 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { execa } from 'execa';
 import pino from 'pino';
 import type { Test } from 'tap';
 import { ApiClient } from '../../../api/client/client.ts';
 import { nodes, pods } from '../../../api/client/resources.ts';
 import { startApiServer } from '../../../api/server/server.ts';
-import { eventually } from '../../api/eventually.ts';
 import { testCluster } from '../../cluster.ts';
 import { startNode } from './fixture.ts';
+import { startForward } from './kubectl-forward.ts';
+import type { Forward } from './kubectl-forward.ts';
 
 /** An API server and a node whose pod `web` is child processes and ports of this machine, for real kubectls. */
 export async function startCluster(t: Test) {
@@ -55,35 +54,4 @@ export async function startCluster(t: Test) {
   const forward = (t: Test, kubectl: string, ...args: string[]): Promise<Forward> =>
     startForward(t, kubectl, [...access, 'port-forward', '--address', '127.0.0.1', ...args]);
   return { run, forward, node };
-}
-
-/** A `kubectl port-forward` that listens. */
-export interface Forward {
-  /** By remote port, the local one. */
-  readonly ports: ReadonlyMap<number, number>;
-  readonly errors: () => string;
-  readonly exited: Promise<unknown>;
-}
-
-async function startForward(t: Test, kubectl: string, args: string[]): Promise<Forward> {
-  const child = spawn(kubectl, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const exited = once(child, 'exit');
-  t.teardown(() => child.kill());
-  let errors = '';
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const ports = new Map<number, number>();
-  const wanted = args.filter((arg) => /^\d*:\d+$/.test(arg)).length;
-  let output = '';
-  // Read to its end: kubectl says a line for each connection.
-  child.stdout.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
-    for (const [, local, remote] of output.matchAll(/Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)\n/g))
-      ports.set(Number(remote), Number(local));
-  });
-  await eventually(
-    `kubectl forwards: ${args.join(' ')}`,
-    () => ports.size === wanted || child.exitCode !== null,
-  );
-  if (ports.size < wanted) throw new Error(`kubectl ended: ${errors}`);
-  return { ports, errors: () => errors, exited };
 }
