@@ -4,6 +4,7 @@ import type { CacheEvent, RestorableCache, VersionedCache } from './cache.ts';
 import type { ApiClient } from './client.ts';
 import { objectKey } from './resource.ts';
 import type { ApiObject, Resource } from './resource.ts';
+import { isInitialEnd } from './watch.ts';
 
 export interface ReflectorOptions<T> {
   readonly client: ApiClient;
@@ -28,7 +29,8 @@ export interface ReflectorOptions<T> {
 type Change<T> = Exclude<CacheEvent<T>, { type: 'synced' }>;
 
 /**
- * Mirrors one collection: lists it page by page, then watches from the list's revision. A broken watch goes on
+ * Mirrors one collection: a watch that begins with all there is, or, where the server has no such watch, a list page
+ * by page and a watch from its revision. A broken watch goes on
  * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
  * ordinary events. While the API is away the last state stands.
  */
@@ -39,6 +41,8 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
   #objects = new Map<string, T>();
   /** Where the next watch starts; undefined: list first. */
   #revision: string | undefined;
+  /** Whether the server may know watches that begin with all there is. */
+  #streams = true;
   #seen: string | undefined;
   readonly #synced = Promise.withResolvers<undefined>();
   #isSynced = false;
@@ -110,7 +114,7 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
     while (!this.#stopped()) {
       const before = this.#lastContact;
       try {
-        if (this.#revision === undefined) await this.#relist();
+        if (this.#revision === undefined && !this.#streams) await this.#relist();
         await this.#watch(this.#revision);
         failures = 0;
         this.#lastError = undefined;
@@ -118,6 +122,7 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
         if (this.#lastContact === before) await sleep(this.#options.retryMs ?? 200, this.#stop.signal);
       } catch (error) {
         if (this.#stopped()) return;
+        if (this.#isRefusedStream(error)) continue;
         // A watch that delivered something before it broke starts over with a short delay.
         failures = this.#lastContact === before ? failures + 1 : 1;
         await this.#recover(error, failures);
@@ -127,6 +132,13 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
 
   #stopped(): boolean {
     return this.#stop.signal.aborted;
+  }
+
+  /** Notes that the server does not know watches that begin with all there is. */
+  #isRefusedStream(error: unknown): boolean {
+    if (!this.#streams || this.#revision !== undefined || !(error instanceof ApiError)) return false;
+    this.#streams = error.code !== 422 && error.code !== 400;
+    return !this.#streams;
   }
 
   async #recover(error: unknown, failures: number): Promise<void> {
@@ -208,18 +220,26 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
       labelSelector,
       fieldSelector,
       resourceVersion: revision,
+      initialEvents: revision === undefined,
       bookmarks: true,
       // As client-go: five to ten minutes, spread out.
       timeoutSeconds: Math.round(300 * (1 + Math.random())),
       idleMs,
       signal: this.#stop.signal,
     });
+    let fresh = revision === undefined ? new Map<string, T>() : undefined;
     for await (const event of watch) {
       this.#touch();
+      if (fresh && !isInitialEnd(event)) {
+        if (event.type !== 'BOOKMARK') fresh.set(objectKey(event.object), this.#trimmed(event.object));
+        continue;
+      }
       this.#lastError = undefined;
       this.#revision = event.object.metadata.resourceVersion;
       this.#seen = this.#revision;
-      if (event.type !== 'BOOKMARK') this.#take(event.type, event.object);
+      if (fresh) this.#replace(fresh);
+      else if (event.type !== 'BOOKMARK') this.#take(event.type, event.object);
+      fresh = undefined;
     }
   }
 

@@ -24,6 +24,7 @@ export interface ApiObject {
     readonly namespace?: string | undefined;
     readonly uid?: string | undefined;
     readonly resourceVersion?: string | undefined;
+    readonly annotations?: Readonly<Record<string, string>> | undefined;
   };
 }
 

@@ -10,6 +10,11 @@ export interface WatchOptions {
   readonly fieldSelector?: string | undefined;
   /** Changes after this revision; without it the present objects come first, as ADDED. */
   readonly resourceVersion?: string | undefined;
+  /**
+   * All there is first, as ADDED, then a BOOKMARK that {@link isInitialEnd} knows, then what changes. Servers before
+   * Kubernetes 1.32, and those that do not like it, refuse it with 422 Invalid.
+   */
+  readonly initialEvents?: boolean | undefined;
   /** Ask for BOOKMARK events, which carry nothing but a newer resourceVersion. */
   readonly bookmarks?: boolean | undefined;
   /** The server ends the watch after this long. */
@@ -23,6 +28,11 @@ export interface WatchEvent<T> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   /** For DELETED the last state; for BOOKMARK only metadata.resourceVersion counts. */
   readonly object: T;
+}
+
+/** Whether an event says that all there was at the start has been sent. */
+export function isInitialEnd({ type, object }: WatchEvent<ApiObject>): boolean {
+  return type === 'BOOKMARK' && object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true';
 }
 
 interface RawEvent {
@@ -43,6 +53,9 @@ export async function* readWatch<T extends ApiObject>(
     labelSelector: options.labelSelector,
     fieldSelector: options.fieldSelector,
     resourceVersion: options.resourceVersion,
+    ...(options.initialEvents === true
+      ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }
+      : {}),
     allowWatchBookmarks: options.bookmarks === true ? 'true' : undefined,
     timeoutSeconds: options.timeoutSeconds?.toString(),
   };

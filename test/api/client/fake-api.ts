@@ -16,6 +16,10 @@ interface Change {
 export class FakeApi {
   /** Each request's method and URL. */
   readonly requests: string[] = [];
+  /** Whether it has watches that begin with all there is, as Kubernetes 1.32 and later. */
+  streams = false;
+  /** So many of these break off before their end. */
+  cutsInitialEvents = 0;
   /** Answers the next requests with these codes, one each, before anything else. */
   readonly failures: number[] = [];
   readonly #objects = new Map<string, ConfigMap>();
@@ -149,8 +153,26 @@ export class FakeApi {
     sendJson(response, 200, { metadata: { resourceVersion: String(this.#revision), ...more }, items });
   }
 
+  #sendAll(response: ServerResponse): void {
+    for (const name of [...this.#objects.keys()].sort())
+      writeEvent(response, 'ADDED', this.#objects.get(name));
+    if (this.cutsInitialEvents > 0) {
+      this.cutsInitialEvents -= 1;
+      response.write('{"type":"ADD', () => response.destroy());
+      return;
+    }
+    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    const metadata = { resourceVersion: String(this.#revision), annotations };
+    writeEvent(response, 'BOOKMARK', { metadata });
+  }
+
   #watch(url: URL, response: ServerResponse): void {
-    const from = Number(url.searchParams.get('resourceVersion') ?? 0);
+    const wantsAll = url.searchParams.get('sendInitialEvents') === 'true';
+    if (wantsAll && !this.streams) {
+      sendStatus(response, 422, 'Invalid');
+      return;
+    }
+    const from = wantsAll ? this.#revision : Number(url.searchParams.get('resourceVersion') ?? 0);
     response.writeHead(200, { 'Content-Type': 'application/json' }).flushHeaders();
     if (from < this.#compacted) {
       const status = { kind: 'Status', status: 'Failure', reason: 'Expired', code: 410, message: 'too old' };
@@ -158,6 +180,7 @@ export class FakeApi {
       response.end();
       return;
     }
+    if (wantsAll) this.#sendAll(response);
     for (const { type, revision, object } of this.#changes)
       if (revision > from) writeEvent(response, type, object);
     this.#watches.add(response);

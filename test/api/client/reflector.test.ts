@@ -52,6 +52,46 @@ t.test('lists in pages, then follows', async (t) => {
   t.equal(reflector.revision, 106n);
 });
 
+t.test('begins with one watch where the server has those', async (t) => {
+  const { api, reflector, told } = await setUp(t);
+  api.streams = true;
+  api.cutsInitialEvents = 1;
+  for (const name of ['a', 'b', 'c']) api.set(name, { v: '1' });
+  reflector.start();
+  await reflector.whenSynced();
+  t.same(told, ['added default/a 1', 'added default/b 1', 'added default/c 1', 'synced']);
+  t.equal(reflector.revision, 103n);
+  api.set('b', { v: '2' });
+  await eventually('the change arrives', () => told.includes('updated default/b 1→2'));
+  t.notOk(
+    api.requests.some((line) => line.includes('limit=')),
+    'no list',
+  );
+  api.cutWatches();
+  api.remove('a');
+  api.compact();
+  told.length = 0;
+  await eventually('it is synced again', () => told.includes('synced'));
+  t.same(told, ['deleted default/a 1', 'synced']);
+  api.cutWatches();
+  api.set('d', { v: '1' });
+  await eventually('the change arrives', () => told.includes('added default/d 1'));
+  t.match(api.requests.at(-1), /resourceVersion=105/, 'a cut watch goes on where it ended');
+});
+
+t.test('asks a server without such watches only once', async (t) => {
+  const { api, reflector } = await setUp(t);
+  api.set('a', { v: '1' });
+  reflector.start();
+  await eventually('it watches', () => api.watchCount === 1);
+  api.cutWatches();
+  api.set('a', { v: '2' });
+  api.compact();
+  await eventually('it has listed again', () => reflector.get('default/a')?.data?.['v'] === '2');
+  t.equal(api.requests.filter((line) => line.includes('sendInitialEvents')).length, 1);
+  t.equal(reflector.lastError?.code, 410);
+});
+
 t.test('goes on where a cut watch ended, without a new list', async (t) => {
   const { api, reflector, told } = await setUp(t);
   api.set('a', { v: '1' });
