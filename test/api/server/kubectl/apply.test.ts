@@ -23,7 +23,15 @@ spec:
     spec: {containers: [{name: main, image: '${image}'}]}
 `;
 
+const map = (name: string) => `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ${name}, labels: {set: maps}}
+`;
+
 const files = {
+  'map.yaml': map('first'),
+  'maps.yaml': `${map('first')}---${map('second')}`,
   'one.yaml': service('ClusterIP', '{port: 80, name: http}, {port: 443, name: https}'),
   'less.yaml': service('ClusterIP', '{port: 80, name: http}'),
   'open.yaml': service('NodePort', '{port: 80, name: http}'),
@@ -117,10 +125,23 @@ const migration: readonly Check[] = [
   ['get svc web -o jsonpath={.spec.type}', 'ClusterIP'],
 ];
 
+const pruned = [/configmap\/first unchanged/, /configmap\/second pruned/];
+
+/** What a set of manifests has no more is taken away, but only what was applied. */
+const prune: readonly Check[] = [
+  ['apply -f maps.yaml', /configmap\/first created\nconfigmap\/second created/],
+  ['create configmap own', 'configmap/own created'],
+  ['label configmap own set=maps', 'configmap/own labeled'],
+  // Without a list kubectl asks for kinds of storage and jobs, which nobody serves here.
+  ['apply --prune --prune-whitelist=core/v1/ConfigMap -l set=maps -f map.yaml', pruned, { until: 26 }],
+  ['apply --prune --prune-allowlist=core/v1/ConfigMap -l set=maps -f map.yaml', pruned, { from: 27 }],
+  ['get configmaps -l set=maps -o name', 'configmap/first\nconfigmap/own'],
+];
+
 for (const kubectl of listKubectls([27, 33])) {
   t.test(kubectl.version, async (t) => {
     const { server } = await startServer(t);
     const judge = await Judge.start(t, kubectl, server.adminKubeconfigPath, files);
-    for (const table of [ownership, updates, migration]) await judge.check(t, table);
+    for (const table of [ownership, updates, migration, prune]) await judge.check(t, table);
   });
 }
