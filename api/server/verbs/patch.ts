@@ -1,3 +1,5 @@
+import { DecodeError } from '../../kinds/decode.ts';
+import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
 import { decodeObject } from '../../kinds/object.ts';
 import { readBody, mediaType, parseJson, parseYaml } from '../http/body.ts';
@@ -41,12 +43,22 @@ function patchObject(
   const { managedFields } = current.metadata;
   // The record of who manages what is large: it is not copied and checked with the rest where it stays.
   const isKept = managedFields !== undefined && recordIn(patched) === managedFields;
-  const { object, unknownFields } = decodeObject(kind, isKept ? withoutRecord(patched) : patched);
+  const { object, unknownFields } = decodePatched(kind, document, isKept ? withoutRecord(patched) : patched);
   const mistakes = [...unknownPatchFields(type, document.value), ...unknownFields];
   validateFields(call.exchange, { unknownFields: mistakes, document }, refusePatch(document));
   if (isKept) object.metadata.managedFields = managedFields;
   call.admit(object);
   return object;
+}
+
+/** What a patch has made of an object: if that has no object's structure, the patch is to blame. */
+function decodePatched(kind: Kind, document: Document, patched: unknown) {
+  try {
+    return decodeObject(kind, patched);
+  } catch (error) {
+    if (error instanceof DecodeError) throw refusePatch(document)(error.message);
+    throw error;
+  }
 }
 
 /** The managedFields of a patched object: the very same where the patch left them alone. */

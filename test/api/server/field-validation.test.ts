@@ -105,3 +105,22 @@ t.test('operations have no fields but their own', async (t) => {
   const answer = await ask(fixture, `${one}?fieldValidation=Strict`, { method: 'PATCH', headers, body });
   t.match(json(answer), { code: 422, message: /json patch unknown field "\[0\]\.why"/ });
 });
+
+t.test('a patch that makes no object of the kind is invalid', async (t) => {
+  const fixture = await startServer(t);
+  await fixture.client.create(configMaps, configMap('one'));
+  for (const [type, body] of [
+    ['merge-patch', '{"data": {"a": 1}}'],
+    ['strategic-merge-patch', '{"data": {"a": 1}}'],
+    ['json-patch', '[{"op": "add", "path": "/data", "value": {"a": 1}}]'],
+    ['merge-patch', '[]'],
+  ] as const) {
+    const headers = { 'content-type': `application/${type}+json` };
+    const answer = json(await ask(fixture, one, { method: 'PATCH', headers, body }));
+    t.match(
+      answer,
+      { code: 422, reason: 'Invalid', details: { causes: [{ field: 'patch' }] } },
+      `${type} ${body}`,
+    );
+  }
+});
