@@ -17,7 +17,10 @@ export async function ask(
 ): Promise<Answer> {
   const { loopback } = server;
   const { body, ...rest } = options;
-  const outgoing = request(new URL(path, loopback.server), { ...loopback, agent: false, ...rest });
+  // Node does not frame the body of a DELETE by itself.
+  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+  const headers = { ...length, ...options.headers };
+  const outgoing = request(new URL(path, loopback.server), { ...loopback, agent: false, ...rest, headers });
   outgoing.end(body);
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
