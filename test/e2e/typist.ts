@@ -47,7 +47,8 @@ export async function typeGuide(t: Test, lab: TestLab, kubectl: Kubectl): Promis
 }
 
 function compare(step: TranscriptStep, command: string, output: string, bindings: Bindings): Bindings {
-  const result = matchOutput(step.output, output.trimEnd().split('\n'), bindings);
+  const lines = output.trimEnd() === '' ? [] : output.trimEnd().split('\n');
+  const result = matchOutput(step.output, lines, bindings);
   if ('bindings' in result) return result.bindings;
   throw new Error(`${command}: ${result.mismatch}\n${output}`);
 }

@@ -54,7 +54,7 @@ export function matchOutput(
 }
 
 /** Standing addresses of every lab are no variables: kubernetes, kube-dns and the hosts themselves. */
-const addressPattern = String.raw`\b(?!10\.96\.0\.1\b|10\.96\.0\.10\b|172\.30\.0\.)\d+\.\d+\.\d+\.\d+\b`;
+const addressPattern = String.raw`\b(?!10\.96\.0\.1\b|10\.96\.0\.10\b|172\.30\.0\.1\d\b)\d+\.\d+\.\d+\.\d+\b`;
 const namePattern = String.raw`\b(?:my-nginx|curlrc)-[a-z0-9]{5}\b`;
 const nodePortPattern = String.raw`\b3[0-2]\d{3}\b`;
 const anyVariable = new RegExp([addressPattern, namePattern, nodePortPattern].join('|'), 'g');

@@ -41,7 +41,7 @@ async function createApp(walk: WalkState): Promise<string> {
 }
 
 /** Waits for what nginx-app.yaml makes: one pod, other than those `before`, and a Service with both ports. */
-async function replaceApp(walk: WalkState, before: ReadonlySet<string | undefined>): Promise<string> {
+export async function replaceApp(walk: WalkState, before: ReadonlySet<string | undefined>): Promise<string> {
   walk.service = await walk.shell.service('nginxsvc');
   walk.pods = await runningPods(walk.shell, 1, before);
   await endpointsArePods(walk);
