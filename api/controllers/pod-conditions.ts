@@ -1,7 +1,7 @@
 import type { LabelSelector } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
 import type { PodCondition } from '../kinds/pod-status.ts';
-import { compileLabelSelector } from '../kinds/selector.ts';
+import { compileLabelSelector, type Selector } from '../kinds/selector.ts';
 
 /** A condition of the pod's status, if it has one of this type. */
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
@@ -31,11 +31,15 @@ export function matchesLabels(
   return wanted.length > 0 && wanted.every(([name, value]) => labels?.[name] === value);
 }
 
+/** Selectors of cached objects, which never change, compiled once: a large ReplicaSet asks for each of its pods. */
+const compiled = new WeakMap<LabelSelector, Selector>();
+
 /** Whether a selector with expressions matches. An empty one matches nothing here, too. */
 export function matchesSelector(
   selector: LabelSelector,
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
-  const compiled = compileLabelSelector(selector);
-  return !compiled.empty && compiled.matches(labels);
+  const ready = compiled.get(selector) ?? compileLabelSelector(selector);
+  compiled.set(selector, ready);
+  return !ready.empty && ready.matches(labels);
 }

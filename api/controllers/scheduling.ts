@@ -69,13 +69,15 @@ function refusalOf(pod: Pod, node: Node): string | undefined {
 
 /** Those of some pods that should be spread together with `pod`: of its controller, or else of its Services. */
 export function alikePods(pod: Pod, pods: Iterable<Pod>, namespaceServices: Iterable<Service>): Pod[] {
+  const present = [...pods].filter((other) => {
+    return !isPodTerminal(other) && other.metadata.deletionTimestamp === undefined;
+  });
   const owner = controllerOf(pod.metadata)?.uid;
+  if (owner !== undefined) return present.filter((other) => controllerOf(other.metadata)?.uid === owner);
   const selectors = [...namespaceServices]
     .map((service) => service.spec.selector)
     .filter((selector) => matchesLabels(selector, pod.metadata.labels));
-  return [...pods].filter((other) => {
-    if (isPodTerminal(other) || other.metadata.deletionTimestamp !== undefined) return false;
-    if (owner !== undefined) return controllerOf(other.metadata)?.uid === owner;
+  return present.filter((other) => {
     return selectors.some((selector) => matchesLabels(selector, other.metadata.labels));
   });
 }

@@ -35,6 +35,7 @@ for (const kubectl of listKubectls([27, 33])) {
     await pause(t, run);
     await goBack(t, run);
     await scale(t, run);
+    await withoutFiles(t, run);
     await remove(t, run);
   });
 }
@@ -149,6 +150,17 @@ async function scale(t: Test, run: Run): Promise<void> {
   t.match(await run('set image deployment/web nginx=nginx:4'), /image updated/);
   t.match(await run('rollout status deployment/web'), /successfully rolled out/);
   t.match(await run('get deploy web -o wide'), / nginx:4 /);
+}
+
+/** Everything without a manifest. */
+async function withoutFiles(t: Test, run: Run): Promise<void> {
+  t.match(await run('create deployment cache --image=cache:1'), /deployment.apps\/cache created/);
+  t.match(await run('scale deployment cache --replicas=2'), /deployment.apps\/cache scaled/);
+  t.match(await run('rollout status deployment cache'), /successfully rolled out/);
+  t.match(await run('get deploy cache -o wide'), /\ncache +2\/2 +2 +2 +\S+ +cache +cache:1 +app=cache\n/);
+  t.match(await run('expose deployment cache --port=11211 --name=cache'), /service\/cache exposed/);
+  t.match(await run('delete deploy,svc -l app=cache'), /deployment.apps "cache" deleted/);
+  t.match(await run('get deploy cache'), /deployments.apps "cache" not found/);
 }
 
 async function remove(t: Test, run: Run): Promise<void> {
