@@ -31,12 +31,12 @@ export async function listNamespacedResources(client: ApiClient): Promise<Resour
   });
 }
 
-/** Deletes all objects of a collection in one namespace; returns how many are still there. */
+/** Deletes all objects of a collection in one namespace; returns what is still there. */
 export async function removeContent(
   client: ApiClient,
   resource: Resource<KubeObject>,
   namespace: string,
-): Promise<number> {
+): Promise<KubeObject[]> {
   const objects = await client.listAll(resource, { namespace });
   for (const { metadata } of objects) {
     if (metadata.deletionTimestamp !== undefined) continue;
@@ -46,6 +46,5 @@ export async function removeContent(
       if (!isNotFound(error)) throw error;
     }
   }
-  if (objects.length === 0) return 0;
-  return (await client.list(resource, { namespace, limit: 1 })).items.length;
+  return objects.length === 0 ? [] : client.listAll(resource, { namespace });
 }

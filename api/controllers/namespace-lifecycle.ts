@@ -1,8 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isConflict, isNotFound } from '../client/api-error.ts';
 import { objectKey } from '../client/resource.ts';
 import { namespaces } from '../client/resources.ts';
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { renderTime } from './event-recorder.ts';
+import { renderConditions } from './namespace-conditions.ts';
+import type { Remainder } from './namespace-conditions.ts';
 import { listNamespacedResources, removeContent } from './namespace-content.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -42,12 +46,27 @@ export class NamespaceLifecycle implements Controller {
     const namespace = this.#ctx.caches.namespaces.get(name);
     if (namespace?.metadata.deletionTimestamp === undefined) return;
     if (!(namespace.spec?.finalizers ?? []).includes(contentFinalizer)) return;
-    let left = 0;
+    const remainders: Remainder[] = [];
     for (const resource of await listNamespacedResources(this.#ctx.client)) {
-      left += await removeContent(this.#ctx.client, resource, name);
+      const objects = await removeContent(this.#ctx.client, resource, name);
+      remainders.push({ ...resource, objects });
     }
-    if (left > 0) this.#queue.addAfter(name, lookAgainMs);
-    else await this.#finalize(namespace);
+    if (remainders.every(({ objects }) => objects.length === 0)) return this.#finalize(namespace);
+    this.#queue.addAfter(name, lookAgainMs);
+    await this.#report(namespace, remainders);
+  }
+
+  /** Says what the namespace waits for. */
+  async #report({ metadata, status }: Namespace, remainders: readonly Remainder[]): Promise<void> {
+    const before = status?.conditions ?? [];
+    const conditions = renderConditions(before, remainders, renderTime(new Date()));
+    if (isDeepStrictEqual(conditions, before)) return;
+    try {
+      const patch = { status: { conditions } };
+      await this.#ctx.client.patchStatus(namespaces, { name: metadata.name }, patch, 'merge');
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
   }
 
   async #finalize(namespace: Namespace): Promise<void> {

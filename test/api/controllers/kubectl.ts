@@ -7,7 +7,7 @@ import type { TestCluster } from './cluster.ts';
 /** Runs one command line; resolves with what it printed on both streams, whatever its exit code. */
 export type Run = (line: string, input?: string) => Promise<string>;
 
-export function runner(t: Test, { path }: Kubectl, { server }: TestCluster): Run {
+export function runner(t: Test, { path }: Kubectl, { server }: Pick<TestCluster, 'server'>): Run {
   // What kubectl has learnt of one server must not serve for another.
   const cache = join(t.testdirName, 'cache');
   const common = ['--kubeconfig', server.adminKubeconfigPath, '--cache-dir', cache];
