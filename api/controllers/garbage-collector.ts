@@ -56,7 +56,19 @@ export class GarbageCollector implements Controller {
       this.#graph.dependentsOf(uid).length > 0,
     );
     if (decision.action === 'unlink') await this.#unlink(node, decision.uids);
-    if (decision.action === 'delete') await this.#delete(node, decision.propagationPolicy);
+    if (decision.action !== 'delete') return;
+    const isCircle =
+      decision.propagationPolicy === 'Foreground' &&
+      this.#graph.dependentsOf(uid).some(({ object }) => isWaitingFor(object, foregroundFinalizer));
+    if (isCircle) await this.#unblock(node);
+    else await this.#delete(node, decision.propagationPolicy);
+  }
+
+  /** Of objects that own each other none could go first: this one no longer holds its owners, and goes after them. */
+  async #unblock(node: GraphNode): Promise<void> {
+    const { ownerReferences = [] } = node.object.metadata;
+    const unblocked = ownerReferences.map((owner) => ({ ...owner, blockOwnerDeletion: false }));
+    await this.#patchMetadata(node, { ownerReferences: unblocked });
   }
 
   async #stateOf(owner: OwnerReference, namespace: string | undefined): Promise<OwnerState> {

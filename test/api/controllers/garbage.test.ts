@@ -115,6 +115,19 @@ async function threeModes(t: Test, client: ApiClient, kind: Kind): Promise<void>
   }
 }
 
+t.test('two that own each other go in the foreground, too', async (t) => {
+  const { client } = await startCluster(t);
+  const kind = kindNamed('ConfigMap');
+  const first = await client.create<KubeObject>(kind, object(kind, 'first'));
+  const second = await client.create<KubeObject>(kind, object(kind, 'second', referenceTo(kind, first)));
+  const ownerReferences = [referenceTo(kind, second)];
+  await client.patch(kind, where(kind, 'first'), { metadata: { ownerReferences } }, 'merge');
+  await client.delete(kind, where(kind, 'first'), { propagationPolicy: 'Foreground' });
+  for (const name of ['first', 'second']) {
+    await eventually(`${name} is gone`, () => isGone(client, kind, name));
+  }
+});
+
 t.test('references that lead astray', async (t) => {
   const { client } = await startCluster(t);
   const [configMap, node] = [kindNamed('ConfigMap'), kindNamed('Node')];
