@@ -179,8 +179,8 @@ const set: readonly Check[] = [
   ['set selector svc nginxsvc app=other', 'service/nginxsvc selector updated'],
   ['set serviceaccount rc my-nginx robot', 'replicationcontroller/my-nginx serviceaccount updated'],
   [
-    'get rc my-nginx -o jsonpath={..image}/{..cpu}/{.spec.template.spec.serviceAccountName}',
-    'nginx:4/200m 100m/robot',
+    'get rc my-nginx -o jsonpath={..image}/{..limits.cpu}-{..requests.cpu}/{.spec.template.spec.serviceAccountName}',
+    'nginx:4/200m-100m/robot',
   ],
 ];
 

@@ -33,7 +33,7 @@ export type Check = readonly [
 /** One kubectl in front of one server, in a folder of its own with the files that its commands name. */
 export class Judge {
   readonly #kubectl: Kubectl;
-  readonly #common: readonly string[];
+  readonly #kubeconfig: string;
   readonly folder: string;
 
   static async start(
@@ -51,7 +51,7 @@ export class Judge {
 
   private constructor(kubectl: Kubectl, kubeconfig: string, folder: string) {
     this.#kubectl = kubectl;
-    this.#common = ['--kubeconfig', kubeconfig, '--cache-dir', join(folder, 'cache')];
+    this.#kubeconfig = kubeconfig;
     this.folder = folder;
   }
 
@@ -64,7 +64,7 @@ export class Judge {
   run(line: string, { env = {}, input = '' }: RunOptions = {}): Promise<Printed> {
     const options = { cwd: this.folder, env: this.#env(env), timeout: 60_000, maxBuffer: 64 * 1024 * 1024 };
     return new Promise((resolve) => {
-      const child = execFile(this.#kubectl.path, this.#args(line), options, (error, stdout, stderr) => {
+      const child = execFile(this.#kubectl.path, splitWords(line), options, (error, stdout, stderr) => {
         const code = error ? (typeof error.code === 'number' ? error.code : -1) : 0;
         resolve({ stdout, stderr, code });
       });
@@ -75,7 +75,7 @@ export class Judge {
   /** Starts a command that goes on until it is killed. */
   follow(line: string): ChildProcessByStdio<null, Readable, null> {
     const stdio = ['ignore', 'pipe', 'ignore'] as const;
-    return spawn(this.#kubectl.path, this.#args(line), {
+    return spawn(this.#kubectl.path, splitWords(line), {
       cwd: this.folder,
       env: this.#env({}),
       stdio: [...stdio],
@@ -98,13 +98,10 @@ export class Judge {
     }
   }
 
-  #args(line: string): string[] {
-    return [...this.#common, ...splitWords(line)];
-  }
-
   #env(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-    // A user's own settings of kubectl have no say here.
-    return { ...process.env, HOME: this.folder, KUBECONFIG: '', KUBE_EDITOR: '', TERM: 'dumb', ...extra };
+    // A user's own settings of kubectl have no say here, and it remembers no other server's discovery.
+    const own = { HOME: this.folder, KUBECONFIG: this.#kubeconfig, KUBE_EDITOR: '', TERM: 'dumb' };
+    return { ...process.env, ...own, ...extra };
   }
 }
 

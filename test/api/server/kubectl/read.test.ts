@@ -216,6 +216,10 @@ const cluster: readonly Check[] = [
     [/server: https:\/\/127\.0\.0\.1/, /name: weft/, /client-key-data: (REDACTED|DATA\+OMITTED)/],
   ],
   ['config current-context', 'weft'],
+  ['__complete get pods w', /^web\n/, { from: 27 }],
+  ['__complete get endpointsl', /^endpointslices/m, { from: 27 }],
+  ["__complete describe node ''", /^node1$/m, { from: 27 }],
+  ['__complete -n kube-s', /^kube-system$/m, { from: 27 }],
   ['top node', 'error: Metrics API not available', { code: 1 }],
   ['top pod', 'error: Metrics API not available', { code: 1 }],
   [
