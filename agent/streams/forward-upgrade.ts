@@ -6,7 +6,7 @@ import type { DialPort } from './port-dialer.ts';
 import { forwardOverSpdy, forwardProtocol } from './spdy-forward.ts';
 import { StreamError } from './stream-error.ts';
 import { forwardOverMessages } from './websocket-forward.ts';
-import { offeredProtocols, shakeHands } from './websocket-handshake.ts';
+import { guardConnection, offeredProtocols, shakeHands } from './websocket-handshake.ts';
 
 /** Serves one upgraded request for ports of a pod until it has ended. */
 export type ServeForward = (socket: Duplex, head: Buffer, dial: DialPort) => Promise<void>;
@@ -43,6 +43,7 @@ export function chooseForward(request: IncomingMessage, pod: PodRef, ports: read
     return async (socket, head, dial) => {
       delete request.headers['sec-websocket-protocol'];
       const webSocket = await shakeHands(tunnels, request, socket, head);
+      guardConnection(webSocket);
       await forwardOverSpdy(createWebSocketStream(webSocket), pod, dial);
     };
   }

@@ -77,6 +77,8 @@ function feed(source: Readable, target: Writable): void {
   };
   target.on('error', drop);
   target.on('close', drop);
+  // A stream that breaks is an end, too: the process must not wait for more.
+  source.on('close', () => target.end());
   source.pipe(target);
 }
 

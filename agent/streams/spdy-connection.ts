@@ -21,6 +21,7 @@ export class SpdyStream extends Duplex {
   readonly headers: SpdyHeaders;
   readonly #connection: SpdyConnection;
   #wanted: (() => void) | undefined;
+  #ended = false;
 
   constructor(connection: SpdyConnection, id: number, headers: SpdyHeaders) {
     super({ allowHalfOpen: true });
@@ -31,10 +32,17 @@ export class SpdyStream extends Duplex {
 
   /** Hands in what the peer sent; resolves when the reader wants more. */
   receive(data: Buffer): Promise<void> | undefined {
-    if (this.destroyed || this.readableEnded || this.push(data)) return undefined;
+    // A peer that goes on after its end is not heard.
+    if (this.destroyed || this.#ended || this.push(data)) return undefined;
     return new Promise((resolve) => {
       this.#wanted = resolve;
     });
+  }
+
+  /** The peer has ended its direction. */
+  receiveEnd(): void {
+    if (!this.destroyed && !this.#ended) this.push(null);
+    this.#ended = true;
   }
 
   override _read(): void {
@@ -62,6 +70,8 @@ export interface SpdyConnectionOptions {
   readonly onStream: (stream: SpdyStream) => void;
   /** A PING this often notices a dead peer also while reading is paused. Default 30,000. */
   readonly pingMs?: number;
+  /** A peer that asks for more answers than this without reading them is not read either. Default 8 MB. */
+  readonly maxUnreadBytes?: number;
 }
 
 /** More open streams at a time are refused: each costs memory, and a port-forward one socket for every two. */
@@ -88,6 +98,7 @@ export class SpdyConnection {
   /** Serves the connection until the peer or {@link destroy} ends it. Throws StreamError when the peer breaks the protocol. */
   async run(): Promise<void> {
     const parser = new SpdyFrameParser();
+    const maxUnreadBytes = this.#options.maxUnreadBytes ?? 8 * 1024 * 1024;
     const ping = setInterval(() => {
       this.#ping();
     }, this.#options.pingMs ?? 30_000);
@@ -98,6 +109,7 @@ export class SpdyConnection {
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
         for (const frame of parser.push(chunk)) await this.#take(frame);
+        if (this.#socket.writableLength > maxUnreadBytes) await this.#drained();
       }
     } catch (error) {
       // A socket that broke is an end like any other; what the peer did wrong is worth telling.
@@ -173,7 +185,7 @@ export class SpdyConnection {
     stream.on('error', () => stream.destroy());
     const reply = Buffer.concat([body.subarray(0, 4), await this.#codec.encode(new Map())]);
     this.#socket.write(encodeControl(frameType.synReply, 0, reply));
-    if ((flags & flagFin) !== 0) stream.push(null);
+    if ((flags & flagFin) !== 0) stream.receiveEnd();
     this.#options.onStream(stream);
   }
 
@@ -182,7 +194,11 @@ export class SpdyConnection {
     // Data may still be on its way when a stream is reset.
     if (!stream) return;
     if (data.length > 0) await stream.receive(data);
-    if (fin) stream.push(null);
+    if (fin) stream.receiveEnd();
+  }
+
+  #drained(): Promise<unknown> {
+    return new Promise((resolve) => this.#socket.once('drain', resolve).once('close', resolve));
   }
 
   #ping(): void {

@@ -6,7 +6,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Status } from '../../api/kinds/meta.ts';
 import { SizeParser } from './channels.ts';
 import type { Channels, WantedChannels } from './channels.ts';
-import { keepAlive, offeredProtocols, shakeHands } from './websocket-handshake.ts';
+import { guardConnection, offeredProtocols, shakeHands } from './websocket-handshake.ts';
 
 /** The first byte of each message (k8s.io/apimachinery remotecommand constants). */
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
@@ -45,6 +45,7 @@ class WebSocketChannels implements Channels {
   readonly closed: Promise<void>;
   readonly #webSocket: WebSocket;
   readonly #sizes = new SizeParser();
+  #stdinEnded = false;
   #resize: ((columns: number, rows: number) => void) | undefined;
 
   constructor(webSocket: WebSocket, wanted: WantedChannels) {
@@ -55,11 +56,7 @@ class WebSocketChannels implements Channels {
     webSocket.on('message', (data: RawData) => {
       this.#take(data as Buffer);
     });
-    // Errors of the connection are its end; 'close' follows.
-    webSocket.on('error', () => {
-      webSocket.terminate();
-    });
-    keepAlive(webSocket);
+    guardConnection(webSocket);
     this.closed = new Promise((resolve) => {
       webSocket.once('close', () => {
         for (const stream of [this.stdin, this.stdout, this.stderr]) stream?.destroy();
@@ -98,13 +95,17 @@ class WebSocketChannels implements Channels {
     const body = message.subarray(1);
     switch (message[0]) {
       case channel.stdin:
-        if (body.length > 0 && this.stdin?.push(body) === false) this.#webSocket.pause();
+        // A client that goes on after the end of its stdin is not heard.
+        if (this.#stdinEnded || body.length === 0) return;
+        if (this.stdin?.push(body) === false) this.#webSocket.pause();
         return;
       case channel.resize:
         for (const { columns, rows } of this.#sizes.push(body.toString())) this.#resize?.(columns, rows);
         return;
       case channel.close:
-        if (body[0] === channel.stdin) this.stdin?.push(null);
+        if (body[0] !== channel.stdin) return;
+        this.#stdinEnded = true;
+        this.stdin?.push(null);
         return;
       default:
         // Clients write to no other channel; upstream ignores it as well.

@@ -3,7 +3,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { PodRef } from './pod-streams.ts';
 import { describeFailure } from './port-dialer.ts';
 import type { DialPort } from './port-dialer.ts';
-import { keepAlive } from './websocket-handshake.ts';
+import { guardConnection } from './websocket-handshake.ts';
 
 /**
  * Serves port-forward in plain WebSocket messages, as the client libraries speak it: port number n of the request
@@ -17,10 +17,8 @@ export async function forwardOverMessages(
   ports: readonly number[],
   dial: DialPort,
 ): Promise<void> {
-  keepAlive(webSocket);
+  guardConnection(webSocket);
   const closed = new Promise<void>((resolve) => webSocket.once('close', () => resolve()));
-  // Errors of the connection are its end; 'close' follows.
-  webSocket.on('error', () => webSocket.terminate());
   const channels = ports.map((port, index) => new PortChannel(webSocket, port, 2 * index));
   webSocket.on('message', (message: RawData) => {
     const bytes = message as Buffer;

@@ -24,8 +24,19 @@ export function shakeHands(
   });
 }
 
-/** A paused socket does not show that the peer is gone; a write to it does. */
-export function keepAlive(webSocket: WebSocket): void {
+/** More of our answers than this, and of the data that back-pressure leaves in flight, no honest client leaves unread. */
+const maxUnreadBytes = 8 * 1024 * 1024;
+
+/**
+ * Sees to it that a connection ends with its peer: a paused socket does not show that the peer is gone, a write to
+ * it does. A peer that asks for pongs and never reads them is cut off.
+ */
+export function guardConnection(webSocket: WebSocket): void {
   const ping = setInterval(() => webSocket.ping(), 30_000);
   webSocket.once('close', () => clearInterval(ping));
+  webSocket.on('ping', () => {
+    if (webSocket.bufferedAmount > maxUnreadBytes) webSocket.terminate();
+  });
+  // Errors of the connection are its end; 'close' follows.
+  webSocket.on('error', () => webSocket.terminate());
 }
