@@ -24,11 +24,8 @@ export function isMember(node: FieldSet | undefined): boolean {
 }
 
 /** The nodes below, without the mark of the node itself. */
-function* elementsOf(node: FieldSet): Generator<readonly [string, FieldSet]> {
-  for (const element in node) {
-    const below = node[element];
-    if (element !== SELF && below) yield [element, below];
-  }
+function elementsOf(node: FieldSet): (readonly [string, FieldSet])[] {
+  return Object.entries(node).filter(([element]) => element !== SELF);
 }
 
 function hasElements(node: FieldSet): boolean {
@@ -72,14 +69,14 @@ export function intersection(a: FieldSet | undefined, b: FieldSet | undefined): 
 /** Every path of the set, those of one level before those below them. */
 export function* pathsOf(set: FieldSet | undefined, prefix: readonly string[] = []): Generator<string[]> {
   if (!set) return;
-  const nodes = [...elementsOf(set)];
+  const nodes = elementsOf(set);
   for (const [element, node] of nodes) if (isMember(node)) yield [...prefix, element];
   for (const [element, node] of nodes) yield* pathsOf(node, [...prefix, element]);
 }
 
 /** The same set with the elements of every level in order, as other servers write it. */
 export function sorted(set: FieldSet, compare: (a: string, b: string) => number): FieldSet {
-  const nodes = [...elementsOf(set)].sort(([a], [b]) => compare(a, b));
+  const nodes = elementsOf(set).sort(([a], [b]) => compare(a, b));
   if (nodes.length === 0) return set;
   const below = nodes.map(([element, node]) => [element, sorted(node, compare)] as const);
   return Object.fromEntries(SELF in set ? [[SELF, member], ...below] : below);

@@ -50,7 +50,13 @@ function withoutUnmanaged(metadata: SchemaNode): SchemaNode {
   };
 }
 
-/** An object of the kind that says nothing: what a new one is compared with. */
+const empty = new WeakMap<Kind, KubeObject>();
+
+/** An object of the kind that says nothing: what a new one is compared with. Shared: never change it. */
 export function emptyObject(kind: Kind): KubeObject {
-  return decodeObject(kind, {}).object;
+  const known = empty.get(kind);
+  if (known) return known;
+  const { object } = decodeObject(kind, {});
+  empty.set(kind, object);
+  return object;
 }
