@@ -1,12 +1,60 @@
 /** Formats of names, as apimachinery's util/validation has them. Each check returns what is wrong, or undefined. */
 
+interface Format {
+  readonly pattern: RegExp;
+  /** What is wrong with what does not match, in apimachinery's words. */
+  readonly mistake: string;
+}
+
+function format(pattern: string, mistake: string, ...examples: readonly string[]): Format {
+  const list = examples.map((example) => `'${example}', `).join(' or ');
+  return {
+    pattern: new RegExp(`^(${pattern})$`),
+    mistake: `${mistake} (e.g. ${list}regex used for validation is '${pattern}')`,
+  };
+}
+
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-const label1123 = new RegExp(`^${LABEL}$`);
-const subdomain1123 = new RegExp(`^${LABEL}(\\.${LABEL})*$`);
-const label1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
-const qualifiedPart = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
-const labelValue = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/;
-const configKey = /^[-._a-zA-Z0-9]+$/;
+const ends = 'and must start and end with an alphanumeric character';
+const label1123 = format(
+  LABEL,
+  `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', ${ends}`,
+  'my-name',
+  '123-abc',
+);
+const subdomain1123 = format(
+  `${LABEL}(\\.${LABEL})*`,
+  `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', ${ends}`,
+  'example.com',
+);
+const label1035 = format(
+  '[a-z]([-a-z0-9]*[a-z0-9])?',
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, " +
+    'and end with an alphanumeric character',
+  'my-name',
+  'abc-123',
+);
+const qualifiedPart = format(
+  '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]',
+  `name part must consist of alphanumeric characters, '-', '_' or '.', ${ends}`,
+  'MyName',
+  'my.name',
+  '123-abc',
+);
+const labelValue = format(
+  '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?',
+  `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', ${ends}`,
+  'MyValue',
+  'my_value',
+  '12345',
+);
+const configKey = format(
+  '[-._a-zA-Z0-9]+',
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+  'key.name',
+  'KEY_NAME',
+  'key-name',
+);
 const portName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 export type NameFormat = 'subdomain' | 'label' | 'label1035';
@@ -24,20 +72,17 @@ export function checkName(format: NameFormat, name: string): string | undefined 
 
 export function checkSubdomain(name: string): string | undefined {
   if (name.length > 253) return 'must be no more than 253 bytes';
-  if (subdomain1123.test(name)) return undefined;
-  return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com')";
+  return subdomain1123.pattern.test(name) ? undefined : subdomain1123.mistake;
 }
 
 export function checkLabel1123(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 bytes';
-  if (label1123.test(name)) return undefined;
-  return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')";
+  return label1123.pattern.test(name) ? undefined : label1123.mistake;
 }
 
 function checkLabel1035(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 bytes';
-  if (label1035.test(name)) return undefined;
-  return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123')";
+  return label1035.pattern.test(name) ? undefined : label1035.mistake;
 }
 
 /** A key of labels, annotations and finalizers: `name` or `example.com/name`. */
@@ -54,21 +99,18 @@ export function checkQualifiedName(name: string): string | undefined {
   }
   if (part === '') return 'name part must be non-empty';
   if (part.length > 63) return 'name part must be no more than 63 bytes';
-  if (qualifiedPart.test(part)) return undefined;
-  return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc')";
+  return qualifiedPart.pattern.test(part) ? undefined : qualifiedPart.mistake;
 }
 
 export function checkLabelValue(value: string): string | undefined {
   if (value.length > 63) return 'must be no more than 63 bytes';
-  if (labelValue.test(value)) return undefined;
-  return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345')";
+  return labelValue.pattern.test(value) ? undefined : labelValue.mistake;
 }
 
 /** A key of a ConfigMap or Secret: a file name. */
 export function checkConfigKey(key: string): string | undefined {
   if (key.length > 253) return 'must be no more than 253 bytes';
-  if (!configKey.test(key))
-    return "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+  if (!configKey.pattern.test(key)) return configKey.mistake;
   if (key === '.' || key.startsWith('..')) return "must not be '.' or start with '..'";
   return undefined;
 }

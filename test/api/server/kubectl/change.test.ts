@@ -114,7 +114,7 @@ const label: readonly Check[] = [
   ['label pod web none-', /label "none" not found/],
   [
     "label pod web 'bad key=1'",
-    /metadata\.labels: Invalid value: "bad key": name part must consist of alphanumeric characters/,
+    /metadata\.labels: Invalid value: "bad key": name part must consist of alphanumeric characters, '-', '_' or '\.', and must start and end with an alphanumeric character \(e\.g\. 'MyName', {2}or 'my\.name', {2}or '123-abc', regex used for validation is '/,
     { code: 1 },
   ],
   ['label pods -l app=web by=selector', /^pod\/web labeled$/m],
