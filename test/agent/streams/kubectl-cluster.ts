@@ -53,5 +53,5 @@ export async function startCluster(t: Test) {
       });
   const forward = (t: Test, kubectl: string, ...args: string[]): Promise<Forward> =>
     startForward(t, kubectl, [...access, 'port-forward', '--address', '127.0.0.1', ...args]);
-  return { run, forward, node };
+  return { run, forward, node, kubeconfig: server.adminKubeconfigPath };
 }
