@@ -57,10 +57,13 @@ function projectAll(
 ): Files {
   const files: Files = new Map();
   const mode = options.defaultMode ?? defaultMode;
-  for (const { secret, configMap, downwardAPI } of sources) {
+  for (const { secret, configMap, downwardAPI, ...others } of sources) {
     if (secret) projectKeys(input, volume, keyedSource('secret', secret), mode, files);
     if (configMap) projectKeys(input, volume, keyedSource('configmap', configMap), mode, files);
     if (downwardAPI) projectFields(input, volume, downwardAPI.items, mode, files);
+    const unknown = Object.keys(others)[0];
+    // A program without the token it counts on fails far from the reason.
+    if (unknown !== undefined) throw fail(volume, `weft does not project ${unknown}`);
   }
   return files;
 }

@@ -84,7 +84,6 @@ export class FakeApi {
     const methods = {
       get: (resource: { plural: string }, name: { namespace?: string; name: string }) =>
         this.#get(resource, name),
-      list: (resource: { plural: string }, options: Selection) => this.#list(resource, options),
       watch: (resource: { plural: string }, options: Selection) => this.#watch(resource, options),
       create: (_resource: unknown, event: Event) => {
         this.#reach();
@@ -162,20 +161,21 @@ export class FakeApi {
     throw new ApiError(`${resource.plural} "${name}" not found`, { code: 404, reason: 'NotFound' });
   }
 
-  async #list(resource: { plural: string }, options: Selection) {
-    this.#reach();
-    await Promise.resolve();
-    const object = this.objects.get(selectedKey(resource, options));
-    return { metadata: { resourceVersion: String(this.#revision) }, items: object ? [object] : [] };
-  }
-
+  /** As a server with WatchList: what there is, a bookmark that says so, then changes. */
   async *#watch(resource: { plural: string }, options: Selection): AsyncGenerator<WatchEvent<ApiObject>> {
     const key = selectedKey(resource, options);
     const events = new PassThrough({ objectMode: true, signal: options.signal });
     const watcher: Watcher = (event) => void events.write(event);
     const watchers = this.watchers.get(key) ?? new Set();
     this.watchers.set(key, watchers.add(watcher));
+    const object = this.objects.get(key);
+    const end = {
+      annotations: { 'k8s.io/initial-events-end': 'true' },
+      resourceVersion: `${this.#revision}`,
+    };
     try {
+      if (object) yield { type: 'ADDED', object };
+      yield { type: 'BOOKMARK', object: { metadata: end } };
       for await (const event of events) yield event as WatchEvent<ApiObject>;
     } catch (cause) {
       throw new ApiError('the watch was ended', { code: 0, reason: 'Aborted', cause });

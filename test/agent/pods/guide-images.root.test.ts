@@ -14,8 +14,8 @@ function addGuideImages(node: FakeNode): void {
   for (const { name, root, options } of guideImages) table.add(name, root, options);
 }
 
-/** The Secret that the guide makes with openssl. */
-function addKeys(node: FakeNode): void {
+/** The Secret that the guide makes with openssl, or a new one in its place. Returns the certificate. */
+function addKeys(node: FakeNode): string {
   const [key, crt] = [join(node.dir, 'nginx.key'), join(node.dir, 'nginx.crt')];
   const subject = ['-subj', '/CN=nginxsvc/O=nginxsvc'];
   const made = ['-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', crt];
@@ -24,6 +24,7 @@ function addKeys(node: FakeNode): void {
     'nginx.key': fs.readFileSync(key).toString('base64'),
     'nginx.crt': fs.readFileSync(crt).toString('base64'),
   });
+  return fs.readFileSync(crt, 'utf8');
 }
 
 if (skipUnlessRoot(t)) {
@@ -71,6 +72,18 @@ if (skipUnlessRoot(t)) {
       );
       test.match(page, 'Welcome to nginx!');
       test.match(await output(worker, 'secure', 'curl', '-sS', 'http://127.0.0.1'), 'Welcome to nginx!');
+      const renewed = addKeys(node);
+      await eventually(
+        'the pod has the new certificate',
+        async () => (await output(worker, 'secure', 'cat', '/etc/nginx/ssl/nginx.crt')) === renewed,
+      );
+      const stale = await run(worker, 'secure', 'curl', '-sS', ...url);
+      test.equal(stale.code, 60, 'nginx still shows the old one, which is not the one on disk');
+      test.equal((await run(worker, 'secure', 'nginx', '-s', 'reload')).code, 0);
+      await eventually(
+        'nginx shows the new one',
+        async () => (await run(worker, 'secure', 'curl', '-sS', ...url)).code === 0,
+      );
     }),
   );
 

@@ -67,6 +67,10 @@ t.test('what is missing or leads out is refused', (test) => {
       { name: 'v', secret: { secretName: 'keys', items: [{ key: 'no', path: 'x' }] } },
       /: references non-existent secret key: no/,
     ],
+    [
+      { name: 'v', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+      /: weft does not project serviceAccountToken/,
+    ],
     ...['../../etc/x', '/etc/x', 'a/../../x', '..data', './..data/x', ''].map((path): [Volume, RegExp] => [
       { name: 'v', secret: { secretName: 'keys', items: [{ key: 'tls.key', path }] } },
       /invalid path/,
