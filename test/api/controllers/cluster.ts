@@ -7,7 +7,7 @@ import { leases, nodes, pods } from '../../../api/client/resources.ts';
 import type { ClusterConfig } from '../../../api/cluster.ts';
 import { startControllers } from '../../../api/controllers/controllers.ts';
 import type { Controllers } from '../../../api/controllers/controllers.ts';
-import type { NodeHealthTiming } from '../../../api/controllers/node-health.ts';
+import type { NodeHealthTiming } from '../../../api/controllers/nodes/node-health.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import type { ApiServer } from '../../../api/server/server.ts';

@@ -4,8 +4,8 @@ import type { Node } from '../../../api/kinds/node.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import type { ReplicationController } from '../../../api/kinds/replication-controller.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { controllerReference } from '../../../api/controllers/claims.ts';
-import type { OwnerKind } from '../../../api/controllers/claims.ts';
+import { controllerReference } from '../../../api/controllers/workloads/claims.ts';
+import type { OwnerKind } from '../../../api/controllers/workloads/claims.ts';
 import { replicationControllers } from '../../../api/client/resources.ts';
 
 /** Short descriptions of objects, for tables. */

@@ -1,0 +1,36 @@
+import type { Toleration } from '../../kinds/affinity.ts';
+import type { Node, Taint } from '../../kinds/node.ts';
+
+export const unschedulable: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+/** The taint that a node's state amounts to while it is not ready, whether or not anybody wrote it down. */
+export function readinessTaint({ status }: Node): Taint | undefined {
+  const ready = status?.conditions?.find((condition) => condition.type === 'Ready')?.status;
+  if (ready === 'True') return undefined;
+  const key = ready === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
+  return { key, effect: 'NoSchedule' };
+}
+
+/** What keeps pods off a node: its taints, and those that its state amounts to. */
+export function taintsOf(node: Node): Taint[] {
+  const readiness = readinessTaint(node);
+  return [
+    ...(node.spec?.taints ?? []),
+    ...(node.spec?.unschedulable === true ? [unschedulable] : []),
+    ...(readiness ? [readiness] : []),
+  ];
+}
+
+/** Whether a taint keeps pods with these tolerations away. */
+export function isUntolerated(taint: Taint, tolerations: readonly Toleration[] = []): boolean {
+  if (taint.effect === 'PreferNoSchedule') return false;
+  return !tolerations.some((toleration) => tolerates(toleration, taint));
+}
+
+/** Whether a toleration covers a taint (core/v1 Toleration: empty key, effect and operator are wildcards). */
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false;
+  if (toleration.key && toleration.key !== taint.key) return false;
+  if (toleration.operator === 'Exists') return true;
+  return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
+}

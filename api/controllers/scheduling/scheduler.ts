@@ -1,0 +1,150 @@
+import { isConflict, isNotFound } from '../../client/api-error.ts';
+import { objectKey } from '../../client/resource.ts';
+import { pods } from '../../client/resources.ts';
+import type { Pod } from '../../kinds/pod.ts';
+import { controllerOf } from '../workloads/claims.ts';
+import type { Controller, ControllerContext } from '../controller.ts';
+import { renderTime } from '../event-recorder.ts';
+import { isPodTerminal, podCondition } from '../pod-conditions.ts';
+import { alikePods, awaitsScheduling, placePod } from './scheduling.ts';
+import type { NodeLoad } from './scheduling.ts';
+import { WorkQueue } from '../work-queue.ts';
+
+const component = 'default-scheduler';
+
+/** Unplaced pods are looked at again this often even if nothing seems to have changed. */
+const retryPendingMs = 30_000;
+
+/** Binds pods to nodes, one after the other, so that each decision sees the ones before it. Keys: namespace/name. */
+export class Scheduler implements Controller {
+  readonly #ctx: ControllerContext;
+  readonly #queue: WorkQueue;
+  /** Pod uid → node, for bindings the cache does not show yet. */
+  readonly #assumed = new Map<string, string>();
+  readonly #pending = new Set<string>();
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(ctx: ControllerContext) {
+    this.#ctx = ctx;
+    const log = ctx.log.child({ controller: component });
+    this.#queue = new WorkQueue({ log, process: (key) => this.#schedule(key) });
+  }
+
+  start(): void {
+    const { nodes, pods: podCache } = this.#ctx.caches;
+    this.#unsubscribe = [
+      podCache.subscribe((event) => {
+        if (event.type === 'synced') return;
+        const { uid = '' } = event.object.metadata;
+        if (event.object.spec.nodeName || event.type === 'deleted') this.#assumed.delete(uid);
+        if (event.type === 'deleted') this.#pending.delete(event.key);
+        else if (awaitsScheduling(event.object)) this.#queue.add(event.key);
+      }),
+      nodes.subscribe((event) => {
+        // Heartbeats change nodes all the time: only what is waiting for a node is looked at again.
+        if (event.type !== 'deleted') for (const key of this.#pending) this.#queue.add(key);
+      }),
+    ];
+    for (const pod of podCache.list()) if (awaitsScheduling(pod)) this.#queue.add(objectKey(pod));
+    this.#queue.start();
+  }
+
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#queue.stop();
+  }
+
+  async #schedule(key: string): Promise<void> {
+    const pod = this.#ctx.caches.pods.get(key);
+    if (!pod || !awaitsScheduling(pod) || this.#assumed.has(pod.metadata.uid ?? '')) {
+      this.#pending.delete(key);
+      return;
+    }
+    const placement = placePod(pod, this.#loadsFor(pod));
+    if ('nodeName' in placement) {
+      this.#pending.delete(key);
+      await this.#bind(pod, placement.nodeName);
+      return;
+    }
+    this.#pending.add(key);
+    this.#queue.addAfter(key, retryPendingMs);
+    await this.#refuse(pod, placement.message);
+  }
+
+  #loadsFor(pod: Pod): NodeLoad[] {
+    const { caches, index } = this.#ctx;
+    const { namespace } = pod.metadata;
+    const services = index.servicesByNamespace.in(namespace);
+    const alike = new Map<string, number>();
+    // Those of its controller are found at once; only a pod without one is compared with all of its namespace.
+    const owner = controllerOf(pod.metadata);
+    const others = owner ? index.podsByOwner.in(owner.uid) : index.podsByNamespace.in(namespace);
+    for (const other of alikePods(pod, others, services)) {
+      const nodeName = other.spec.nodeName ?? this.#assumed.get(other.metadata.uid ?? '');
+      if (nodeName) alike.set(nodeName, (alike.get(nodeName) ?? 0) + 1);
+    }
+    const assumed = new Map<string, number>();
+    for (const nodeName of this.#assumed.values()) assumed.set(nodeName, (assumed.get(nodeName) ?? 0) + 1);
+    return [...caches.nodes.list()].map((node) => {
+      const { name } = node.metadata;
+      let running = assumed.get(name) ?? 0;
+      for (const other of index.podsByNode.in(name)) if (!isPodTerminal(other)) running += 1;
+      return { node, pods: running, alike: alike.get(name) ?? 0 };
+    });
+  }
+
+  async #bind(pod: Pod, nodeName: string): Promise<void> {
+    const { name, namespace = '', uid = '' } = pod.metadata;
+    const binding = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name, namespace, uid },
+      target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
+    };
+    this.#assumed.set(uid, nodeName);
+    try {
+      await this.#ctx.client.createSubresource(pods, { namespace, name }, 'binding', binding);
+    } catch (error) {
+      this.#assumed.delete(uid);
+      // Gone, or bound by somebody else: the cache will say so.
+      if (isNotFound(error) || isConflict(error)) return;
+      throw error;
+    }
+    const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
+    this.#ctx.events.record({
+      component,
+      apiVersion: 'v1',
+      kind: 'Pod',
+      object: pod,
+      type: 'Normal',
+      reason: 'Scheduled',
+      message,
+    });
+  }
+
+  /** Says in the pod's condition and once per reason in an Event why it stays unscheduled. */
+  async #refuse(pod: Pod, message: string): Promise<void> {
+    const before = podCondition(pod, 'PodScheduled');
+    if (before?.status === 'False' && before.message === message) return;
+    const { name, namespace } = pod.metadata;
+    const condition = {
+      type: 'PodScheduled',
+      status: 'False',
+      lastProbeTime: null,
+      lastTransitionTime: before?.status === 'False' ? before.lastTransitionTime : renderTime(new Date()),
+      reason: 'Unschedulable',
+      message,
+    };
+    this.#ctx.events.record({
+      component,
+      apiVersion: 'v1',
+      kind: 'Pod',
+      object: pod,
+      type: 'Warning',
+      reason: 'FailedScheduling',
+      message,
+    });
+    const patch = { status: { conditions: [condition] } };
+    await this.#ctx.client.patchStatus(pods, { namespace, name }, patch, 'strategic');
+  }
+}

@@ -1,0 +1,179 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isNotFound } from '../../client/api-error.ts';
+import { objectKey, parseKey } from '../../client/resource.ts';
+import { endpointSlices, endpoints } from '../../client/resources.ts';
+import type { EndpointSlice } from '../../kinds/endpoint-slice.ts';
+import type { Endpoints } from '../../kinds/endpoints.ts';
+import type { Pod } from '../../kinds/pod.ts';
+import type { Service } from '../../kinds/service.ts';
+import type { Controller, ControllerContext } from '../controller.ts';
+import {
+  diffSlices,
+  groupEndpoints,
+  managedBy,
+  managedByLabel,
+  serviceNameLabel,
+} from './endpoint-slices.ts';
+import { headlessLabel, isHeadless, isManaged, renderSubsets, selectPods } from './endpoints.ts';
+import { GroupIndex } from '../group-index.ts';
+import { matchesLabels } from '../pod-conditions.ts';
+import { WorkQueue } from '../work-queue.ts';
+import { WriteFence } from '../write-fence.ts';
+
+/** On Endpoints of ours since Kubernetes 1.33: tells them from those that people write. */
+const endpointsManagedByLabel = 'endpoints.kubernetes.io/managed-by';
+const endpointsManagedBy = 'endpoint-controller';
+
+interface Fences {
+  readonly endpoints: WriteFence<Endpoints>;
+  readonly slices: WriteFence<EndpointSlice>;
+}
+
+/** Writes Endpoints and EndpointSlices of Services with a selector. Keys: namespace/name of the Service. */
+export class EndpointsController implements Controller {
+  readonly #ctx: ControllerContext;
+  readonly #queue: WorkQueue;
+  readonly #slices: GroupIndex<EndpointSlice>;
+  readonly #fences = new Map<string, Fences>();
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(ctx: ControllerContext) {
+    this.#ctx = ctx;
+    const log = ctx.log.child({ controller: 'endpoints' });
+    this.#queue = new WorkQueue({ log, workers: 5, process: (key) => this.#sync(key) });
+    this.#slices = new GroupIndex(ctx.caches.endpointSlices, ownerKey);
+  }
+
+  start(): void {
+    const { services, pods, endpoints: endpointsCache, endpointSlices: sliceCache } = this.#ctx.caches;
+    this.#unsubscribe = [
+      services.subscribe((event) => {
+        if (event.type !== 'synced') this.#queue.add(event.key);
+      }),
+      pods.subscribe((event) => {
+        if (event.type === 'synced') return;
+        this.#addServicesOf(event.object);
+        if (event.type === 'updated') this.#addServicesOf(event.previous);
+      }),
+      endpointsCache.subscribe((event) => {
+        if (event.type !== 'synced') this.#queue.add(event.key);
+      }),
+      sliceCache.subscribe((event) => {
+        const key = event.type === 'synced' ? undefined : ownerKey(event.object);
+        if (key !== undefined) this.#queue.add(key);
+      }),
+    ];
+    for (const service of services.list()) this.#queue.add(objectKey(service));
+    // What a Service left behind that went while nobody looked.
+    for (const left of endpointsCache.list()) this.#queue.add(objectKey(left));
+    for (const key of this.#slices.groups()) this.#queue.add(key);
+    this.#queue.start();
+  }
+
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#queue.stop();
+  }
+
+  #addServicesOf(pod: Pod): void {
+    for (const service of this.#ctx.index.servicesByNamespace.in(pod.metadata.namespace)) {
+      if (matchesLabels(service.spec.selector, pod.metadata.labels)) this.#queue.add(objectKey(service));
+    }
+  }
+
+  async #sync(key: string): Promise<void> {
+    const service = this.#ctx.caches.services.get(key);
+    if (!service || service.metadata.deletionTimestamp !== undefined) return this.#removeAll(key);
+    if (!isManaged(service)) return;
+    const fences = this.#fencesOf(key);
+    // The events of our own writes bring the key back.
+    if (!fences.endpoints.isPassed() || !fences.slices.isPassed()) return;
+    const pods = selectPods(service, this.#ctx.index.podsByNamespace.in(service.metadata.namespace));
+    await this.#applySlices(key, service, pods, fences.slices);
+    await this.#applyEndpoints(key, service, pods, fences.endpoints);
+  }
+
+  #fencesOf(key: string): Fences {
+    const { endpoints: endpointsCache, endpointSlices: sliceCache } = this.#ctx.caches;
+    const fences = this.#fences.get(key) ?? {
+      endpoints: new WriteFence(endpointsCache),
+      slices: new WriteFence(sliceCache),
+    };
+    this.#fences.set(key, fences);
+    return fences;
+  }
+
+  async #applySlices(
+    key: string,
+    service: Service,
+    pods: readonly Pod[],
+    fence: WriteFence<EndpointSlice>,
+  ): Promise<void> {
+    const { client, caches } = this.#ctx;
+    const zoneOf = (node: string): string | undefined =>
+      caches.nodes.get(node)?.metadata.labels?.['topology.kubernetes.io/zone'];
+    const diff = diffSlices(service, groupEndpoints(service, pods, zoneOf), [...this.#slices.in(key)]);
+    // Removal comes last: an endpoint that moves between slices must never be in none.
+    for (const slice of diff.create) fence.wrote(await client.create(endpointSlices, slice));
+    for (const slice of diff.update) fence.wrote(await client.update(endpointSlices, slice));
+    for (const slice of diff.remove) await this.#removeSlice(slice, fence);
+  }
+
+  async #removeSlice(slice: EndpointSlice, fence: WriteFence<EndpointSlice>): Promise<void> {
+    const { name, namespace } = slice.metadata;
+    try {
+      await this.#ctx.client.delete(endpointSlices, { namespace, name });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    fence.removed(slice);
+  }
+
+  async #applyEndpoints(
+    key: string,
+    service: Service,
+    pods: readonly Pod[],
+    fence: WriteFence<Endpoints>,
+  ): Promise<void> {
+    const { client, caches } = this.#ctx;
+    const subsets = renderSubsets(service, pods);
+    const labels = {
+      ...service.metadata.labels,
+      ...(isHeadless(service) && { [headlessLabel]: '' }),
+      [endpointsManagedByLabel]: endpointsManagedBy,
+    };
+    const current = caches.endpoints.get(key);
+    if (!current) {
+      const { name, namespace } = service.metadata;
+      const metadata = { name, ...(namespace !== undefined && { namespace }), labels };
+      fence.wrote(await client.create(endpoints, { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets }));
+      return;
+    }
+    const same = isDeepStrictEqual([current.subsets ?? [], current.metadata.labels], [subsets, labels]);
+    if (same) return;
+    fence.wrote(
+      await client.update(endpoints, { ...current, metadata: { ...current.metadata, labels }, subsets }),
+    );
+  }
+
+  /** The Service is gone: so must be what we wrote for it. */
+  async #removeAll(key: string): Promise<void> {
+    const fences = this.#fencesOf(key);
+    this.#fences.delete(key);
+    for (const slice of this.#slices.in(key)) await this.#removeSlice(slice, fences.slices);
+    const left = this.#ctx.caches.endpoints.get(key);
+    if (left?.metadata.labels?.[endpointsManagedByLabel] !== endpointsManagedBy) return;
+    try {
+      await this.#ctx.client.delete(endpoints, parseKey(key));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}
+
+/** The key of the Service a slice of ours belongs to. */
+function ownerKey(slice: EndpointSlice): string | undefined {
+  const { labels = {}, namespace = '' } = slice.metadata;
+  const name = labels[serviceNameLabel];
+  return name !== undefined && labels[managedByLabel] === managedBy ? `${namespace}/${name}` : undefined;
+}

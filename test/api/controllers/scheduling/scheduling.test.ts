@@ -1,0 +1,81 @@
+import t from 'tap';
+import { alikePods, awaitsScheduling, placePod } from '../../../../api/controllers/scheduling/scheduling.ts';
+import { names, node, pod, service } from '../objects.ts';
+
+const waiting = pod('p', { phase: 'Pending' });
+
+t.test('who waits for a node', (t) => {
+  t.equal(awaitsScheduling(waiting), true);
+  t.equal(awaitsScheduling(pod('p', { node: 'n1' })), false);
+  t.equal(awaitsScheduling(pod('p', { deleting: true })), false);
+  t.equal(awaitsScheduling(pod('p', { phase: 'Failed' })), false);
+  t.equal(awaitsScheduling(pod('p', { spec: { schedulerName: 'mine' } })), false);
+  t.equal(awaitsScheduling(pod('p', { spec: { schedulingGates: [{ name: 'g' }] } })), false);
+  t.end();
+});
+
+t.test('fewest alike, then fewest pods, then the first by name', (t) => {
+  const load = (name: string, alike: number, pods: number) => ({ node: node(name), alike, pods });
+  t.same(placePod(waiting, [load('n1', 1, 1), load('n2', 0, 9)]), { nodeName: 'n2' });
+  t.same(placePod(waiting, [load('n1', 0, 5), load('n2', 0, 4)]), { nodeName: 'n2' });
+  t.same(placePod(waiting, [load('n2', 0, 0), load('n1', 0, 0)]), { nodeName: 'n1' });
+  t.end();
+});
+
+t.test('nodes that will not do, in kube-scheduler’s words', (t) => {
+  const loads = [
+    node('n1', { ready: 'Unknown' }),
+    node('n2', { unschedulable: true }),
+    node('n3', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }),
+    node('n4', { ready: 'False' }),
+  ].map((one) => ({ node: one, alike: 0, pods: 0 }));
+  t.same(placePod(waiting, loads), {
+    message:
+      '0/4 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) were unschedulable, 2 node(s) were not ready.',
+  });
+  t.same(placePod(waiting, []), { message: 'no nodes available to schedule pods' });
+  t.end();
+});
+
+t.test('nodeSelector and tolerations', (t) => {
+  const loads = [
+    { node: node('plain'), alike: 0, pods: 0 },
+    { node: node('ssd', { labels: { disk: 'ssd' } }), alike: 5, pods: 5 },
+  ];
+  t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'ssd' } } }), loads), { nodeName: 'ssd' });
+  t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'tape' } } }), loads), {
+    message: "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+  });
+  const tainted = [
+    { node: node('n1', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }), alike: 0, pods: 0 },
+  ];
+  for (const toleration of [
+    { key: 'k', operator: 'Equal', value: 'v' },
+    { key: 'k', operator: 'Exists', effect: 'NoSchedule' },
+    { operator: 'Exists' },
+  ]) {
+    t.same(placePod(pod('p', { spec: { tolerations: [toleration] } }), tainted), { nodeName: 'n1' });
+  }
+  for (const toleration of [
+    { key: 'k', operator: 'Equal', value: 'other' },
+    { key: 'k', operator: 'Exists', effect: 'NoExecute' },
+    { key: 'other', operator: 'Exists' },
+  ]) {
+    t.notOk('nodeName' in placePod(pod('p', { spec: { tolerations: [toleration] } }), tainted));
+  }
+  t.end();
+});
+
+t.test('alike are pods of the same controller, or else of the same Services', (t) => {
+  const others = [
+    pod('same', { owner: 'uid-rc' }),
+    pod('leaving', { owner: 'uid-rc', deleting: true }),
+    pod('other', { owner: 'uid-other' }),
+    pod('bare', {}),
+    pod('db', { labels: { app: 'db' } }),
+  ];
+  t.same(names(alikePods(pod('new', { owner: 'uid-rc' }), others, [service('web')])), ['same']);
+  t.same(names(alikePods(pod('new'), others, [service('web')])), ['same', 'other', 'bare']);
+  t.same(names(alikePods(pod('new'), others, [])), []);
+  t.end();
+});
