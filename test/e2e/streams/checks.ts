@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -187,6 +187,7 @@ export async function checkRun(t: Test, kube: Kube): Promise<void> {
 
 export async function checkCopy(t: Test, kube: Kube): Promise<void> {
   const here = mkdtempSync(join(tmpdir(), 'weft-cp-'));
+  t.teardown(() => rmSync(here, { recursive: true, force: true }));
   mkdirSync(join(here, 'tree/below'), { recursive: true });
   writeFileSync(join(here, 'tree/one'), 'first');
   writeFileSync(join(here, 'tree/below/two'), 'second', { mode: 0o700 });
