@@ -4,30 +4,12 @@ import { listKubectls } from '../../../kubectls.ts';
 import { startServer } from '../fixture.ts';
 import { Judge } from './judge.ts';
 import type { Check } from './judge.ts';
+import { pod, replicationController, service } from './manifests.ts';
 
 const files = {
-  'rc.yaml': `
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: my-nginx}
-spec:
-  replicas: 2
-  template:
-    metadata: {labels: {app: nginx}}
-    spec: {containers: [{name: nginx, image: nginx, ports: [{containerPort: 80}]}]}
-`,
-  'svc.yaml': `
-apiVersion: v1
-kind: Service
-metadata: {name: nginxsvc, labels: {app: nginx}}
-spec: {ports: [{port: 80}], selector: {app: nginx}}
-`,
-  'pod.yaml': `
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec: {containers: [{name: nginx, image: 'nginx:1'}]}
-`,
+  'rc.yaml': replicationController,
+  'svc.yaml': service,
+  'pod.yaml': pod,
   'one.yaml': "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: '1'}\n",
   'absent.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: absent}\n',
   'patch.yaml': 'metadata: {labels: {from: file}}\n',

@@ -4,21 +4,13 @@ import { listKubectls } from '../../../kubectls.ts';
 import { startServer } from '../fixture.ts';
 import { Judge } from './judge.ts';
 import type { Check } from './judge.ts';
+import { replicationController } from './manifests.ts';
 
 /** One command of each topic, for versions between and beyond those that the other files of this folder judge with. */
 const kubectls = listKubectls([27, 33]);
 
 const files = {
-  'rc.yaml': `
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: my-nginx}
-spec:
-  replicas: 2
-  template:
-    metadata: {labels: {app: nginx}}
-    spec: {containers: [{name: nginx, image: nginx, ports: [{containerPort: 80}]}]}
-`,
+  'rc.yaml': replicationController,
   'svc.yaml': `
 apiVersion: v1
 kind: Service

@@ -5,37 +5,13 @@ import { listKubectls } from '../../../kubectls.ts';
 import { startServer } from '../fixture.ts';
 import { Judge } from './judge.ts';
 import type { Check } from './judge.ts';
-
-const rc = `
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: my-nginx}
-spec:
-  replicas: 2
-  template:
-    metadata: {labels: {app: nginx}}
-    spec: {containers: [{name: nginx, image: nginx, ports: [{containerPort: 80}]}]}
-`;
-
-const service = `
-apiVersion: v1
-kind: Service
-metadata: {name: nginxsvc, labels: {app: nginx}}
-spec: {ports: [{port: 80}], selector: {app: nginx}}
-`;
-
-const pod = `
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec: {containers: [{name: nginx, image: 'nginx:1'}]}
-`;
+import { pod, replicationController, service } from './manifests.ts';
 
 const map = (name: string, value: string) =>
   `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, labels: {set: mine}}\ndata: {a: '${value}'}\n`;
 
 const files = {
-  'rc.yaml': rc,
+  'rc.yaml': replicationController,
   'svc.yaml': service,
   'pod.yaml': pod,
   'two.yaml': `${map('one', '1')}---\n${map('two', '1')}`,
