@@ -34,7 +34,9 @@ export class Selector {
   }
 
   matches(values: Values | undefined): boolean {
-    return this.#requirements.every((each) => holds(each, values?.[each.key]));
+    // A key may be `constructor`.
+    const valueOf = (key: string) => (values && Object.hasOwn(values, key) ? values[key] : undefined);
+    return this.#requirements.every((each) => holds(each, valueOf(each.key)));
   }
 
   /** The only value `key` may have, where the selector pins it; lets a list look up one object. */

@@ -19,7 +19,7 @@ const agentPaths: Readonly<Record<string, string>> = {
 };
 
 export function isStreamed(subresource: string | undefined): subresource is string {
-  return subresource !== undefined && subresource in agentPaths;
+  return subresource !== undefined && Object.hasOwn(agentPaths, subresource);
 }
 
 const defaultContainer = 'kubectl.kubernetes.io/default-container';

@@ -3,6 +3,7 @@ import type { TSchema } from 'typebox';
 import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document as YamlDocument } from 'yaml';
 import { nodeOf } from '../../kinds/schema.ts';
+import { isTooDeep } from '../patch/json.ts';
 import { decodeBody, protobufType } from '../protobuf/envelope.ts';
 import { badRequest, StatusError, unsupportedMediaType } from '../status-error.ts';
 import { duplicateFields } from './duplicate-fields.ts';
@@ -58,12 +59,18 @@ export async function readDocument(request: IncomingMessage, schema?: TSchema): 
   if (type === protobufType && schema) {
     const body = await readBytes(request);
     const value = body.length === 0 ? undefined : decodeBody(nodeOf(schema), body);
-    return { value, duplicates: () => [] };
+    return checkNesting({ value, duplicates: () => [] });
   }
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: application/json, ` +
       `application/yaml${schema ? `, ${protobufType}` : ''} (got ${type})`,
   );
+}
+
+/** Objects are read, compared and written by recursive walks, which nobody may make overflow. */
+function checkNesting(document: Document): Document {
+  if (isTooDeep(document.value)) throw badRequest('the body is nested too deep');
+  return document;
 }
 
 const nothing: Document = { value: undefined, duplicates: () => [] };
@@ -73,7 +80,7 @@ export function parseJson(text: string): Document {
   try {
     const value = JSON.parse(text) as unknown;
     const duplicates = () => duplicateFields(text, value).map((path) => `duplicate field "${path}"`);
-    return { value, duplicates };
+    return checkNesting({ value, duplicates });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw badRequest(`couldn't parse the body as JSON: ${error.message}`, error);
@@ -83,10 +90,21 @@ export function parseJson(text: string): Document {
 export function parseYaml(text: string): Document {
   if (text.trim() === '') return nothing;
   const lines = new LineCounter();
-  const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines });
+  // What it warns of goes to our own stderr otherwise.
+  const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines, logLevel: 'error' });
   const [error] = document.errors;
   if (error) throw badRequest(`couldn't parse the body as YAML: ${error.message}`, error);
-  return { value: document.toJS() as unknown, duplicates: () => duplicateKeys(document, lines) };
+  return checkNesting({ value: toValue(document), duplicates: () => duplicateKeys(document, lines) });
+}
+
+function toValue(document: YamlDocument): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases of nothing, and so many that the value would be a thousand times the text.
+    if (!(error instanceof ReferenceError)) throw error;
+    throw badRequest(`couldn't parse the body as YAML: ${error.message}`, error);
+  }
 }
 
 function duplicateKeys(document: YamlDocument, lines: LineCounter): string[] {

@@ -81,12 +81,29 @@ function acceptsGzip(request: IncomingMessage): boolean {
   return /(^|,)\s*gzip\s*(,|$)/.test(request.headers['accept-encoding'] ?? '');
 }
 
-/** Warning headers as RFC 7234 writes them; kubectl prints them. Each is said once, however often a write starts over. */
+/** Header fields beyond this would be refused by clients: kube-apiserver's own bounds. */
+const maxWarnings = 4096;
+const maxWarning = 256;
+
+/**
+ * Warning headers as RFC 7234 writes them; kubectl prints them. Each is said once, however often a write starts over.
+ * Long ones are cut once all of them are many, and what is too much is left out.
+ */
 export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
   const said = new Set([response.getHeader('Warning') ?? []].flat().map(String));
+  const total = warnings.reduce((length, warning) => length + warning.length, 0);
+  let left = maxWarnings;
   for (const warning of warnings) {
-    const quoted = warning.replaceAll(/[\\"]/g, (character) => `\\${character}`).replaceAll(/[\r\n]+/g, ' ');
-    said.add(`299 - "${quoted}"`);
+    const text = total > maxWarnings ? warning.slice(0, maxWarning) : warning;
+    left -= text.length;
+    if (left < 0) break;
+    said.add(`299 - "${headerText(text)}"`);
   }
   response.setHeader('Warning', [...said]);
+}
+
+/** Text within a quoted string of a header: in UTF-8, whose bytes Node takes as characters, and without controls. */
+function headerText(text: string): string {
+  const printable = text.replaceAll(/\p{Cc}+/gu, ' ').replaceAll(/[\\"]/g, (character) => `\\${character}`);
+  return Buffer.from(printable).toString('latin1');
 }

@@ -17,11 +17,11 @@ import type { Exchange } from './exchange.ts';
 import { toStatusError } from './failure.ts';
 import { healthPaths, isHealthPath, sendHealth } from './health.ts';
 import type { HealthCheck } from './health.ts';
-import type { RequestMetrics } from './metrics.ts';
+import type { RequestLabels, RequestMetrics } from './metrics.ts';
 import { openApiPaths, sendOpenApi } from './openapi-routes.ts';
 import { parseResourcePath } from './request-path.ts';
 import type { ResourcePath } from './request-path.ts';
-import { requestVerb, verbFor } from './verb-table.ts';
+import { isSubresource, requestVerb, verbFor } from './verb-table.ts';
 import { version } from './version.ts';
 
 export interface RouterParts {
@@ -44,9 +44,11 @@ export class Router {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, raw?: RawConnection): Promise<void> {
-    const url = new URL(request.url ?? '/', 'https://weft');
+    const url = parseTarget(request.url ?? '/');
+    // Nothing may escape from here: nobody waits for this promise.
+    if (!url) return this.#fail({ request, response }, badRequest('the request target is not a path'));
     const path = parseResourcePath(url.pathname);
-    const done = this.#parts.metrics.begin(labelsOf(request, url, path));
+    const done = this.#parts.metrics.begin(this.#labelsOf(request, url, path));
     try {
       const user = actAs(authenticate(request.socket), request);
       const exchange: Exchange = { request, response, url, user };
@@ -56,6 +58,19 @@ export class Router {
       await this.#fail({ request, response }, error);
     }
     done(response.statusCode);
+  }
+
+  #labelsOf(request: IncomingMessage, url: URL, path: ResourcePath | undefined): RequestLabels {
+    const method = request.method ?? 'GET';
+    // Names that nobody serves would let clients make new time series.
+    const kind =
+      path && (findReview(path) ?? this.#parts.resources.find(path.group, path.version, path.plural)?.kind);
+    if (!path || !kind) return { verb: method, group: '', resource: '', subresource: '' };
+    const { group, plural, subresource = '' } = path;
+    const isServed = 'subresources' in kind && isSubresource(kind, subresource);
+    const isStream = plural === 'pods' && isStreamed(subresource) && subresource !== 'log';
+    const verb = isStream ? 'CONNECT' : requestVerb(method, path, url.searchParams).toUpperCase();
+    return { verb, group, resource: plural, subresource: isServed ? subresource : '' };
   }
 
   async #fail(exchange: Pick<Exchange, 'request' | 'response'>, error: unknown): Promise<void> {
@@ -161,20 +176,9 @@ function isCustomKindList({ group, plural, verb, name }: Attributes): boolean {
   return isThem && verb === 'list' && name === undefined;
 }
 
-function labelsOf(request: IncomingMessage, url: URL, path: ResourcePath | undefined) {
-  if (!path) return { verb: request.method ?? '', group: '', resource: '', subresource: '' };
-  const isStream = path.plural === 'pods' && isStreamed(path.subresource) && path.subresource !== 'log';
-  const verb = isStream
-    ? 'CONNECT'
-    : requestVerb(request.method ?? 'GET', path, url.searchParams).toUpperCase();
-  // Names that nobody serves would let clients make new time series.
-  const isKnown = /^[a-z]+$/.test(path.plural);
-  return {
-    verb,
-    group: path.group,
-    resource: isKnown ? path.plural : '',
-    subresource: path.subresource ?? '',
-  };
+/** A request's target (RFC 9112, section 3.2): a path as it stands, also `//host`, or a whole URL; null for neither. */
+function parseTarget(target: string): URL | null {
+  return URL.parse(target.startsWith('/') ? `https://weft${target}` : target);
 }
 
 function attributesOf({ request, url }: Exchange, path: ResourcePath): Attributes {

@@ -1,4 +1,5 @@
 import type { Kind } from '../../kinds/kind.ts';
+import { isStreamed } from '../pod-target.ts';
 import { methodNotAllowed, noSuchPath } from '../status-error.ts';
 import { bindVerb } from '../verbs/bind.ts';
 import { queryFlag } from '../verbs/call.ts';
@@ -77,11 +78,25 @@ export function verbFor(kind: Kind, path: ResourcePath, method: string, query: U
   return verb;
 }
 
+/** Subresources that one kind alone has. */
+function ownSubresources({ group, plural }: Kind): Readonly<Record<string, Verbs>> {
+  if (group === '' && plural === 'pods') return ofPods;
+  return group === '' && plural === 'namespaces' ? ofNamespaces : {};
+}
+
+/** Whether a kind has a subresource of this name, streams of pods among them. */
+export function isSubresource(kind: Kind, name: string): boolean {
+  const isStream = kind.plural === 'pods' && isStreamed(name);
+  return (
+    isStream || Object.hasOwn(ownSubresources(kind), name) || kind.subresources.some((each) => each === name)
+  );
+}
+
 function verbsFor(kind: Kind, { name, subresource }: ResourcePath): Verbs | undefined {
   if (name === undefined) return ofCollection;
   if (subresource === undefined) return ofObject;
-  if (kind.group === '' && kind.plural === 'pods' && subresource in ofPods) return ofPods[subresource];
-  if (kind.group === '' && kind.plural === 'namespaces' && subresource in ofNamespaces)
-    return ofNamespaces[subresource];
+  const own = ownSubresources(kind);
+  // A path may say `constructor`.
+  if (Object.hasOwn(own, subresource)) return own[subresource];
   return kind.subresources.some((each) => each === subresource) ? ofSubresource[subresource] : undefined;
 }

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, withFields } from './json.ts';
+import { checkDepth, isObject, withFields } from './json.ts';
 import { PatchError } from './patch-error.ts';
 
 const MAX_OPERATIONS = 10_000;
+/** So that no sequence of operations nests deeper than a recursive walk survives. */
+const MAX_TOKENS = 200;
 
 interface Operation {
   readonly op: string;
@@ -20,7 +22,28 @@ export function applyJsonPatch(target: unknown, patch: unknown): unknown {
       `a JSON patch has at most ${MAX_OPERATIONS} operations, this one ${patch.length}`,
     );
   }
-  return patch.map(parseOperation).reduce(applyOperation, target);
+  const carry = limitedCarrier();
+  const operations = patch.map(parseOperation);
+  return operations.reduce(
+    (document: unknown, operation) => applyOperation(document, operation, carry),
+    target,
+  );
+}
+
+/** Takes a value along to another place. */
+type Carry = (value: unknown, path: string) => unknown;
+
+/** Copies of copies grow exponentially: all that one patch may carry, in characters of JSON. */
+const MAX_CARRIED = 3 * 1024 * 1024;
+
+function limitedCarrier(): Carry {
+  let left = MAX_CARRIED;
+  return (value, path) => {
+    checkDepth(value);
+    left -= JSON.stringify(value).length;
+    if (left < 0) throw failed(path, `a patch copies and moves at most ${MAX_CARRIED} characters`);
+    return value;
+  };
 }
 
 const operationFields = new Set(['op', 'path', 'from', 'value']);
@@ -48,7 +71,7 @@ function parseOperation(each: unknown, index: number): Operation {
   return { op, path, from: typeof from === 'string' ? from : undefined, value };
 }
 
-function applyOperation(document: unknown, { op, path, from = '', value }: Operation): unknown {
+function applyOperation(document: unknown, { op, path, from = '', value }: Operation, carry: Carry): unknown {
   switch (op) {
     case 'add':
       return change(document, parsePointer(path), { type: 'add', value });
@@ -57,9 +80,9 @@ function applyOperation(document: unknown, { op, path, from = '', value }: Opera
     case 'replace':
       return change(document, parsePointer(path), { type: 'replace', value });
     case 'copy':
-      return change(document, parsePointer(path), { type: 'add', value: read(document, from) });
+      return change(document, parsePointer(path), { type: 'add', value: carry(read(document, from), path) });
     case 'move': {
-      const moved = read(document, from);
+      const moved = carry(read(document, from), path);
       if (path.startsWith(`${from}/`)) throw failed(path, 'a value cannot move into itself');
       const without = change(document, parsePointer(from), { type: 'remove' });
       return change(without, parsePointer(path), { type: 'add', value: moved });
@@ -120,6 +143,7 @@ function parsePointer(pointer: string): string[] {
   if (!pointer.startsWith('/'))
     throw new PatchError(400, `the path ${JSON.stringify(pointer)} does not start with /`);
   const tokens = pointer.slice(1).split('/');
+  if (tokens.length > MAX_TOKENS) throw new PatchError(400, `a path has at most ${MAX_TOKENS} parts`);
   return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 

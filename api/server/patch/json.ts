@@ -20,11 +20,23 @@ const MAX_DEPTH = 200;
 
 /** Rejects nesting that a recursive walk could not survive. Itself not recursive. */
 export function checkDepth(value: unknown): void {
-  let level: unknown[] = [value];
+  if (isTooDeep(value)) throw new PatchError(400, `the patch is nested deeper than ${MAX_DEPTH} levels`);
+}
+
+/** Whether a value is nested deeper than any object of ours; recursive walks could not survive it. */
+export function isTooDeep(value: unknown): boolean {
+  let level = [value].filter(isComposite);
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MAX_DEPTH) throw new PatchError(400, `the patch is nested deeper than ${MAX_DEPTH} levels`);
-    level = level
-      .filter((each): each is object => typeof each === 'object' && each !== null)
-      .flatMap((each): unknown[] => Object.values(each));
+    if (depth > MAX_DEPTH) return true;
+    const inner: object[] = [];
+    for (const each of level) {
+      for (const one of Object.values(each) as unknown[]) if (isComposite(one)) inner.push(one);
+    }
+    level = inner;
   }
+  return false;
+}
+
+function isComposite(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

@@ -23,8 +23,11 @@ export const applyType = 'application/apply-patch+yaml';
 export function applyPatch(type: PatchType, schema: TSchema, current: unknown, patch: unknown): unknown {
   checkDepth(patch);
   switch (type) {
-    case 'application/json-patch+json':
-      return applyJsonPatch(current, patch);
+    case 'application/json-patch+json': {
+      const patched = applyJsonPatch(current, patch);
+      checkDepth(patched);
+      return patched;
+    }
     case 'application/merge-patch+json':
       return applyMergePatch(current, patch);
     case 'application/strategic-merge-patch+json':

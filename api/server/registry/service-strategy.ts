@@ -116,6 +116,10 @@ export class ServiceStrategy implements Strategy<Service> {
     if (!needsHealthCheckPort(spec)) {
       delete spec.healthCheckNodePort;
     } else if (spec.healthCheckNodePort) {
+      if (chosen.has(claimKey('node-port', spec.healthCheckNodePort))) {
+        const mistake = invalidField('spec.healthCheckNodePort', spec.healthCheckNodePort, allocated);
+        throw invalid(serviceKind, service.metadata.name, [mistake]);
+      }
       await this.#checkNodePort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort, held);
     } else {
       spec.healthCheckNodePort = await this.#freeNodePort(chosen);
@@ -138,11 +142,13 @@ export class ServiceStrategy implements Strategy<Service> {
     let why: string | undefined;
     if (port < first || port > last)
       why = `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
-    else if (!held.has(key) && (await this.#store.get(key))) why = 'provided port is already allocated';
+    else if (!held.has(key) && (await this.#store.get(key))) why = allocated;
     if (why !== undefined)
       throw invalid(serviceKind, service.metadata.name, [invalidField(field, port, why)]);
   }
 }
+
+const allocated = 'provided port is already allocated';
 
 /** The claims of a stored Service. */
 function claimsOf({ spec }: Service): Set<string> {

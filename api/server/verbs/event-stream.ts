@@ -55,7 +55,7 @@ export class EventStream implements WatchSink {
     if (!this.#response.writableNeedDrain) return;
     this.#startStall();
     await Promise.race([once(this.#response, 'drain'), this.#ended.promise]);
-    clearTimeout(this.#stall);
+    this.#endStall();
   }
 
   onInitialEnd(revision: number): void {
@@ -101,14 +101,19 @@ export class EventStream implements WatchSink {
     this.#watch?.pause();
     this.#startStall();
     this.#response.once('drain', () => {
-      clearTimeout(this.#stall);
-      this.#stall = undefined;
+      this.#endStall();
       this.#watch?.resume();
     });
   }
 
   #startStall(): void {
     this.#stall = setTimeout(() => this.#response.destroy(), maxStallMs);
+  }
+
+  /** The client reads again: the next time it does not, the watch pauses. */
+  #endStall(): void {
+    clearTimeout(this.#stall);
+    this.#stall = undefined;
   }
 
   /** Sends the head at once: clients take the answer's beginning as the watch's. */

@@ -2,7 +2,7 @@ import type { Namespace } from '../../kinds/namespace.ts';
 import { sendJson } from '../http/exchange.ts';
 import type { Resource } from '../registry/resource.ts';
 import { updateObject } from '../registry/update.ts';
-import { objectName } from './call.ts';
+import { isDryRun, objectName } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { decodeBody } from './decode.ts';
 
@@ -22,7 +22,7 @@ export async function finalizeVerb(call: ResourceCall): Promise<void> {
       return current;
     },
     'server',
-    { dryRun: false },
+    { dryRun: isDryRun(call.exchange.url.searchParams) },
   );
   await sendJson(call.exchange, 200, object);
 }

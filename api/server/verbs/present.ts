@@ -47,7 +47,8 @@ function listHead(list: object, elements: string): string {
 function objectPresenter(kind: Kind): Presenter {
   const type = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) };
   return {
-    one: (object) => object,
+    // A request need not say what its path says.
+    one: (object) => ({ ...object, kind: kind.kind, apiVersion: apiVersionOf(kind) }),
     list: (items, metadata) => ({ ...type, metadata, items }),
     entry: (entry) => renderEntry(kind, entry),
     listHead: listHead(type, 'items'),

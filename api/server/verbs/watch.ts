@@ -10,6 +10,9 @@ import { selectionOf } from './select.ts';
 /** Bounds of a watch that names no timeout, as kube-apiserver's --min-request-timeout spreads them. */
 const defaultTimeoutSeconds = { first: 1800, last: 3600 };
 
+/** Timers that are set for longer go off at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
 /** GET with `watch=true`: one JSON event per line until the timeout, the client, or lost history ends it. */
 export async function watchVerb({ exchange, resource, path }: ResourceCall): Promise<void> {
   const query = exchange.url.searchParams;
@@ -22,7 +25,7 @@ export async function watchVerb({ exchange, resource, path }: ResourceCall): Pro
   const request = { namespace: path.namespace, ...selectionOf(resource.kind, query), ...start };
   const watch = await watchObjects(resource, request, stream);
   await stream.run(watch, {
-    timeoutMs: timeoutSeconds * 1000,
+    timeoutMs: Math.min(timeoutSeconds * 1000, maxTimerMs),
     wantsBookmarks: queryFlag(query, 'allowWatchBookmarks'),
   });
 }

@@ -294,3 +294,10 @@ t.test('watchers with different eyes see the same change, each in its way', asyn
   t.match(brief, { object: { kind: 'PartialObjectMetadata', metadata: { uid, resourceVersion } } });
   t.notOk(brief && 'data' in brief.object);
 });
+
+t.test('a watch for longer than a timer counts does not end at once', async (t) => {
+  const fixture = await startServer(t);
+  const next = await openWatch(t, fixture, `${path}?timeoutSeconds=99999999999&resourceVersion=1`);
+  await fixture.client.create(configMaps, configMap('a'));
+  t.equal(brief(await next()), 'ADDED a');
+});

@@ -96,3 +96,26 @@ for (const [target, patch, expected] of merges) {
     t.end();
   });
 }
+
+const nested = (depth: number): unknown => JSON.parse(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
+const repeat = (count: number, operation: object) => Array.from({ length: count }, () => operation);
+const bombs: [string, unknown, unknown[]][] = [
+  ['copies of copies', { a: ['x'.repeat(1000)] }, repeat(40, { op: 'copy', from: '/a', path: '/a/-' })],
+  [
+    'many copies of much',
+    { a: ['x'.repeat(100_000)] },
+    repeat(40, { op: 'copy', from: '/a/0', path: '/a/-' }),
+  ],
+  [
+    'copies that nest',
+    { a: nested(150), b: nested(150) },
+    [{ op: 'copy', from: '/b', path: `${'/a'.repeat(150)}` }],
+  ],
+  ['paths without end', { a: 1 }, [{ op: 'add', path: '/a'.repeat(100_000), value: 1 }]],
+];
+for (const [what, target, patch] of bombs) {
+  t.test(`survives ${what}`, (t) => {
+    t.throws(() => jsonPatch(target, patch), { name: 'PatchError' });
+    t.end();
+  });
+}
