@@ -4,12 +4,12 @@ import type {
   AttachRequest,
   ContainerProcess,
   ContainerRef,
+  DialPort,
   ExecRequest,
   LogOptions,
   PodRef,
   PodStreams,
 } from '../streams/pod-streams.ts';
-import type { DialPort } from '../streams/port-dialer.ts';
 import { attachContainer } from './attach.ts';
 import { execInContainer } from './exec.ts';
 import { chooseRun } from './log-choice.ts';

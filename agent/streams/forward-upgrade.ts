@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, createWebSocketStream } from 'ws';
-import type { PodRef } from './pod-streams.ts';
-import type { DialPort } from './port-dialer.ts';
+import type { DialPort, PodRef } from './pod-streams.ts';
 import { forwardOverSpdy, forwardProtocol } from './spdy-forward.ts';
 import { StreamError } from './stream-error.ts';
 import { forwardOverMessages } from './websocket-forward.ts';

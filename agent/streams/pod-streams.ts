@@ -1,5 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
-import type { DialPort } from './port-dialer.ts';
+import type { Duplex, Readable, Writable } from 'node:stream';
 
 /** One pod of this node. */
 export interface PodRef {
@@ -56,6 +55,9 @@ export interface LogOptions {
   /** End after this many bytes. */
   readonly limitBytes?: number;
 }
+
+/** Connects to a port inside a pod. Rejects when nothing answers there. */
+export type DialPort = (port: number) => Promise<Duplex>;
 
 /**
  * What the node's server needs of the pods: implemented by agent/pods, called by agent/streams.

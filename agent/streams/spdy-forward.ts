@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { joinConnections } from './joint.ts';
-import type { PodRef } from './pod-streams.ts';
-import { describeFailure, parsePort } from './port-dialer.ts';
-import type { DialPort } from './port-dialer.ts';
+import type { DialPort, PodRef } from './pod-streams.ts';
+import { describeFailure, parsePort } from './forwarded-port.ts';
 import { SpdyConnection } from './spdy-connection.ts';
 import type { SpdyStream } from './spdy-connection.ts';
 

@@ -1,6 +1,6 @@
 import type { WantedChannels } from './channels.ts';
 import type { ContainerRef, LogOptions, PodRef } from './pod-streams.ts';
-import { parsePort } from './port-dialer.ts';
+import { parsePort } from './forwarded-port.ts';
 import { StreamError } from './stream-error.ts';
 
 /** What one request to the node's server asks for. */

@@ -1,8 +1,7 @@
 import { PassThrough, pipeline as join } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import type { PodRef } from './pod-streams.ts';
-import { describeFailure } from './port-dialer.ts';
-import type { DialPort } from './port-dialer.ts';
+import type { DialPort, PodRef } from './pod-streams.ts';
+import { describeFailure } from './forwarded-port.ts';
 import { guardConnection } from './websocket-handshake.ts';
 
 /**

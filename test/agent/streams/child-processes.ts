@@ -6,12 +6,12 @@ import type {
   AttachRequest,
   ContainerProcess,
   ContainerRef,
+  DialPort,
   ExecRequest,
   LogOptions,
   PodRef,
   PodStreams,
 } from '../../../agent/streams/pod-streams.ts';
-import type { DialPort } from '../../../agent/streams/port-dialer.ts';
 import { StreamError } from '../../../agent/streams/stream-error.ts';
 
 /** Runs what it is asked for as plain child processes, without any container. */

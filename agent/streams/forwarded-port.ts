@@ -1,8 +1,4 @@
-import type { Duplex } from 'node:stream';
 import type { PodRef } from './pod-streams.ts';
-
-/** Connects to a port inside a pod. Rejects when nothing answers there. */
-export type DialPort = (port: number) => Promise<Duplex>;
 
 /** How a connection that could not be had is told, in the kubelet's words (pkg/kubelet/server, portforward). */
 export function describeFailure({ namespace, pod }: PodRef, port: number, error: unknown): string {
