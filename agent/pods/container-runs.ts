@@ -8,6 +8,7 @@ import type { Image } from './images.ts';
 import type { NodeTools } from './node-tools.ts';
 import { effectiveSecurity, renderSpec } from './oci-spec.ts';
 import type { OciSpec } from './oci-spec.ts';
+import { readOomFloor } from './oom-floor.ts';
 import { containerPaths, podCgroup } from './paths.ts';
 import type { ContainerPaths, PodPaths } from './paths.ts';
 import { PodError } from './pod-error.ts';
@@ -117,6 +118,7 @@ function renderRun(
     hostname,
     netns: pod.spec.hostNetwork ? undefined : record.netns,
     rootfs: here.rootfs,
+    oomFloor: readOomFloor(),
     mountSources: mountSources(container, volumes, environment),
     files: { ...Object.fromEntries(own), [terminationLog]: here.terminationLog },
   });

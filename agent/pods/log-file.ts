@@ -27,5 +27,7 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
 /** What `kubectl logs` shows of an entry. */
 export function renderLogEntry(entry: LogEntry, timestamps: boolean): Buffer {
   const end = entry.partial ? '' : '\n';
-  return Buffer.concat([Buffer.from(timestamps ? `${entry.time} ` : ''), entry.text, Buffer.from(end)]);
+  // conmon writes UTC as an offset, kubectl's users know it as Z.
+  const time = entry.time.replace(/[+-]00:00$/, 'Z');
+  return Buffer.concat([Buffer.from(timestamps ? `${time} ` : ''), entry.text, Buffer.from(end)]);
 }

@@ -52,6 +52,8 @@ export interface SpecInput {
   /** The pod's network namespace; undefined: the agent's own (hostNetwork). */
   readonly netns: string | undefined;
   readonly rootfs: string;
+  /** The lowest oom_score_adj that the host allows. */
+  readonly oomFloor: number;
   /** What lies on the host behind each of the container's mountPaths. */
   readonly mountSources: ReadonlyMap<string, HostVolume>;
   /** Single files of the pod's: destination in the container → file on the host. */
@@ -76,7 +78,7 @@ export function renderSpec(input: SpecInput): OciSpec {
       cwd: container.workingDir ?? input.image.workingDir ?? '/',
       capabilities: { bounding: capabilities, effective, permitted: effective },
       noNewPrivileges: security.allowPrivilegeEscalation === false,
-      oomScoreAdj: oomScore(pod, container),
+      oomScoreAdj: Math.max(oomScore(pod, container), input.oomFloor),
     },
     root: { path: input.rootfs, readonly: security.readOnlyRootFilesystem ?? false },
     ...(ownsNetwork ? { hostname: input.hostname } : {}),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import * as net from 'node:net';
+import { getSystemErrorMessage } from 'node:util';
 import type { Container, Probe } from '../../api/kinds/container.ts';
 
 /** What a probe is made against. */
@@ -45,7 +46,7 @@ function attemptHttp(
 ): Promise<string | undefined> {
   const secure = action.scheme === 'HTTPS';
   const headers = Object.fromEntries((action.httpHeaders ?? []).map(({ name, value }) => [name, value]));
-  const options: https.RequestOptions = {
+  const options = {
     host: action.host ?? target.ip,
     port: portNumber(target, action.port),
     path: action.path?.startsWith('/') ? action.path : `/${action.path ?? ''}`,
@@ -64,8 +65,27 @@ function attemptHttp(
           : `HTTP probe failed with statuscode: ${statusCode}`,
       );
     });
-    request.on('error', (error) => resolve(`Get "${action.path ?? '/'}": ${error.message}`));
+    const url = `${secure ? 'https' : 'http'}://${hostAndPort(options)}${options.path}`;
+    request.on('error', (error) => resolve(`Get "${url}": ${describeFailure(options, error)}`));
   });
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+function hostAndPort({ host, port }: Address): string {
+  return net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** In Go's words: `dial tcp 10.244.2.7:80: connect: connection refused`. */
+function describeFailure(address: Address, error: NodeJS.ErrnoException): string {
+  // Only the deadline aborts.
+  if (error.name === 'AbortError') return 'context deadline exceeded';
+  const { errno, syscall, message } = error;
+  if (errno === undefined || syscall !== 'connect') return message;
+  return `dial tcp ${hostAndPort(address)}: connect: ${getSystemErrorMessage(errno)}`;
 }
 
 function attemptTcp(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
@@ -76,8 +96,8 @@ function attemptTcp(host: string, port: number, timeoutMs: number): Promise<stri
       resolve(failure);
     };
     socket.once('connect', () => settle());
-    socket.once('timeout', () => settle(`dial tcp ${host}:${port}: i/o timeout`));
-    socket.once('error', (error) => settle(`dial tcp ${host}:${port}: ${error.message}`));
+    socket.once('timeout', () => settle(`dial tcp ${hostAndPort({ host, port })}: i/o timeout`));
+    socket.once('error', (error) => settle(describeFailure({ host, port }, error)));
   });
 }
 

@@ -25,11 +25,13 @@ export interface Observation {
 export function podStatus(pod: Pod, observation: Observation, now: string): PodStatus {
   const { record, hostIPs } = observation;
   const initContainers = pod.spec.initContainers ?? [];
+  // With init containers, STATUS counts them: `Init:0/1`.
+  const creating = initContainers.length > 0 ? 'PodInitializing' : 'ContainerCreating';
   const initContainerStatuses = initContainers.map((container) =>
-    containerStatus(container, observation, true),
+    containerStatus(container, observation, true, creating),
   );
   const containerStatuses = pod.spec.containers.map((container) =>
-    containerStatus(container, observation, false),
+    containerStatus(container, observation, false, creating),
   );
   const phase = podPhase(pod, initContainerStatuses, containerStatuses);
   const podIPs = pod.spec.hostNetwork ? hostIPs : record.ips;
@@ -50,12 +52,17 @@ function addresses(one: 'hostIP' | 'podIP', all: 'hostIPs' | 'podIPs', ips: read
   return first === undefined ? {} : { [one]: first, [all]: ips.map((ip) => ({ ip })) };
 }
 
-function containerStatus(container: Container, observation: Observation, init: boolean): ContainerStatus {
+function containerStatus(
+  container: Container,
+  observation: Observation,
+  init: boolean,
+  creating: string,
+): ContainerStatus {
   const record = observation.record.containers[container.name];
   const waiting = observation.waiting.get(container.name);
   const running = record?.process !== undefined && record.startedAt !== undefined && !record.termination;
   const succeeded = record?.termination?.exitCode === 0;
-  const state = containerState(record, waiting);
+  const state = containerState(record, waiting, creating);
   const last = state.terminated ? record?.lastTermination : (record?.termination ?? record?.lastTermination);
   return {
     name: container.name,
@@ -70,12 +77,20 @@ function containerStatus(container: Container, observation: Observation, init: b
   };
 }
 
-function containerState(record: ContainerRecord | undefined, waiting: Waiting | undefined): ContainerState {
-  if (waiting) return { waiting: { ...waiting } };
+function containerState(
+  record: ContainerRecord | undefined,
+  waiting: Waiting | undefined,
+  creating: string,
+): ContainerState {
+  if (waiting) {
+    return {
+      waiting: waiting.reason === 'ContainerCreating' ? { ...waiting, reason: creating } : { ...waiting },
+    };
+  }
   if (record?.termination) return { terminated: terminatedState(record.termination) };
   if (record?.process && record.startedAt !== undefined)
     return { running: { startedAt: toSeconds(record.startedAt) } };
-  return { waiting: { reason: 'ContainerCreating' } };
+  return { waiting: { reason: creating } };
 }
 
 function terminatedState(end: Termination): NonNullable<ContainerState['terminated']> {
@@ -83,11 +98,14 @@ function terminatedState(end: Termination): NonNullable<ContainerState['terminat
     exitCode: end.exitCode,
     reason: end.reason,
     ...(end.message === '' ? {} : { message: end.message }),
-    ...(end.startedAt === undefined ? {} : { startedAt: toSeconds(end.startedAt) }),
+    startedAt: toSeconds(end.startedAt ?? neverStarted),
     finishedAt: toSeconds(end.finishedAt),
     containerID: `weft://${end.id}`,
   };
 }
+
+/** What the kubelet says of a run that did not begin: kubectl describes an absent time as one of the year 1. */
+const neverStarted = '1970-01-01T00:00:00Z';
 
 /** The API's times have no fraction. */
 function toSeconds(time: string): string {

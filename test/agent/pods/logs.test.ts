@@ -34,6 +34,9 @@ t.test('options choose and show lines', async (test) => {
   test.equal(await read(log, { tailLines: 0 }), '');
   test.equal(await read(log, { tailLines: 100 }), 'one\ntwo\nthree\n\n');
   test.equal(await read(log, { timestamps: true, tailLines: 2 }), `${time(3)} three\n${time(4)} \n`);
+  const offset = `${dir}/offset.log`;
+  fs.writeFileSync(offset, `${time(5).replace('Z', '+00:00')} stdout F five\n`);
+  test.equal(await read(offset, { timestamps: true }), `${time(5)} five\n`, "conmon's own way to write UTC");
   test.equal(await read(log, { sinceTime: time(3) }), 'three\n\n');
   test.equal(await read(log, { sinceSeconds: 1 }), '');
   test.equal(await read(log, { limitBytes: 6 }), 'one\ntw');

@@ -3,6 +3,7 @@ import { containerCapabilities, defaultCapabilities } from '../../../agent/pods/
 import type { Image } from '../../../agent/pods/images.ts';
 import { effectiveSecurity, renderSpec } from '../../../agent/pods/oci-spec.ts';
 import type { OciSpec } from '../../../agent/pods/oci-spec.ts';
+import { oomFloor } from '../../../agent/pods/oom-floor.ts';
 import { containerLimits, oomScore, qosClass } from '../../../agent/pods/resources.ts';
 import { resolveUser } from '../../../agent/pods/user.ts';
 import type { UserInput } from '../../../agent/pods/user.ts';
@@ -19,7 +20,12 @@ const image: Image = {
   files: {},
 };
 
-function render(container: Partial<Container>, spec: Partial<Pod['spec']> = {}, netns?: string): OciSpec {
+function render(
+  container: Partial<Container>,
+  spec: Partial<Pod['spec']> = {},
+  netns?: string,
+  oomFloor = -1000,
+): OciSpec {
   const pod = makePod('web', container, spec);
   pod.metadata.uid = 'u1';
   const [main] = pod.spec.containers;
@@ -33,6 +39,7 @@ function render(container: Partial<Container>, spec: Partial<Pod['spec']> = {}, 
     hostname: 'web',
     netns,
     rootfs: '/bundle/rootfs',
+    oomFloor,
     mountSources: new Map([
       ['/data', { path: '/volumes/data', readOnly: false }],
       ['/data/keys', { path: '/volumes/keys', readOnly: true }],
@@ -183,5 +190,15 @@ t.test('who a container runs as', (test) => {
     runAsUser: 6,
     runAsNonRoot: true,
   });
+  test.end();
+});
+
+t.test('a host that may not lower the score of processes starts guaranteed pods all the same', (test) => {
+  const limits = { cpu: '500m', memory: '64Mi' };
+  const score = (floor: number): number =>
+    render({ resources: { limits } }, {}, undefined, floor).process.oomScoreAdj;
+  test.equal(score(oomFloor('Name:\tnode\nCapEff:\t000001ffffffffff\nNoNewPrivs:\t0\n', 0)), -997);
+  test.equal(score(oomFloor('Name:\tnode\nCapEff:\t000001fffeffffff\nNoNewPrivs:\t0\n', 0)), 0);
+  test.equal(score(oomFloor('Name:\tnode\nCapEff:\t0000000000000000\nNoNewPrivs:\t0\n', -500)), -500);
   test.end();
 });

@@ -2,6 +2,7 @@ import t from 'tap';
 import type { ContainerRecord, PodRecord } from '../../../agent/pods/record.ts';
 import { podStatus } from '../../../agent/pods/status.ts';
 import type { Waiting } from '../../../agent/pods/status.ts';
+import { podCells } from '../../../api/kinds/pod-columns.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import type { PodStatus } from '../../../api/kinds/pod-status.ts';
 import { makePod } from './fake-node.ts';
@@ -94,6 +95,29 @@ t.test('a pod that is being made', (test) => {
   });
   const ready = status.conditions?.find(({ type }) => type === 'Ready');
   test.match(ready, { reason: 'ContainersNotReady', message: 'containers with unready status: [main]' });
+  test.end();
+});
+
+t.test('an init container that is being made counts as one of them', (test) => {
+  const pod = makePod('web', {}, { initContainers: [{ name: 'init', image: 'host' }] });
+  const creating = { reason: 'ContainerCreating', message: 'secret "x" not found' };
+  for (const waiting of [undefined, creating]) {
+    const status = statusOf(pod, undefined, waiting);
+    test.match(status.initContainerStatuses, [{ state: { waiting: { reason: 'PodInitializing' } } }]);
+    test.match(status.containerStatuses, [{ state: { waiting: { reason: 'PodInitializing' } } }]);
+    test.equal(podCells({ ...pod, status }, 0)[2], 'Init:0/1');
+  }
+  test.end();
+});
+
+t.test('a program that could not be started has times that can be read', (test) => {
+  const { termination, ...run } = ended(128);
+  const { startedAt, ...end } = { ...termination, id: 'aa', reason: 'StartError' };
+  const status = statusOf(makePod('web', {}), { ...run, termination: end } as ContainerRecord);
+  test.not(startedAt, undefined);
+  test.match(status.containerStatuses, [
+    { state: { terminated: { reason: 'StartError', startedAt: '1970-01-01T00:00:00Z' } } },
+  ]);
   test.end();
 });
 
