@@ -39,7 +39,7 @@ const tally: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const isRoot = process.getuid?.() === 0;
 const before = isRoot ? readMachineState() : undefined;
 
-if (!pattern) for (const [name, command, ...args] of checks) await runCheck(name, command, args);
+if (!pattern) await Promise.all(checks.map(([name, command, ...args]) => runCheck(name, command, args)));
 const files = globSync('test/**/*.test.ts', { cwd: root })
   .sort()
   .filter((file) => file.includes(pattern));
