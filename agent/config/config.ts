@@ -19,7 +19,7 @@ export interface AgentConfig {
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */
   readonly upstreams: readonly string[];
-  /** Port of the agent's HTTPS server for exec and logs (10250), on the node's addresses. */
+  /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
   readonly port: number;
   /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */
   readonly healthPort: number;

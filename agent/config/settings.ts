@@ -16,7 +16,7 @@ function setting<T>(role: Setting<T>['role'], parse: ValueParser<T>, description
 
 const port = values.integer(1, 65535);
 
-/** Every setting by its name in the YAML file. Defaults that depend on each other are in config-load.ts. */
+/** Every setting by its name in the YAML file. Defaults that depend on each other are in load.ts. */
 export const settings = {
   logLevel: setting('both', values.oneOf('trace', 'debug', 'info', 'warn', 'error'), 'how much to log'),
   stateDir: setting('both', values.path, 'durable state (/var/lib/weft)'),
@@ -51,7 +51,7 @@ export const settings = {
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.address), 'DNS servers for other names (resolv.conf)'),
-  agentPort: setting('agent', port, 'port for exec and logs (10250)'),
+  agentPort: setting('agent', port, 'port for exec, port-forward and logs (10250)'),
   healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),
   nodeLabels: setting('agent', values.labels, 'labels for the Node object'),
 } as const;
