@@ -99,8 +99,12 @@ export class GarbageCollector implements Controller {
   }
 
   async #orphan(node: GraphNode, dependents: readonly GraphNode[]): Promise<void> {
-    for (const dependent of dependents) await this.#unlink(dependent, [node.object.metadata.uid ?? '']);
-    await this.#removeFinalizer(node, orphanFinalizer);
+    const { uid = '' } = node.object.metadata;
+    let left = 0;
+    for (const dependent of dependents) if (!(await this.#unlink(dependent, [uid]))) left += 1;
+    // Once the owner is gone, what still names it would be deleted.
+    if (left === 0) await this.#removeFinalizer(node, orphanFinalizer);
+    else this.#queue.addAfter(uid, 100);
   }
 
   async #deleteForeground(node: GraphNode, dependents: readonly GraphNode[]): Promise<void> {
@@ -134,10 +138,11 @@ export class GarbageCollector implements Controller {
     });
   }
 
-  async #unlink(node: GraphNode, owners: readonly string[]): Promise<void> {
+  /** Resolves with whether the object names these owners no longer. */
+  async #unlink(node: GraphNode, owners: readonly string[]): Promise<boolean> {
     const { ownerReferences = [] } = node.object.metadata;
     const left = ownerReferences.filter((owner) => !owners.includes(owner.uid));
-    await this.#patchMetadata(node, { ownerReferences: left.length > 0 ? left : null });
+    return this.#patchMetadata(node, { ownerReferences: left.length > 0 ? left : null });
   }
 
   async #removeFinalizer(node: GraphNode, finalizer: string): Promise<void> {
@@ -145,22 +150,24 @@ export class GarbageCollector implements Controller {
     await this.#patchMetadata(node, { finalizers: left.length > 0 ? left : null });
   }
 
-  async #patchMetadata(node: GraphNode, change: object): Promise<void> {
+  #patchMetadata(node: GraphNode, change: object): Promise<boolean> {
     const { name, namespace, uid, resourceVersion } = node.object.metadata;
     const patch = { metadata: { uid, resourceVersion, ...change } };
-    await this.#tolerant(uid, async () => {
+    return this.#tolerant(uid, async () => {
       await this.#ctx.client.patch<KubeObject>(node.source.resource, { namespace, name }, patch, 'merge');
     });
   }
 
-  /** Gone already is fine; changed meanwhile means to look again when the cache shows it. */
-  async #tolerant(uid: string | undefined, action: () => Promise<void>): Promise<void> {
+  /** Gone already is fine; changed meanwhile resolves with false: look again when the cache shows it. */
+  async #tolerant(uid: string | undefined, action: () => Promise<void>): Promise<boolean> {
     try {
       await action();
+      return true;
     } catch (error) {
-      if (isNotFound(error)) return;
+      if (isNotFound(error)) return true;
       if (!isConflict(error)) throw error;
       if (uid !== undefined) this.#queue.addAfter(uid, 100);
+      return false;
     }
   }
 }
