@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { StoreError } from './store.ts';
-import type { Entry, StoreEvent } from './store.ts';
+import type { Entry, Page, StoreEvent } from './store.ts';
 import type { HistoryPiece } from './watch-queue.ts';
 
 /** The columns of `columns`: as arrays they cost a fifth less than as objects. */
@@ -8,6 +8,15 @@ type Row = readonly [key: string, revision: number, createRevision: number, valu
 
 /** So many events of history are read at once. */
 const historyPiece = 500;
+
+/** What is read in pieces is read in pieces of so many characters, give or take one value: values may be large. */
+const pieceLength = 4 * 1024 * 1024;
+
+/** Rows in order, and whether more than these may follow. */
+interface Rows {
+  readonly rows: Row[];
+  readonly more: boolean;
+}
 
 /** What the store reads and writes, in SQL. Each method is one step; transactions are the caller's. */
 export class SqliteQueries {
@@ -31,14 +40,21 @@ export class SqliteQueries {
     return row && toEntry(row);
   }
 
-  /** Entries after a key, in order; at most `limit`, or all with -1. Without a revision the newest state. */
-  list(prefix: string, after: string, limit: number, revision: number | undefined): Entry[] {
+  /** Entries after a key, in order: a page of at most `limit`, or all. Without a revision the newest state. */
+  list(
+    prefix: string,
+    after: string,
+    limit: number | undefined,
+    revision: number | undefined,
+  ): Pick<Page, 'entries' | 'more'> {
     const range = [prefix, prefixEnd(prefix), after];
-    const rows =
-      revision === undefined
-        ? this.#rows(listNewest, [...range, limit])
-        : this.#rows(listAtRevision, [...range, revision, revision, limit]);
-    return rows.map(toEntry).filter((entry) => entry !== undefined);
+    const sql = revision === undefined ? listNewest : listAtRevision;
+    const parameters = revision === undefined ? range : [...range, revision, revision];
+    const { rows, more } =
+      limit === undefined
+        ? { rows: this.#rows(sql, [...parameters, -1]), more: false }
+        : this.#piece(sql, parameters, limit);
+    return { entries: rows.map(toEntry).filter((entry) => entry !== undefined), more };
   }
 
   count(prefix: string): number {
@@ -64,11 +80,9 @@ export class SqliteQueries {
   /** Events after a revision, oldest first, with what each replaced. `newest` is the newest revision there is. */
   history(prefix: string, afterRevision: number, newest: number): HistoryPiece {
     const range = [prefix, prefixEnd(prefix)];
-    const rows = this.#rows(selectHistory, [...range, afterRevision, historyPiece]);
-    if (rows.length < historyPiece) {
-      return { events: rows.map((row) => this.#toEvent(row)), revision: newest, more: false };
-    }
-    // The limit may have cut through the last transaction: it comes whole with the next piece, or alone.
+    const { rows, more } = this.#piece(selectHistory, [...range, afterRevision], historyPiece);
+    if (!more) return { events: rows.map((row) => this.#toEvent(row)), revision: newest, more };
+    // The piece may end within the last transaction: that comes whole with the next piece, or alone.
     const last = rows.at(-1)?.[1] ?? 0;
     const before = rows.filter(([, revision]) => revision < last);
     const whole = before.length > 0 ? before : this.#rows(selectTransaction, [...range, last]);
@@ -100,6 +114,23 @@ export class SqliteQueries {
     statement.setReturnArrays(true);
     // The statements below select exactly these columns.
     return statement.all(...parameters) as unknown as Row[];
+  }
+
+  /** At most `limit` rows of a statement whose last parameter is its limit, fewer of large values. */
+  #piece(sql: string, parameters: readonly SQLInputValue[], limit: number): Rows {
+    const statement = this.#statement(sql);
+    statement.setReturnArrays(true);
+    const rows: Row[] = [];
+    let length = 0;
+    // One more than wanted tells whether there is more.
+    for (const each of statement.iterate(...parameters, limit + 1)) {
+      if (rows.length === limit || length > pieceLength) return { rows, more: true };
+      // The statements below select exactly these columns.
+      const row = each as unknown as Row;
+      rows.push(row);
+      length += row[3]?.length ?? 0;
+    }
+    return { rows, more: false };
   }
 
   #number(sql: string, parameters: readonly SQLInputValue[] = []): number {

@@ -62,14 +62,9 @@ export class SqliteStore implements Store {
     return this.#attempt(() => {
       const revision = options.revision ?? this.#revision;
       this.#checkReadable(revision);
-      const limit = options.limit ?? -1;
-      // One more than asked for tells whether there is more.
-      const most = limit < 0 ? -1 : limit + 1;
       const at = revision === this.#revision ? undefined : revision;
-      const entries = this.#queries.list(prefix, options.startAfter ?? '', most, at);
-      const more = limit >= 0 && entries.length > limit;
-      if (more) entries.length = limit;
-      return { entries, revision, more };
+      const page = this.#queries.list(prefix, options.startAfter ?? '', options.limit, at);
+      return { ...page, revision };
     });
   }
 

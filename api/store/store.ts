@@ -12,12 +12,12 @@ export interface Entry {
 export interface Page {
   readonly entries: readonly Entry[];
   readonly revision: number;
-  /** True if the limit cut the page short; go on with `startAfter` and the same `revision`. */
+  /** True if the page was cut short; go on with `startAfter` and the same `revision`. */
   readonly more: boolean;
 }
 
 export interface ListOptions {
-  /** At most this many entries; absent: all. */
+  /** At most this many entries, and fewer where they are large; absent: all. */
   readonly limit?: number;
   /** Only keys greater than this one. */
   readonly startAfter?: string;

@@ -95,9 +95,15 @@ class CollectionWatch<T extends KubeObject> implements Watch {
     const prefix = this.#pinned ?? collectionPrefix(kind, this.#request.namespace);
     this.#store = store.watch(prefix, after, {
       onBatch: ({ events, revision }) => {
-        for (const event of events) this.#sendTransition(event);
-        if (this.#isBookmarkWanted) this.#sink.bookmark(revision);
-        this.#isBookmarkWanted = false;
+        try {
+          for (const event of events) this.#sendTransition(event);
+          if (this.#isBookmarkWanted) this.#sink.bookmark(revision);
+          this.#isBookmarkWanted = false;
+        } catch (error) {
+          // One object that cannot be shown ends this watch, not the server.
+          this.stop();
+          this.#sink.end(internalError(error));
+        }
       },
       onEnd: (error) => {
         this.#sink.end(toStatusError(error, after));

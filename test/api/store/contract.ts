@@ -27,6 +27,7 @@ export function storeContract(t: Test, makeFixture: (t: Test) => StoreFixture): 
   scenario('watches replay history, follow, and know the previous value', watches);
   scenario('a paused watch goes on where it broke off, and keeps nobody waiting', pauses);
   scenario('a long history comes in pieces of whole transactions', longHistories);
+  scenario('large values come in small pieces', largeValues);
   scenario('compaction forgets the superseded, and says so', compaction);
   scenario('everything survives closing and opening', reopening);
   scenario('a closed store refuses', closed);
@@ -254,6 +255,41 @@ async function longHistories(t: Test, store: Store): Promise<void> {
   const revisions = watch.batches.flatMap((batch) => [...new Set(batch.events.map((one) => one.revision))]);
   t.equal(new Set(revisions).size, revisions.length, 'no transaction is cut in two');
   t.ok(watch.batches.every((batch) => batch.revision >= (batch.events.at(-1)?.revision ?? 0)));
+}
+
+/** Whoever lists or catches up holds a piece at a time, and a piece is no more than a few megabytes. */
+async function largeValues(t: Test, store: Store): Promise<void> {
+  const keys = Array.from({ length: 20 }, (_, i) => `/large/${String(i).padStart(2, '0')}`);
+  for (const key of keys) await store.write([create(key, 'x'.repeat(1024 * 1024))]);
+  const isSmall = (entries: readonly { key: string }[]) => entries.length > 0 && entries.length < 10;
+
+  const listed: string[] = [];
+  for (let more = true; more;) {
+    const after = listed.at(-1);
+    const page = await store.list('/large/', {
+      limit: 500,
+      ...(after !== undefined && { startAfter: after }),
+    });
+    t.ok(isSmall(page.entries), `a page of ${page.entries.length}`);
+    listed.push(...page.entries.map(({ key }) => key));
+    more = page.more;
+  }
+  t.same(listed, keys);
+  t.equal((await store.list('/large/')).entries.length, keys.length, 'all that is asked for without a limit');
+
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const followed: string[] = [];
+  const watch = store.watch('/large/', 0, {
+    onBatch({ events }) {
+      t.ok(events.length < 10, `a piece of ${events.length}`);
+      followed.push(...events.map((event) => (event.type === 'put' ? event.entry.key : event.previous.key)));
+      if (followed.length === keys.length) resolve(undefined);
+    },
+    onEnd: (error) => t.fail(error.message),
+  });
+  await promise;
+  watch.stop();
+  t.same(followed, keys);
 }
 
 async function compaction(t: Test, store: Store): Promise<void> {
