@@ -1,21 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { parse, parseDocument } from 'yaml';
+import { parseDocument } from 'yaml';
 import { ApiClient } from '../../api/client/client.ts';
+import { parseKubeconfig } from '../../api/client/kubeconfig.ts';
 import { nodes } from '../../api/client/resources.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import { writeFileDurably } from '../durable-file.ts';
 import { adminKubeconfig } from './lab-config.ts';
 import type { LabPlan } from './lab-plan.ts';
-
-/** What of a kubeconfig we need: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/ */
-interface Kubeconfig {
-  readonly clusters: readonly [
-    { readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string } },
-  ];
-  readonly users: readonly [
-    { readonly user: { readonly 'client-certificate-data': string; readonly 'client-key-data': string } },
-  ];
-}
 
 /** Writes the lab's kubeconfig for the machine: the administrator's, through 127.0.0.1. */
 export function writeLabKubeconfig(plan: LabPlan): void {
@@ -28,13 +19,8 @@ export function writeLabKubeconfig(plan: LabPlan): void {
 export function openLabClient(plan: LabPlan): ApiClient | undefined {
   if (!existsSync(adminKubeconfig(plan))) return undefined;
   writeLabKubeconfig(plan);
-  const { clusters, users } = parse(readFileSync(plan.kubeconfig, 'utf8')) as Kubeconfig;
-  const decode = (data: string): string => Buffer.from(data, 'base64').toString('utf8');
   return new ApiClient({
-    server: clusters[0].cluster.server,
-    ca: decode(clusters[0].cluster['certificate-authority-data']),
-    cert: decode(users[0].user['client-certificate-data']),
-    key: decode(users[0].user['client-key-data']),
+    ...parseKubeconfig(readFileSync(plan.kubeconfig, 'utf8')),
     userAgent: 'weft-lab',
     timeoutMs: 2_000,
   });

@@ -4,17 +4,12 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import type { ClientOptions } from '../../api/client/http.ts';
+import { parseKubeconfig } from '../../api/client/kubeconfig.ts';
 
 const weft = join(import.meta.dirname, '../../bin/weft');
 const giveUpAfterMs = 120_000;
 const pollMs = 10;
-
-interface Kubeconfig {
-  readonly clusters: readonly [{ readonly cluster: Readonly<Record<string, string>> }];
-  readonly users: readonly [{ readonly user: Readonly<Record<string, string>> }];
-}
 
 /** What a process holds in memory now, and what it has held at most, in MB. */
 interface Memory {
@@ -49,7 +44,7 @@ export class MeasuredServer {
     const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const child = spawn(weft, ['server', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
     const kubeconfig = join(stateDir, 'server/admin.kubeconfig');
-    while (!(existsSync(kubeconfig) && (await isReady(readAccess(kubeconfig, port))))) {
+    while (!(existsSync(kubeconfig) && (await isReady(readAccess(kubeconfig))))) {
       if (child.exitCode !== null) throw new Error(`weft server ended with ${child.exitCode}`);
       if (performance.now() - startedAt > giveUpAfterMs) {
         child.kill('SIGKILL');
@@ -57,7 +52,7 @@ export class MeasuredServer {
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
-    return new MeasuredServer(child, readAccess(kubeconfig, port), performance.now() - startedAt);
+    return new MeasuredServer(child, readAccess(kubeconfig), performance.now() - startedAt);
   }
 
   private constructor(child: ChildProcess, access: ClientOptions, readyMs: number) {
@@ -100,16 +95,8 @@ export class MeasuredServer {
   }
 }
 
-function readAccess(kubeconfig: string, port: number): ClientOptions {
-  const { clusters, users } = parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig;
-  const decode = (data = ''): string => Buffer.from(data, 'base64').toString('utf8');
-  return {
-    server: `https://127.0.0.1:${port}`,
-    ca: decode(clusters[0].cluster['certificate-authority-data']),
-    cert: decode(users[0].user['client-certificate-data']),
-    key: decode(users[0].user['client-key-data']),
-    timeoutMs: giveUpAfterMs,
-  };
+function readAccess(kubeconfig: string): ClientOptions {
+  return { ...parseKubeconfig(readFileSync(kubeconfig, 'utf8')), timeoutMs: giveUpAfterMs };
 }
 
 function isReady({ server, ca }: ClientOptions): Promise<boolean> {
