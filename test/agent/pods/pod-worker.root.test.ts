@@ -106,7 +106,7 @@ if (skipUnlessRoot(t)) {
       test.equal(await output(worker, 'web', 'stat', '-Lc', '%a %g', '/keys/crt'), '440 2000\n');
       const pair = await worker.streams.exec({
         ...{ namespace: 'default', pod: 'web', container: 'main', tty: false, stdin: false },
-        command: ['sh', '-c', 'until [ $(cat /keys/crt) = two ]; do :; done; cat /keys/key'],
+        command: ['timeout', '60', 'sh', '-c', 'until [ $(cat /keys/crt) = two ]; do :; done; cat /keys/key'],
       });
       node.api.put('secrets', 'keys', { crt: base64('two'), key: base64('two') });
       test.equal(await readAll(pair.stdout), 'two', 'certificate and key change together');
