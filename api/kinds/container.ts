@@ -1,4 +1,5 @@
 import type { Static } from 'typebox';
+import { containerTexts } from './pod-texts.ts';
 import {
   atomic,
   boolean,
@@ -326,6 +327,7 @@ export const Container = struct(
     *restartPolicy 24, restartPolicyRules 25`,
   {
     description: 'One program of a pod, run from an image.',
+    fieldTexts: containerTexts,
   },
 );
 export type Container = Static<typeof Container>;

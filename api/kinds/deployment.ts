@@ -28,7 +28,13 @@ const RollingUpdateDeployment = struct(
   {},
   { maxUnavailable: intOrString(), maxSurge: intOrString() },
   'maxUnavailable 1, maxSurge 2',
-  { description: 'How many pods may be missing and how many may be too many while they are replaced.' },
+  {
+    description: 'How many pods may be missing and how many may be too many while they are replaced.',
+    fieldTexts: {
+      maxUnavailable: 'How many pods may be missing, as a number or a percentage of replicas. 25% if absent.',
+      maxSurge: 'How many pods more than replicas there may be, as a number or a percentage. 25% if absent.',
+    },
+  },
 );
 
 const DeploymentStrategy = struct(
@@ -39,6 +45,10 @@ const DeploymentStrategy = struct(
     rollingUpdate: RollingUpdateDeployment,
   },
   'type 1, rollingUpdate 2',
+  {
+    description: 'How pods are replaced when the template changes.',
+    fieldTexts: { type: 'RollingUpdate replaces them step by step, Recreate ends the old ones first.' },
+  },
 );
 
 const DeploymentSpec = struct(
@@ -58,7 +68,19 @@ const DeploymentSpec = struct(
   `
     *replicas 1, selector 2, template 3, strategy 4, minReadySeconds 5, *revisionHistoryLimit 6,
     paused 7, *progressDeadlineSeconds 9`,
-  { description: 'How many pods of which template to run, and how to replace them when it changes.' },
+  {
+    description: 'How many pods of which template to run, and how to replace them when it changes.',
+    fieldTexts: {
+      replicas: 'How many pods to run.',
+      selector: 'Which pods belong to the Deployment: the labels of the template. Cannot be changed.',
+      template: 'What its pods look like.',
+      strategy: 'How pods are replaced when the template changes.',
+      minReadySeconds: 'How long a pod must have been ready to count as available.',
+      revisionHistoryLimit: 'How many old ReplicaSets are kept to roll back to.',
+      paused: 'Whether changes to the template wait.',
+      progressDeadlineSeconds: 'How long a change may be without progress before it is said to have failed.',
+    },
+  },
 );
 export type DeploymentSpec = Static<typeof DeploymentSpec>;
 

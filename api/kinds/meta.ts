@@ -63,19 +63,44 @@ const metaNumbers = `
   creationTimestamp 8, deletionTimestamp 9, *deletionGracePeriodSeconds 10, labels 11,
   annotations 12, ownerReferences 13, finalizers 14, managedFields 17`;
 
+const metaTexts = {
+  description: 'Name, labels and bookkeeping that every object has.',
+  fieldTexts: {
+    name: 'Unique among the objects of its kind in its namespace. Cannot be changed.',
+    generateName: 'The beginning of a name that the server completes, for those who give no name.',
+    namespace: 'The scope of the name. Cannot be changed.',
+    uid: 'Given by the server; unlike a name, never used again.',
+    resourceVersion:
+      'Changes with every write. Sent back in an update, it says which state the update is meant for.',
+    generation: 'Counts the changes to what is wanted (the spec).',
+    creationTimestamp: 'When the object was made. Set by the server.',
+    deletionTimestamp: 'When the object goes, or should have gone. Set by the server when it is deleted.',
+    deletionGracePeriodSeconds: 'How long the object may take to end once it is deleted.',
+    labels: 'Names and values by which objects are selected.',
+    annotations: 'Names and values that tools keep with the object. Not for selecting.',
+    ownerReferences: 'What the object belongs to: it goes when all of them are gone.',
+    finalizers: 'Who has work to do before the object may go. Each takes its own name off the list.',
+    managedFields: 'Which client set which field, as server-side apply notes it.',
+  },
+};
+
 /** Metadata of every object. `name` is `''` only in a request that asks for `generateName`. */
 export const ObjectMeta = struct(
   `${META}.ObjectMeta`,
   { name: filled(string(), '') },
   metaFields,
   metaNumbers,
-  { description: 'Name, labels and bookkeeping that every object has.' },
+  metaTexts,
 );
 
 /** Metadata of a template: a name is not expected. */
-export const TemplateMeta = struct(`${META}.ObjectMeta`, {}, { name: string(), ...metaFields }, metaNumbers, {
-  description: 'Name, labels and bookkeeping that every object has.',
-});
+export const TemplateMeta = struct(
+  `${META}.ObjectMeta`,
+  {},
+  { name: string(), ...metaFields },
+  metaNumbers,
+  metaTexts,
+);
 export type ObjectMeta = Static<typeof ObjectMeta>;
 
 export const ListMeta = struct(
@@ -202,4 +227,7 @@ export type DeleteOptions = Static<typeof DeleteOptions>;
 export const Patch = anyObject(`${META}.Patch`);
 
 /** `apiVersion` and `kind`, optional in a stored object's body. */
-export const typeMeta = { apiVersion: string(), kind: string() };
+export const typeMeta = {
+  apiVersion: string({ description: 'The group and version that the object is written in, e.g. `apps/v1`.' }),
+  kind: string({ description: 'What the object is, e.g. `Deployment`. Cannot be changed.' }),
+};

@@ -11,6 +11,7 @@ import {
   WindowsSecurityContextOptions,
 } from './container.ts';
 import { TemplateMeta } from './meta.ts';
+import { podSpecTexts } from './pod-texts.ts';
 import { atomic, boolean, filled, int64, integer, list, map, quantity, string, struct } from './schema.ts';
 import { Volume } from './volume.ts';
 
@@ -139,7 +140,10 @@ export const PodSpec = struct(
     *enableServiceLinks 30, *preemptionPolicy 31, overhead 32, topologySpreadConstraints 33,
     ephemeralContainers 34, *setHostnameAsFQDN 35, os 36, *hostUsers 37, schedulingGates 38,
     resourceClaims 39, resources 40, *hostnameOverride 41`,
-  { description: 'What a pod is made of: its containers and volumes, and how they run.' },
+  {
+    description: 'What a pod is made of: its containers and volumes, and how they run.',
+    fieldTexts: podSpecTexts,
+  },
 );
 export type PodSpec = Static<typeof PodSpec>;
 

@@ -14,6 +14,12 @@ export interface FieldOptions {
   default?: unknown;
 }
 
+/** Annotations of a message. */
+export interface StructOptions<Names extends string> extends FieldOptions {
+  /** What `kubectl explain` says of its fields; what a field's type is said to be where there is nothing. */
+  fieldTexts?: Readonly<Partial<Record<Names, string>>>;
+}
+
 export interface StringOptions extends FieldOptions {
   /** The values the field may have. The TypeScript type stays `string`: the API's enums are open. */
   enum?: readonly string[];
@@ -40,6 +46,7 @@ export interface SchemaNode {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
   readonly format?: string;
   readonly description?: string;
+  readonly fieldTexts?: Readonly<Record<string, string>>;
   readonly enum?: readonly string[];
   readonly default?: unknown;
   readonly zero?: unknown;
@@ -81,7 +88,7 @@ export function struct<R extends TProperties, O extends TProperties>(
   required: R,
   optional: O,
   protobuf: string,
-  options: FieldOptions = {},
+  options: StructOptions<Extract<keyof R | keyof O, string>> = {},
 ): Struct<R, O> {
   const properties: TProperties = { ...required };
   for (const [name, schema] of Object.entries(optional)) properties[name] = Type.Optional(schema);

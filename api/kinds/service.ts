@@ -3,6 +3,7 @@ import type { Kind } from './kind.ts';
 import { Condition, ObjectMeta, typeMeta } from './meta.ts';
 import { atomic, boolean, filled, integer, intOrString, list, map, string, struct } from './schema.ts';
 import { serviceCells, serviceColumns } from './service-columns.ts';
+import { serviceSpecTexts } from './service-texts.ts';
 import { validateService } from './service-validation.ts';
 
 const CORE = 'io.k8s.api.core.v1';
@@ -18,7 +19,18 @@ export const ServicePort = struct(
     nodePort: integer(),
   },
   'name 1, protocol 2, port 3, targetPort 4, nodePort 5, *appProtocol 6',
-  { description: 'One port of a Service and the port of its pods that it leads to.' },
+  {
+    description: 'One port of a Service and the port of its pods that it leads to.',
+    fieldTexts: {
+      name: 'Needed, and unique, where a Service has more than one port. SRV records carry it.',
+      protocol: 'TCP, UDP or SCTP.',
+      port: "The port on the Service's addresses.",
+      targetPort:
+        "The pods' port: a number, or the name of a container's port. The same as `port` if absent.",
+      nodePort: 'The port on every node, for types NodePort and LoadBalancer. Allocated if absent.',
+      appProtocol: 'What is spoken on the port, as a hint for those who understand it.',
+    },
+  },
 );
 export type ServicePort = Static<typeof ServicePort>;
 
@@ -63,7 +75,10 @@ export const ServiceSpec = struct(
     healthCheckNodePort 12, publishNotReadyAddresses 13, sessionAffinityConfig 14,
     *ipFamilyPolicy 17, clusterIPs 18, ipFamilies 19, *allocateLoadBalancerNodePorts 20,
     *loadBalancerClass 21, *internalTrafficPolicy 22, *trafficDistribution 23`,
-  { description: 'Which ports a Service has, which pods stand behind it, and who reaches it.' },
+  {
+    description: 'Which ports a Service has, which pods stand behind it, and who reaches it.',
+    fieldTexts: serviceSpecTexts,
+  },
 );
 export type ServiceSpec = Static<typeof ServiceSpec>;
 

@@ -42,6 +42,10 @@ function renderSchema(node: SchemaNode, dialect: Dialect): Json {
   return Object.keys(keywords).length === 0 ? { $ref: ref } : dialect.refWith(ref, keywords);
 }
 
+function renderField(node: SchemaNode, text: string | undefined, dialect: Dialect): Json {
+  return renderSchema(text === undefined ? node : { ...node, description: text }, dialect);
+}
+
 /** The schema itself, as it stands in the definitions. */
 function renderBody(node: SchemaNode, dialect: Dialect): Json {
   if (node.$id === INT_OR_STRING) return dialect.intOrString;
@@ -55,7 +59,7 @@ function renderBody(node: SchemaNode, dialect: Dialect): Json {
   if (!node.properties) return result;
   const fields = Object.entries(node.properties);
   result['properties'] = Object.fromEntries(
-    fields.map(([name, each]) => [name, renderSchema(each, dialect)]),
+    fields.map(([name, each]) => [name, renderField(each, node.fieldTexts?.[name], dialect)]),
   );
   if (node.required?.length) result['required'] = node.required;
   return result;

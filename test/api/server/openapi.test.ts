@@ -1,5 +1,6 @@
 import t from 'tap';
 import { kinds } from '../../../api/kinds/registry.ts';
+import { nodeOf } from '../../../api/kinds/schema.ts';
 import { encodeV2Document } from '../../../api/server/openapi-v2-messages.ts';
 import { openApiDocuments, type OpenApiDocument } from '../../../api/server/openapi.ts';
 
@@ -77,8 +78,9 @@ t.test('merge keys, list types and scalars', (t) => {
   const reference = '#/components/schemas/io.k8s.api.core.v1.ObjectFieldSelector';
   t.match(resolve(v3, reference), { 'x-kubernetes-map-type': 'atomic' });
   t.strictSame(field('EnvVarSource', 'fieldRef'), { $ref: reference }, 'said where it is defined only');
-  t.strictSame(field('ServicePort', 'targetPort'), {
-    $ref: '#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+  t.match(field('ServicePort', 'targetPort'), {
+    description: /number, or the name/,
+    allOf: [{ $ref: '#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString' }],
   });
   t.match(field('ServicePort', 'protocol'), { type: 'string', default: 'TCP', enum: ['SCTP', 'TCP', 'UDP'] });
   t.end();
@@ -112,5 +114,26 @@ t.test('the protobuf form, byte by byte', (t) => {
     [0xfa, 0x01, 13, 0x0a, 3, ...Buffer.from('x-y'), 0x12, 6, 0x12, 4, ...Buffer.from('true')],
   ].flat();
   t.equal(encodeV2Document(document).toString('hex'), Buffer.from(bytes).toString('hex'));
+  t.end();
+});
+
+t.test('the fields that people ask about are explained, each by its own words', (t) => {
+  const { definitions } = parse(documents.v2Json) as { definitions: Record<string, { properties: Json }> };
+  const words = (definition: string, field: string): unknown =>
+    (definitions[definition]?.properties[field] as Json | undefined)?.['description'];
+  const core = 'io.k8s.api.core.v1';
+  t.match(words(`${core}.ServiceSpec`, 'type'), /LoadBalancer/);
+  t.match(words(`${core}.PodSpec`, 'nodeSelector'), /labels/);
+  t.match(
+    words(`${core}.Container`, 'readinessProbe'),
+    /Services leave the pod out/,
+    'a field beside its type',
+  );
+  t.match(words(`${core}.Container`, 'livenessProbe'), /started again/);
+  t.match(words('io.k8s.api.apps.v1.DeploymentSpec', 'strategy'), /replaced/);
+  t.match(words('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta', 'finalizers'), /before the object may go/);
+  for (const { schema, kind } of kinds) t.match(words(nodeOf(schema).$id ?? '', 'kind'), /./, kind);
+  const probe = definitions[`${core}.Probe`] as Json | undefined;
+  t.equal(probe?.['description'], 'A check that a container is alive or ready.', 'the type keeps its own');
   t.end();
 });
