@@ -40,6 +40,36 @@ export class WriteFence<T extends ApiObject> {
   }
 }
 
+interface Passable {
+  isPassed(): boolean;
+}
+
+/** The fences that each key of a controller has. */
+export class KeyedFences<F extends { readonly [Name in keyof F]: Passable }> {
+  readonly #make: () => F;
+  readonly #known = new Map<string, F>();
+
+  /** `make` gives a key its fences. */
+  constructor(make: () => F) {
+    this.#make = make;
+  }
+
+  of(key: string): F {
+    const fences = this.#known.get(key) ?? this.#make();
+    this.#known.set(key, fences);
+    return fences;
+  }
+
+  /** Whether the caches show all that was written for a key; if not, the events of those writes bring it back. */
+  arePassed(key: string): boolean {
+    return Object.values<Passable>(this.of(key)).every((fence) => fence.isPassed());
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key);
+  }
+}
+
 function isDeleting(object: ApiObject): boolean {
   return (object.metadata as { readonly deletionTimestamp?: string }).deletionTimestamp !== undefined;
 }

@@ -9,7 +9,8 @@ import type { Node } from '../../kinds/node.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import { Backoff } from '../backoff.ts';
 import { Claimer } from '../workloads/claimer.ts';
-import { candidatesFor, controllerOf, decideClaims } from '../workloads/claims.ts';
+import { candidatesFor, decideClaims, ownerKeys } from '../workloads/claims.ts';
+import type { Labels, Owners } from '../workloads/claims.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { DaemonHistory } from './daemon-history.ts';
 import { daemonSetOwner, hashOf, planRevisions } from './daemon-revisions.ts';
@@ -20,10 +21,10 @@ import type { DaemonView } from './daemons.ts';
 import { matchesSelector } from '../pod-conditions.ts';
 import { PodControl, renderPod } from '../workloads/pod-control.ts';
 import type { PodFailure } from '../workloads/pod-control.ts';
-import { availableAt } from '../workloads/replication.ts';
+import { nextAvailableMs } from '../workloads/replication.ts';
 import { taintsOf } from '../nodes/taints.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { WriteFence } from '../write-fence.ts';
+import { KeyedFences, WriteFence } from '../write-fence.ts';
 
 const component = 'daemonset-controller';
 
@@ -37,23 +38,34 @@ interface Fences {
 /** Keeps one pod of each DaemonSet on every node that fits. Keys: namespace/name. */
 export class DaemonController implements Controller {
   readonly #ctx: ControllerContext;
+  readonly #owners: Owners<DaemonSet>;
   readonly #queue: WorkQueue;
   readonly #podClaimer: Claimer<DaemonSet, Pod>;
   readonly #revisionClaimer: Claimer<DaemonSet, ControllerRevision>;
   readonly #podControl: PodControl<DaemonSet>;
   readonly #history: DaemonHistory;
   readonly #backoff = new Backoff();
-  readonly #fences = new Map<string, Fences>();
+  readonly #fences: KeyedFences<Fences>;
   #unsubscribe: (() => void)[] = [];
 
   constructor(ctx: ControllerContext) {
     this.#ctx = ctx;
+    this.#owners = {
+      kind: daemonSetOwner.kind,
+      byNamespace: ctx.index.daemonSetsByNamespace,
+      selects: ({ spec }, labels) => matchesSelector(spec.selector, labels),
+    };
     const log = ctx.log.child({ controller: component });
     this.#queue = new WorkQueue({ log, workers: 5, process: (key) => this.#sync(key) });
     this.#podClaimer = new Claimer(ctx.client, daemonSetOwner, pods);
     this.#revisionClaimer = new Claimer(ctx.client, daemonSetOwner, controllerRevisions);
     this.#podControl = new PodControl(ctx, daemonSetOwner, component);
     this.#history = new DaemonHistory(ctx.client);
+    this.#fences = new KeyedFences(() => ({
+      pods: new WriteFence(ctx.caches.pods),
+      revisions: new WriteFence(ctx.caches.controllerRevisions),
+      daemonSet: new WriteFence(ctx.caches.daemonSets),
+    }));
   }
 
   start(): void {
@@ -89,29 +101,19 @@ export class DaemonController implements Controller {
     for (const daemonSet of this.#ctx.caches.daemonSets.list()) this.#queue.add(objectKey(daemonSet));
   }
 
-  #addOwners({ metadata }: KubeObject): void {
-    const { namespace = '', labels } = metadata;
-    const owner = controllerOf(metadata);
-    if (owner) {
-      if (owner.kind === daemonSetOwner.kind) this.#queue.add(`${namespace}/${owner.name}`);
-      return;
-    }
-    for (const daemonSet of this.#ctx.index.daemonSetsByNamespace.in(namespace)) {
-      if (matchesSelector(daemonSet.spec.selector, labels)) this.#queue.add(objectKey(daemonSet));
-    }
+  #addOwners(object: KubeObject): void {
+    for (const key of ownerKeys(this.#owners, object)) this.#queue.add(key);
   }
 
   async #sync(key: string): Promise<void> {
     const daemonSet = this.#ctx.caches.daemonSets.get(key);
     if (!daemonSet) {
-      this.#fences.delete(key);
+      this.#fences.forget(key);
       this.#backoff.prune(performance.now());
       return;
     }
-    const fences = this.#fencesOf(key);
-    // The events of our own writes bring the key back when the caches have come so far.
-    if (!Object.values(fences).every((fence: { isPassed(): boolean }) => fence.isPassed())) return;
-    if (daemonSet.metadata.deletionTimestamp !== undefined) return;
+    if (!this.#fences.arePassed(key) || daemonSet.metadata.deletionTimestamp !== undefined) return;
+    const fences = this.#fences.of(key);
     try {
       const view = await this.#view(daemonSet, fences);
       const failure = await this.#carryOut(key, view, planDaemons(view), fences);
@@ -123,22 +125,10 @@ export class DaemonController implements Controller {
     }
   }
 
-  #fencesOf(key: string): Fences {
-    const { caches } = this.#ctx;
-    const fences = this.#fences.get(key) ?? {
-      pods: new WriteFence(caches.pods),
-      revisions: new WriteFence(caches.controllerRevisions),
-      daemonSet: new WriteFence(caches.daemonSets),
-    };
-    this.#fences.set(key, fences);
-    return fences;
-  }
-
   /** Brings owners and history in order, and looks at what is there. */
   async #view(daemonSet: DaemonSet, fences: Fences): Promise<DaemonView> {
     const { index, caches } = this.#ctx;
-    const selects = (labels: KubeObject['metadata']['labels']) =>
-      matchesSelector(daemonSet.spec.selector, labels);
+    const selects = (labels: Labels) => this.#owners.selects(daemonSet, labels);
     const owned = decideClaims(daemonSet, selects, candidatesFor(daemonSet, index.podsByOwner));
     await this.#podClaimer.carryOut(daemonSet, owned, fences.pods);
     const revisions = decideClaims(daemonSet, selects, candidatesFor(daemonSet, index.revisionsByOwner));
@@ -188,12 +178,9 @@ export class DaemonController implements Controller {
 
   async #report(key: string, view: DaemonView, { daemonSet: fence }: Fences): Promise<void> {
     const { daemonSet, nodes, now } = view;
-    const minReadyMs = (daemonSet.spec.minReadySeconds ?? 0) * 1000;
-    const waits = nodes.flatMap(({ pods }) =>
-      pods.map((pod) => availableAt(pod, minReadyMs) - now.getTime()),
-    );
-    const next = Math.min(...waits.filter((ms) => ms > 0));
-    if (Number.isFinite(next)) this.#queue.addAfter(key, next);
+    const all = nodes.flatMap((node) => node.pods);
+    const waitMs = nextAvailableMs(daemonSet, all, now);
+    if (waitMs !== undefined) this.#queue.addAfter(key, waitMs);
     const status = renderDaemonStatus(view);
     if (isDeepStrictEqual(status, daemonSet.status)) return;
     fence.wrote(await this.#ctx.client.updateStatus(daemonSets, { ...daemonSet, status }));

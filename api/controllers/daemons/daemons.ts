@@ -5,7 +5,7 @@ import type { Pod } from '../../kinds/pod.ts';
 import type { PodSpec } from '../../kinds/pod-spec.ts';
 import { affinityTo, matchesNode, targetNode } from '../scheduling/node-affinity.ts';
 import { isPodReady, isPodTerminal } from '../pod-conditions.ts';
-import { availableAt } from '../workloads/replication.ts';
+import { isPodAvailable } from '../workloads/replication.ts';
 import { isUntolerated, taintsOf } from '../nodes/taints.ts';
 
 /** The label that says of which revision's template a pod is. */
@@ -95,7 +95,7 @@ export function isCurrent(pod: Pod, hash: string): boolean {
 }
 
 export function isAvailable(pod: Pod, { daemonSet, now }: Pick<DaemonView, 'daemonSet' | 'now'>): boolean {
-  return availableAt(pod, (daemonSet.spec.minReadySeconds ?? 0) * 1000) <= now.getTime();
+  return isPodAvailable(daemonSet, pod, now);
 }
 
 /** The status that says what runs where. */

@@ -6,7 +6,8 @@ import type { Deployment } from '../../kinds/deployment.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { ReplicaSet } from '../../kinds/replica-set.ts';
 import { Claimer } from '../workloads/claimer.ts';
-import { candidatesFor, controllerOf, decideClaims } from '../workloads/claims.ts';
+import { candidatesFor, controllerOf, decideClaims, ownerKeys } from '../workloads/claims.ts';
+import type { Owners } from '../workloads/claims.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { planRollout } from './deployment-rollout.ts';
 import type { RolloutStep } from './deployment-rollout.ts';
@@ -16,7 +17,7 @@ import type { RolloutOutcome } from './deployment-status.ts';
 import { isPodTerminal, matchesSelector } from '../pod-conditions.ts';
 import { ReplicaSetControl } from './replica-set-control.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { WriteFence } from '../write-fence.ts';
+import { KeyedFences, WriteFence } from '../write-fence.ts';
 
 const component = 'deployment-controller';
 
@@ -31,18 +32,28 @@ interface Fences {
  */
 export class DeploymentController implements Controller {
   readonly #ctx: ControllerContext;
+  readonly #owners: Owners<Deployment>;
   readonly #queue: WorkQueue;
   readonly #claimer: Claimer<Deployment, ReplicaSet>;
   readonly #control: ReplicaSetControl;
-  readonly #fences = new Map<string, Fences>();
+  readonly #fences: KeyedFences<Fences>;
   #unsubscribe: (() => void)[] = [];
 
   constructor(ctx: ControllerContext) {
     this.#ctx = ctx;
+    this.#owners = {
+      kind: deploymentOwner.kind,
+      byNamespace: ctx.index.deploymentsByNamespace,
+      selects: ({ spec }, labels) => matchesSelector(spec.selector, labels),
+    };
     const log = ctx.log.child({ controller: component });
     this.#queue = new WorkQueue({ log, workers: 5, process: (key) => this.#sync(key) });
     this.#claimer = new Claimer(ctx.client, deploymentOwner, replicaSets);
     this.#control = new ReplicaSetControl(ctx, component);
+    this.#fences = new KeyedFences(() => ({
+      sets: new WriteFence(ctx.caches.replicaSets),
+      deployment: new WriteFence(ctx.caches.deployments),
+    }));
   }
 
   start(): void {
@@ -74,16 +85,8 @@ export class DeploymentController implements Controller {
     for (const deployment of this.#ctx.caches.deployments.list()) this.#queue.add(objectKey(deployment));
   }
 
-  #addOwners({ metadata }: ReplicaSet): void {
-    const { namespace = '', labels } = metadata;
-    const owner = controllerOf(metadata);
-    if (owner) {
-      if (owner.kind === deploymentOwner.kind) this.#queue.add(`${namespace}/${owner.name}`);
-      return;
-    }
-    for (const deployment of this.#ctx.index.deploymentsByNamespace.in(namespace)) {
-      if (matchesSelector(deployment.spec.selector, labels)) this.#queue.add(objectKey(deployment));
-    }
+  #addOwners(set: ReplicaSet): void {
+    for (const key of ownerKeys(this.#owners, set)) this.#queue.add(key);
   }
 
   /** Only a Deployment that recreates its pods waits for a pod to be gone altogether. */
@@ -101,15 +104,14 @@ export class DeploymentController implements Controller {
   async #sync(key: string): Promise<void> {
     const deployment = this.#ctx.caches.deployments.get(key);
     if (!deployment) {
-      this.#fences.delete(key);
+      this.#fences.forget(key);
       return;
     }
-    const fences = this.#fencesOf(key);
-    // The events of our own writes bring the key back when the caches have come so far.
-    if (!fences.sets.isPassed() || !fences.deployment.isPassed()) return;
+    if (!this.#fences.arePassed(key)) return;
+    const fences = this.#fences.of(key);
     const claims = decideClaims(
       deployment,
-      (labels) => matchesSelector(deployment.spec.selector, labels),
+      (labels) => this.#owners.selects(deployment, labels),
       candidatesFor(deployment, this.#ctx.index.replicaSetsByOwner),
     );
     await this.#claimer.carryOut(deployment, claims, fences.sets);
@@ -121,16 +123,6 @@ export class DeploymentController implements Controller {
     const outcome = await this.#take(step, deployment, claims.owned, fences);
     await this.#report(key, outcome, fences.deployment);
     if (outcome.failure !== undefined) throw new Error(outcome.failure);
-  }
-
-  #fencesOf(key: string): Fences {
-    const { caches } = this.#ctx;
-    const fences = this.#fences.get(key) ?? {
-      sets: new WriteFence(caches.replicaSets),
-      deployment: new WriteFence(caches.deployments),
-    };
-    this.#fences.set(key, fences);
-    return fences;
   }
 
   #hasPods(set: ReplicaSet): boolean {

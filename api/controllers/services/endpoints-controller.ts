@@ -18,7 +18,7 @@ import { headlessLabel, isHeadless, isManaged, renderSubsets, selectPods } from 
 import { GroupIndex } from '../group-index.ts';
 import { matchesLabels } from '../pod-conditions.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { WriteFence } from '../write-fence.ts';
+import { KeyedFences, WriteFence } from '../write-fence.ts';
 
 /** On Endpoints of ours since Kubernetes 1.33: tells them from those that people write. */
 const endpointsManagedByLabel = 'endpoints.kubernetes.io/managed-by';
@@ -34,7 +34,7 @@ export class EndpointsController implements Controller {
   readonly #ctx: ControllerContext;
   readonly #queue: WorkQueue;
   readonly #slices: GroupIndex<EndpointSlice>;
-  readonly #fences = new Map<string, Fences>();
+  readonly #fences: KeyedFences<Fences>;
   #unsubscribe: (() => void)[] = [];
 
   constructor(ctx: ControllerContext) {
@@ -42,6 +42,10 @@ export class EndpointsController implements Controller {
     const log = ctx.log.child({ controller: 'endpoints' });
     this.#queue = new WorkQueue({ log, workers: 5, process: (key) => this.#sync(key) });
     this.#slices = new GroupIndex(ctx.caches.endpointSlices, ownerKey);
+    this.#fences = new KeyedFences(() => ({
+      endpoints: new WriteFence(ctx.caches.endpoints),
+      slices: new WriteFence(ctx.caches.endpointSlices),
+    }));
   }
 
   start(): void {
@@ -85,22 +89,11 @@ export class EndpointsController implements Controller {
     const service = this.#ctx.caches.services.get(key);
     if (!service || service.metadata.deletionTimestamp !== undefined) return this.#removeAll(key);
     if (!isManaged(service)) return;
-    const fences = this.#fencesOf(key);
-    // The events of our own writes bring the key back.
-    if (!fences.endpoints.isPassed() || !fences.slices.isPassed()) return;
+    if (!this.#fences.arePassed(key)) return;
+    const fences = this.#fences.of(key);
     const pods = selectPods(service, this.#ctx.index.podsByNamespace.in(service.metadata.namespace));
     await this.#applySlices(key, service, pods, fences.slices);
     await this.#applyEndpoints(key, service, pods, fences.endpoints);
-  }
-
-  #fencesOf(key: string): Fences {
-    const { endpoints: endpointsCache, endpointSlices: sliceCache } = this.#ctx.caches;
-    const fences = this.#fences.get(key) ?? {
-      endpoints: new WriteFence(endpointsCache),
-      slices: new WriteFence(sliceCache),
-    };
-    this.#fences.set(key, fences);
-    return fences;
   }
 
   async #applySlices(
@@ -158,8 +151,8 @@ export class EndpointsController implements Controller {
 
   /** The Service is gone: so must be what we wrote for it. */
   async #removeAll(key: string): Promise<void> {
-    const fences = this.#fencesOf(key);
-    this.#fences.delete(key);
+    const fences = this.#fences.of(key);
+    this.#fences.forget(key);
     for (const slice of this.#slices.in(key)) await this.#removeSlice(slice, fences.slices);
     const left = this.#ctx.caches.endpoints.get(key);
     if (left?.metadata.labels?.[endpointsManagedByLabel] !== endpointsManagedBy) return;

@@ -1,3 +1,4 @@
+import { objectKey } from '../../client/resource.ts';
 import type { Resource } from '../../client/resource.ts';
 import type { KubeObject, ObjectMeta, OwnerReference } from '../../kinds/meta.ts';
 
@@ -9,6 +10,13 @@ export interface OwnerKind<T extends KubeObject = KubeObject> {
 }
 
 export type Labels = Readonly<Record<string, string>> | undefined;
+
+/** The owners of one kind, as they are found when something they own or might adopt has changed. */
+export interface Owners<T extends KubeObject> {
+  readonly kind: string;
+  readonly byNamespace: { in(namespace: string): Iterable<T> };
+  readonly selects: (owner: T, labels: Labels) => boolean;
+}
 
 /** Whose some objects are, seen from one owner. */
 export interface Claims<T> {
@@ -39,6 +47,20 @@ export function ownerGroup({ metadata }: KubeObject): string {
 /** Never a uid: those have no slash. */
 function orphansOf(namespace = ''): string {
   return `orphans/${namespace}`;
+}
+
+/** Keys of the owners an object concerns: its controller's if that is of their kind, or of all that might adopt it. */
+export function* ownerKeys<T extends KubeObject>(
+  { kind, byNamespace, selects }: Owners<T>,
+  { metadata }: KubeObject,
+): Generator<string, void> {
+  const { namespace = '', labels } = metadata;
+  const controller = controllerOf(metadata);
+  if (controller) {
+    if (controller.kind === kind) yield `${namespace}/${controller.name}`;
+    return;
+  }
+  for (const owner of byNamespace.in(namespace)) if (selects(owner, labels)) yield objectKey(owner);
 }
 
 /** All that `owner` has or might adopt. */

@@ -6,25 +6,22 @@ import type { Pod } from '../../kinds/pod.ts';
 import type { ReplicaSet } from '../../kinds/replica-set.ts';
 import type { ReplicationController } from '../../kinds/replication-controller.ts';
 import { Claimer } from './claimer.ts';
-import { candidatesFor, controllerOf } from './claims.ts';
-import type { Labels, OwnerKind } from './claims.ts';
+import { candidatesFor, ownerKeys } from './claims.ts';
+import type { OwnerKind, Owners } from './claims.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
-import type { GroupIndex } from '../group-index.ts';
 import { matchesLabels, matchesSelector } from '../pod-conditions.ts';
 import { PodControl, renderPod } from './pod-control.ts';
 import type { PodFailure } from './pod-control.ts';
-import { availableAt, decideReplicas, renderReplicaStatus } from './replication.ts';
+import { decideReplicas, nextAvailableMs, renderReplicaStatus } from './replication.ts';
 import type { Replicated } from './replication.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { WriteFence } from '../write-fence.ts';
+import { KeyedFences, WriteFence } from '../write-fence.ts';
 
 /** One of the kinds that keep a number of pods. */
-export interface ReplicaKind<T extends Replicated> extends OwnerKind<T> {
+export interface ReplicaKind<T extends Replicated> extends OwnerKind<T>, Owners<T> {
   /** Its controller's name in events. */
   readonly component: string;
   readonly cache: VersionedCache<T>;
-  readonly byNamespace: GroupIndex<T>;
-  readonly selects: (controller: T, labels: Labels) => boolean;
 }
 
 export function replicationControllerKind(ctx: ControllerContext): ReplicaKind<ReplicationController> {
@@ -64,7 +61,7 @@ export class ReplicationLoop<T extends Replicated> implements Controller {
   readonly #queue: WorkQueue;
   readonly #claimer: Claimer<T, Pod>;
   readonly #podControl: PodControl<T>;
-  readonly #fences = new Map<string, Fences<T>>();
+  readonly #fences: KeyedFences<Fences<T>>;
   #unsubscribe: (() => void)[] = [];
 
   constructor(ctx: ControllerContext, kind: ReplicaKind<T>) {
@@ -74,6 +71,10 @@ export class ReplicationLoop<T extends Replicated> implements Controller {
     this.#queue = new WorkQueue({ log, workers: 5, process: (key) => this.#sync(key) });
     this.#claimer = new Claimer(ctx.client, kind, pods);
     this.#podControl = new PodControl(ctx, kind, kind.component);
+    this.#fences = new KeyedFences(() => ({
+      pods: new WriteFence(ctx.caches.pods),
+      controller: new WriteFence(kind.cache),
+    }));
   }
 
   start(): void {
@@ -101,26 +102,17 @@ export class ReplicationLoop<T extends Replicated> implements Controller {
   }
 
   #addOwners(pod: Pod): void {
-    const { namespace = '', labels } = pod.metadata;
-    const owner = controllerOf(pod.metadata);
-    if (owner) {
-      if (owner.kind === this.#kind.kind) this.#queue.add(`${namespace}/${owner.name}`);
-      return;
-    }
-    for (const controller of this.#kind.byNamespace.in(namespace)) {
-      if (this.#kind.selects(controller, labels)) this.#queue.add(objectKey(controller));
-    }
+    for (const key of ownerKeys(this.#kind, pod)) this.#queue.add(key);
   }
 
   async #sync(key: string): Promise<void> {
     const controller = this.#kind.cache.get(key);
     if (!controller) {
-      this.#fences.delete(key);
+      this.#fences.forget(key);
       return;
     }
-    const { pods: fence, controller: statusFence } = this.#fencesOf(key);
-    // The events of our own writes bring the key back when the caches have come so far.
-    if (!fence.isPassed() || !statusFence.isPassed()) return;
+    if (!this.#fences.arePassed(key)) return;
+    const { pods: fence, controller: statusFence } = this.#fences.of(key);
     const { claims, create, remove } = decideReplicas(
       controller,
       (labels) => this.#kind.selects(controller, labels),
@@ -138,15 +130,6 @@ export class ReplicationLoop<T extends Replicated> implements Controller {
     if (failure) throw new Error(failure.message);
   }
 
-  #fencesOf(key: string): Fences<T> {
-    const fences = this.#fences.get(key) ?? {
-      pods: new WriteFence(this.#ctx.caches.pods),
-      controller: new WriteFence(this.#kind.cache),
-    };
-    this.#fences.set(key, fences);
-    return fences;
-  }
-
   async #updateStatus(
     key: string,
     controller: T,
@@ -155,10 +138,8 @@ export class ReplicationLoop<T extends Replicated> implements Controller {
   ): Promise<T | undefined> {
     const now = new Date();
     const status = renderReplicaStatus(controller, replicas, now, failure);
-    const minReadyMs = (controller.spec.minReadySeconds ?? 0) * 1000;
-    const waits = replicas.map((pod) => availableAt(pod, minReadyMs) - now.getTime());
-    const next = Math.min(...waits.filter((ms) => ms > 0));
-    if (Number.isFinite(next)) this.#queue.addAfter(key, next);
+    const waitMs = nextAvailableMs(controller, replicas, now);
+    if (waitMs !== undefined) this.#queue.addAfter(key, waitMs);
     if (isDeepStrictEqual(status, controller.status)) return undefined;
     return this.#ctx.client.updateStatus(this.#kind.resource, { ...controller, status });
   }

@@ -98,8 +98,7 @@ export function renderReplicaStatus(
 ): ReplicaStatus {
   const template = controller.spec.template?.metadata?.labels;
   const ready = pods.filter(isPodReady);
-  const minReadyMs = (controller.spec.minReadySeconds ?? 0) * 1000;
-  const available = ready.filter((pod) => availableAt(pod, minReadyMs) <= now.getTime());
+  const available = ready.filter((pod) => isPodAvailable(controller, pod, now));
   const labeled = pods.filter((pod) => matchesLabels(template, pod.metadata.labels));
   const conditions = renderConditions(controller, now, failure);
   return {
@@ -114,11 +113,27 @@ export function renderReplicaStatus(
   };
 }
 
+/** What says how long an owner's pods must have been ready to count as available. */
+interface PodOwner {
+  readonly spec: { readonly minReadySeconds?: number };
+}
+
+export function isPodAvailable(owner: PodOwner, pod: Pod, now: Date): boolean {
+  return availableAt(owner, pod) <= now.getTime();
+}
+
+/** How long until the next of some pods counts as available; undefined where time alone brings none. */
+export function nextAvailableMs(owner: PodOwner, pods: readonly Pod[], now: Date): number | undefined {
+  const waits = pods.map((pod) => availableAt(owner, pod) - now.getTime());
+  const next = Math.min(...waits.filter((ms) => ms > 0));
+  return Number.isFinite(next) ? next : undefined;
+}
+
 /** When a ready pod counts as available, in ms since the epoch; Infinity while it is not ready. */
-export function availableAt(pod: Pod, minReadyMs: number): number {
+function availableAt({ spec: { minReadySeconds = 0 } }: PodOwner, pod: Pod): number {
   const condition = podCondition(pod, 'Ready');
   if (condition?.status !== 'True') return Infinity;
-  return minReadyMs === 0 ? 0 : parseTime(condition.lastTransitionTime) + minReadyMs;
+  return minReadySeconds === 0 ? 0 : parseTime(condition.lastTransitionTime) + minReadySeconds * 1000;
 }
 
 function renderConditions(
