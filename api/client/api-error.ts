@@ -41,3 +41,13 @@ export function isNamespaceTerminating(error: unknown): boolean {
   const causes = error instanceof ApiError ? error.status?.details?.causes : undefined;
   return causes?.some((cause) => cause.reason === 'NamespaceTerminating') ?? false;
 }
+
+/** What a request resolves with; undefined if the API says that the object does not exist. */
+export async function ignoreMissing<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}

@@ -32,6 +32,11 @@ export interface DeleteOptions {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string } | undefined;
 }
 
+/** Options under which only this very object is deleted, and not another that has its name by now. */
+export function onlyThis({ metadata: { uid } }: ApiObject): Pick<DeleteOptions, 'preconditions'> {
+  return uid === undefined ? {} : { preconditions: { uid } };
+}
+
 const patchTypes = {
   strategic: 'application/strategic-merge-patch+json',
   merge: 'application/merge-patch+json',

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isNamespaceTerminating, isNotFound } from '../client/api-error.ts';
+import { ignoreMissing, isNamespaceTerminating } from '../client/api-error.ts';
 import type { ApiClient } from '../client/client.ts';
 import { events } from '../client/resources.ts';
 import type { Event } from '../kinds/event.ts';
@@ -66,13 +66,9 @@ export class EventRecorder {
 
   async #recount(namespace: string, known: { readonly name: string; count: number }): Promise<boolean> {
     const patch = { count: known.count + 1, lastTimestamp: renderTime(new Date()) };
-    try {
-      await this.#client.patch(events, { namespace, name: known.name }, patch, 'merge');
-    } catch (error) {
-      // Events expire.
-      if (isNotFound(error)) return false;
-      throw error;
-    }
+    const at = { namespace, name: known.name };
+    // Events expire.
+    if (!(await ignoreMissing(this.#client.patch(events, at, patch, 'merge')))) return false;
     known.count += 1;
     return true;
   }

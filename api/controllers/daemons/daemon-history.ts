@@ -1,4 +1,5 @@
-import { isAlreadyExists, isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing, isAlreadyExists } from '../../client/api-error.ts';
+import { onlyThis } from '../../client/client.ts';
 import type { ApiClient } from '../../client/client.ts';
 import { controllerRevisions, daemonSets } from '../../client/resources.ts';
 import type { ControllerRevision } from '../../kinds/controller-revision.ts';
@@ -60,14 +61,9 @@ export class DaemonHistory {
     fence: WriteFence<ControllerRevision>,
   ): Promise<void> {
     for (const revision of revisions) {
-      const { name, namespace, uid } = revision.metadata;
-      const options = uid === undefined ? {} : { preconditions: { uid } };
-      try {
-        await this.#client.delete(controllerRevisions, { namespace, name }, options);
-        fence.removed(revision);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      const { name, namespace } = revision.metadata;
+      const request = this.#client.delete(controllerRevisions, { namespace, name }, onlyThis(revision));
+      if (await ignoreMissing(request)) fence.removed(revision);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing, isAlreadyExists, isNamespaceTerminating } from '../../client/api-error.ts';
+import { onlyThis } from '../../client/client.ts';
 import { replicaSets } from '../../client/resources.ts';
 import type { Deployment } from '../../kinds/deployment.ts';
 import type { ReplicaSet } from '../../kinds/replica-set.ts';
@@ -88,14 +89,9 @@ export class ReplicaSetControl {
   }
 
   async remove(set: ReplicaSet, fence: WriteFence<ReplicaSet>): Promise<void> {
-    const { name, namespace, uid } = set.metadata;
-    const options = uid === undefined ? {} : { preconditions: { uid } };
-    try {
-      await this.#ctx.client.delete(replicaSets, { namespace, name }, options);
-      fence.removed(set);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const { name, namespace } = set.metadata;
+    const request = this.#ctx.client.delete(replicaSets, { namespace, name }, onlyThis(set));
+    if (await ignoreMissing(request)) fence.removed(set);
   }
 
   #note(

@@ -1,4 +1,4 @@
-import { isConflict, isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing, isConflict, isNotFound } from '../../client/api-error.ts';
 import type { KubeObject, OwnerReference } from '../../kinds/meta.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { OwnerGraph } from './owner-graph.ts';
@@ -90,12 +90,8 @@ export class GarbageCollector implements Controller {
     namespace: string | undefined,
   ): Promise<boolean> {
     const where = source.resource.namespaced ? { namespace, name: owner.name } : { name: owner.name };
-    try {
-      return (await this.#ctx.client.get(source.resource, where)).metadata.uid === owner.uid;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
+    const there = await ignoreMissing(this.#ctx.client.get(source.resource, where));
+    return there?.metadata.uid === owner.uid;
   }
 
   async #orphan(node: GraphNode, dependents: readonly GraphNode[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing } from '../../client/api-error.ts';
 import type { ApiClient } from '../../client/client.ts';
 import type { Resource } from '../../client/resource.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
@@ -40,11 +40,8 @@ export async function removeContent(
   const objects = await client.listAll(resource, { namespace });
   for (const { metadata } of objects) {
     if (metadata.deletionTimestamp !== undefined) continue;
-    try {
-      await client.delete(resource, { namespace, name: metadata.name }, { propagationPolicy: 'Background' });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const at = { namespace, name: metadata.name };
+    await ignoreMissing(client.delete(resource, at, { propagationPolicy: 'Background' }));
   }
   return objects.length === 0 ? [] : client.listAll(resource, { namespace });
 }

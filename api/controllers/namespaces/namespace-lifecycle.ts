@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isConflict, isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing, isConflict, isNotFound } from '../../client/api-error.ts';
 import { objectKey } from '../../client/resource.ts';
 import { namespaces } from '../../client/resources.ts';
 import type { Namespace } from '../../kinds/namespace.ts';
@@ -61,12 +61,9 @@ export class NamespaceLifecycle implements Controller {
     const before = status?.conditions ?? [];
     const conditions = renderConditions(before, remainders, renderTime(new Date()));
     if (isDeepStrictEqual(conditions, before)) return;
-    try {
-      const patch = { status: { conditions } };
-      await this.#ctx.client.patchStatus(namespaces, { name: metadata.name }, patch, 'merge');
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const patch = { status: { conditions } };
+    const at = { name: metadata.name };
+    await ignoreMissing(this.#ctx.client.patchStatus(namespaces, at, patch, 'merge'));
   }
 
   async #finalize(namespace: Namespace): Promise<void> {

@@ -2,7 +2,7 @@ import type { Lease } from '../../kinds/lease.ts';
 import type { Node, Taint } from '../../kinds/node.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import { isPodReady } from '../pod-conditions.ts';
-import { tolerates } from './taints.ts';
+import { readyCondition, tolerates, troubleKey } from './taints.ts';
 
 /** How closely leases are watched. */
 export interface NodeHealthTiming {
@@ -42,10 +42,6 @@ export function judgeNode(
   return readyCondition(node)?.status === 'Unknown' ? undefined : 'Unknown';
 }
 
-export function readyCondition(node: Node) {
-  return node.status?.conditions?.find((condition) => condition.type === 'Ready');
-}
-
 /** The conditions a node keeps posting: all unknown once it stopped. */
 const postedConditions = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
 
@@ -75,7 +71,7 @@ export function podsToEvict(node: Node, pods: Iterable<Pod>, nowMs: number): Pod
   const ready = readyCondition(node);
   if (!ready?.lastTransitionTime || ready.status === 'True') return [];
   const sinceMs = nowMs - Date.parse(ready.lastTransitionTime);
-  const key = ready.status === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
+  const key = troubleKey(ready.status);
   return [...pods].filter((pod) => {
     if (pod.metadata.deletionTimestamp !== undefined) return false;
     return sinceMs >= staysSeconds(pod, { key, effect: 'NoExecute' }) * 1000;

@@ -1,20 +1,15 @@
-import { isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing } from '../../client/api-error.ts';
+import { onlyThis } from '../../client/client.ts';
 import { nodes, pods } from '../../client/resources.ts';
 import type { Node } from '../../kinds/node.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { renderTime } from '../event-recorder.ts';
-import {
-  judgeNode,
-  observeLease,
-  podsToEvict,
-  podsToMarkNotReady,
-  readyCondition,
-  renderSilentNode,
-} from './node-health.ts';
+import { judgeNode, observeLease, podsToEvict, podsToMarkNotReady, renderSilentNode } from './node-health.ts';
 import type { LeaseSighting, NodeHealthTiming } from './node-health.ts';
-import { taintsOf } from './node-taints.ts';
+import { renderTaints } from './node-taints.ts';
 import { podCondition } from '../pod-conditions.ts';
+import { readyCondition } from './taints.ts';
 import { WorkQueue } from '../work-queue.ts';
 
 const component = 'node-controller';
@@ -97,7 +92,7 @@ export class NodeLifecycle implements Controller {
   }
 
   async #taint(node: Node): Promise<void> {
-    const taints = taintsOf(node, renderTime(new Date()));
+    const taints = renderTaints(node, renderTime(new Date()));
     if (!taints) return;
     const { name, resourceVersion } = node.metadata;
     const patch = { metadata: { resourceVersion }, spec: { taints } };
@@ -132,10 +127,8 @@ export class NodeLifecycle implements Controller {
   }
 
   async #evict(pod: Pod, nodeName: string): Promise<void> {
-    const { name, namespace, uid } = pod.metadata;
-    await ignoreMissing(
-      this.#ctx.client.delete(pods, { namespace, name }, uid ? { preconditions: { uid } } : {}),
-    );
+    const { name, namespace } = pod.metadata;
+    await ignoreMissing(this.#ctx.client.delete(pods, { namespace, name }, onlyThis(pod)));
     const message = `Marking for deletion Pod ${namespace}/${name}: node ${nodeName} is not ready`;
     this.#note(pod, 'Pod', 'TaintManagerEviction', message);
   }
@@ -151,9 +144,9 @@ export class NodeLifecycle implements Controller {
     const since = this.#missingSince.get(nodeName) ?? performance.now();
     this.#missingSince.set(nodeName, since);
     if (performance.now() - since < quarantineMs || (await this.#exists(nodeName))) return;
-    for (const { metadata } of onNode) {
-      const { name, namespace, uid } = metadata;
-      const options = { gracePeriodSeconds: 0, ...(uid !== undefined && { preconditions: { uid } }) };
+    for (const pod of onNode) {
+      const { name, namespace } = pod.metadata;
+      const options = { gracePeriodSeconds: 0, ...onlyThis(pod) };
       await ignoreMissing(this.#ctx.client.delete(pods, { namespace, name }, options));
     }
   }
@@ -165,14 +158,5 @@ export class NodeLifecycle implements Controller {
   #note(object: Node | Pod, kind: string, reason: string, message: string): void {
     const type = reason === 'TaintManagerEviction' || kind === 'Node' ? 'Normal' : 'Warning';
     this.#ctx.events.record({ component, apiVersion: 'v1', kind, object, type, reason, message });
-  }
-}
-
-async function ignoreMissing<T>(request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
   }
 }

@@ -1,30 +1,27 @@
 import type { Node, Taint } from '../../kinds/node.ts';
-
-const prefix = 'node.kubernetes.io/';
+import { notReady, unreachable, unschedulable } from './taints.ts';
 
 /** The taints that follow from a condition of a node, by the condition's type and status. */
-const byCondition: readonly (readonly [type: string, status: string, name: string])[] = [
-  ['Ready', 'False', 'not-ready'],
-  ['Ready', 'Unknown', 'unreachable'],
-  ['MemoryPressure', 'True', 'memory-pressure'],
-  ['DiskPressure', 'True', 'disk-pressure'],
-  ['PIDPressure', 'True', 'pid-pressure'],
-  ['NetworkUnavailable', 'True', 'network-unavailable'],
+const byCondition: readonly (readonly [type: string, status: string, key: string])[] = [
+  ['Ready', 'False', notReady],
+  ['Ready', 'Unknown', unreachable],
+  ['MemoryPressure', 'True', 'node.kubernetes.io/memory-pressure'],
+  ['DiskPressure', 'True', 'node.kubernetes.io/disk-pressure'],
+  ['PIDPressure', 'True', 'node.kubernetes.io/pid-pressure'],
+  ['NetworkUnavailable', 'True', 'node.kubernetes.io/network-unavailable'],
 ];
 
-const unschedulable = 'unschedulable';
-
 /** Those that also make pods leave. */
-const evicting: readonly string[] = ['not-ready', 'unreachable'];
+const evicting: readonly string[] = [notReady, unreachable];
 
-const ours = new Set([...byCondition.map(([, , name]) => prefix + name), prefix + unschedulable]);
+const ours = new Set([...byCondition.map(([, , key]) => key), unschedulable.key]);
 
 /**
  * The taints a node should have: those that follow from what it reports and from `kubectl cordon`, beside those that
  * people gave it; undefined where it has just these.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-nodes-by-condition.
  */
-export function taintsOf(node: Node, time: string): Taint[] | undefined {
+export function renderTaints(node: Node, time: string): Taint[] | undefined {
   const present = node.spec?.taints ?? [];
   const wanted = wantedTaints(node);
   const kept = present.filter((taint) => !ours.has(taint.key) || wanted.some((each) => isSame(each, taint)));
@@ -34,16 +31,15 @@ export function taintsOf(node: Node, time: string): Taint[] | undefined {
 }
 
 function wantedTaints({ spec, status }: Node): Taint[] {
-  const names = byCondition
+  const keys = byCondition
     .filter(([type, value]) =>
       status?.conditions?.some((each) => each.type === type && each.status === value),
     )
-    .map(([, , name]) => name);
-  if (spec?.unschedulable) names.push(unschedulable);
-  return names.flatMap((name) => {
-    const key = prefix + name;
+    .map(([, , key]) => key);
+  if (spec?.unschedulable) keys.push(unschedulable.key);
+  return keys.flatMap((key) => {
     const taint = { key, effect: 'NoSchedule' };
-    return evicting.includes(name) ? [taint, { key, effect: 'NoExecute' }] : [taint];
+    return evicting.includes(key) ? [taint, { key, effect: 'NoExecute' }] : [taint];
   });
 }
 

@@ -1,14 +1,25 @@
 import type { Toleration } from '../../kinds/affinity.ts';
-import type { Node, Taint } from '../../kinds/node.ts';
+import type { Node, NodeCondition, Taint } from '../../kinds/node.ts';
 
 export const unschedulable: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 
+/** Keys of the taints of a node that says it is not ready, and of one that says nothing any more. */
+export const notReady = 'node.kubernetes.io/not-ready';
+export const unreachable = 'node.kubernetes.io/unreachable';
+
+export function readyCondition({ status }: Node): NodeCondition | undefined {
+  return status?.conditions?.find((condition) => condition.type === 'Ready');
+}
+
+/** The key of a node's taints while the status of its Ready condition is not True. */
+export function troubleKey(ready: string | undefined): string {
+  return ready === 'Unknown' ? unreachable : notReady;
+}
+
 /** The taint that a node's state amounts to while it is not ready, whether or not anybody wrote it down. */
-export function readinessTaint({ status }: Node): Taint | undefined {
-  const ready = status?.conditions?.find((condition) => condition.type === 'Ready')?.status;
-  if (ready === 'True') return undefined;
-  const key = ready === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
-  return { key, effect: 'NoSchedule' };
+export function readinessTaint(node: Node): Taint | undefined {
+  const ready = readyCondition(node)?.status;
+  return ready === 'True' ? undefined : { key: troubleKey(ready), effect: 'NoSchedule' };
 }
 
 /** What keeps pods off a node: its taints, and those that its state amounts to. */

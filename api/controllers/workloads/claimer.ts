@@ -1,4 +1,4 @@
-import { isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing } from '../../client/api-error.ts';
 import type { ApiClient } from '../../client/client.ts';
 import type { Resource } from '../../client/resource.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
@@ -38,10 +38,8 @@ export class Claimer<O extends KubeObject, T extends KubeObject> {
   async #patchOwner(object: T, reference: object, fence: WriteFence<T>): Promise<void> {
     const { name, namespace, uid } = object.metadata;
     const patch = { metadata: { uid, ownerReferences: [reference] } };
-    try {
-      fence.wrote(await this.#client.patch(this.#resource, { namespace, name }, patch, 'strategic'));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const request = this.#client.patch(this.#resource, { namespace, name }, patch, 'strategic');
+    const written = await ignoreMissing(request);
+    if (written) fence.wrote(written);
   }
 }

@@ -1,4 +1,5 @@
 import { isNamespaceTerminating, isNotFound } from '../../client/api-error.ts';
+import { onlyThis } from '../../client/client.ts';
 import { pods } from '../../client/resources.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
 import type { Pod } from '../../kinds/pod.ts';
@@ -83,10 +84,9 @@ export class PodControl<O extends KubeObject> {
   }
 
   async #removeOne(owner: O, pod: Pod, fence: WriteFence<Pod>): Promise<PodFailure | undefined> {
-    const { name, namespace, uid } = pod.metadata;
-    const options = uid === undefined ? {} : { preconditions: { uid } };
+    const { name, namespace } = pod.metadata;
     try {
-      await this.#ctx.client.delete(pods, { namespace, name }, options);
+      await this.#ctx.client.delete(pods, { namespace, name }, onlyThis(pod));
       fence.removed(pod);
       this.note(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
       return undefined;

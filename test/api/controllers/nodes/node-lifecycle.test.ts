@@ -9,7 +9,7 @@ import {
   replicationControllers,
   services,
 } from '../../../../api/client/resources.ts';
-import { readyCondition } from '../../../../api/controllers/nodes/node-health.ts';
+import { readyCondition } from '../../../../api/controllers/nodes/taints.ts';
 import { eventually } from '../../eventually.ts';
 import { startCluster } from '../cluster.ts';
 import type { TestCluster } from '../cluster.ts';
