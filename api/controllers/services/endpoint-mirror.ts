@@ -5,10 +5,10 @@ import type { EndpointAddress, Endpoints, EndpointsPort } from '../../kinds/endp
 import { familyOf } from '../../kinds/ip.ts';
 import { managedByLabel, serviceNameLabel } from './endpoint-slices.ts';
 import type { SliceDiff } from './endpoint-slices.ts';
+import { endpointsManagedByLabel } from './endpoints.ts';
+import { controllerReference } from '../workloads/claims.ts';
 
 export const mirroredBy = 'endpointslicemirroring-controller.k8s.io';
-/** On Endpoints that a controller writes: no more theirs once they are a slice's. */
-const endpointsManagedByLabel = 'endpoints.kubernetes.io/managed-by';
 const skipMirrorLabel = 'endpointslice.kubernetes.io/skip-mirror';
 /** Endpoints were once locks; they still may be. */
 const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
@@ -102,15 +102,7 @@ function renderEndpoint(address: EndpointAddress, ready: boolean): Endpoint {
 
 /** A new slice, or `before` with its name and what else only the server knows. */
 function renderSlice(endpoints: Endpoints, group: Group, before?: EndpointSlice): EndpointSlice {
-  const { name, namespace, uid = '', labels, annotations } = endpoints.metadata;
-  const owner = {
-    apiVersion: 'v1',
-    kind: 'Endpoints',
-    name,
-    uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
+  const { name, namespace, labels, annotations } = endpoints.metadata;
   const fresh = { name: '', generateName: `${name}-`, ...(namespace !== undefined && { namespace }) };
   return {
     ...before,
@@ -119,12 +111,13 @@ function renderSlice(endpoints: Endpoints, group: Group, before?: EndpointSlice)
     metadata: {
       ...(before?.metadata ?? fresh),
       labels: {
+        // Who manages the Endpoints does not manage their slices.
         ...without(labels, [endpointsManagedByLabel]),
         [serviceNameLabel]: name,
         [managedByLabel]: mirroredBy,
       },
       annotations: without(annotations, unmirroredAnnotations),
-      ownerReferences: [owner],
+      ownerReferences: [controllerReference({ apiVersion: 'v1', kind: 'Endpoints' }, endpoints)],
     },
     ...group,
   };

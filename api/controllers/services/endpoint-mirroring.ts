@@ -1,11 +1,10 @@
-import { isNotFound } from '../../client/api-error.ts';
 import { objectKey } from '../../client/resource.ts';
-import { endpointSlices } from '../../client/resources.ts';
 import type { EndpointSlice } from '../../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../../kinds/endpoints.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { countSkipped, diffMirror, isMirrored, maxAddresses, mirroredBy } from './endpoint-mirror.ts';
-import { managedByLabel, serviceNameLabel } from './endpoint-slices.ts';
+import { applySlices } from './slice-writes.ts';
+import { serviceKeyOf } from './endpoint-slices.ts';
 import { GroupIndex } from '../group-index.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { WriteFence } from '../write-fence.ts';
@@ -65,10 +64,7 @@ export class EndpointMirroring implements Controller {
     // The events of our own writes bring the key back.
     if (!fence.isPassed()) return;
     const diff = endpoints ? diffMirror(endpoints, existing) : { create: [], update: [], remove: existing };
-    const { client } = this.#ctx;
-    for (const slice of diff.create) fence.wrote(await client.create(endpointSlices, slice));
-    for (const slice of diff.update) fence.wrote(await client.update(endpointSlices, slice));
-    for (const slice of diff.remove) await this.#remove(slice, fence);
+    await applySlices(this.#ctx.client, diff, fence);
     if (endpoints && diff.create.length + diff.update.length > 0) this.#tellSkipped(endpoints);
   }
 
@@ -79,16 +75,6 @@ export class EndpointMirroring implements Controller {
     if (!endpoints || !service || endpoints.metadata.deletionTimestamp !== undefined) return undefined;
     const selects = Object.keys(service.spec.selector ?? {}).length > 0;
     return !selects && isMirrored(endpoints) ? endpoints : undefined;
-  }
-
-  async #remove(slice: EndpointSlice, fence: WriteFence<EndpointSlice>): Promise<void> {
-    const { name, namespace } = slice.metadata;
-    try {
-      await this.#ctx.client.delete(endpointSlices, { namespace, name });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    fence.removed(slice);
   }
 
   #tellSkipped(endpoints: Endpoints): void {
@@ -109,8 +95,6 @@ export class EndpointMirroring implements Controller {
 }
 
 /** The key of the Endpoints that a slice mirrors. */
-function mirrorKey({ metadata }: EndpointSlice): string | undefined {
-  const { labels = {}, namespace = '' } = metadata;
-  const name = labels[serviceNameLabel];
-  return name !== undefined && labels[managedByLabel] === mirroredBy ? `${namespace}/${name}` : undefined;
+function mirrorKey(slice: EndpointSlice): string | undefined {
+  return serviceKeyOf(slice, mirroredBy);
 }

@@ -13,6 +13,7 @@ import {
 } from './endpoints.ts';
 import type { Family } from './endpoints.ts';
 import { isPodReady } from '../pod-conditions.ts';
+import { controllerReference } from '../workloads/claims.ts';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
@@ -32,6 +33,13 @@ export interface SliceDiff {
   readonly create: EndpointSlice[];
   readonly update: EndpointSlice[];
   readonly remove: EndpointSlice[];
+}
+
+/** The key of the Service whose endpoints a slice of this manager holds; undefined for the slices of others. */
+export function serviceKeyOf({ metadata }: EndpointSlice, manager: string): string | undefined {
+  const { labels = {}, namespace = '' } = metadata;
+  const name = labels[serviceNameLabel];
+  return name !== undefined && labels[managedByLabel] === manager ? `${namespace}/${name}` : undefined;
 }
 
 /** What the slices of a Service must hold. A family without endpoints is one empty group: a slice that says so. */
@@ -165,8 +173,7 @@ function mergeMetadata(service: Service, slice: EndpointSlice): EndpointSlice['m
 }
 
 function renderSlice(service: Service, group: EndpointGroup, endpoints: Endpoint[]): EndpointSlice {
-  const { name, namespace, uid = '' } = service.metadata;
-  const owner = { apiVersion: 'v1', kind: 'Service', name, uid, controller: true, blockOwnerDeletion: true };
+  const { name, namespace } = service.metadata;
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -175,7 +182,7 @@ function renderSlice(service: Service, group: EndpointGroup, endpoints: Endpoint
       generateName: `${name}-`,
       ...(namespace !== undefined && { namespace }),
       labels: renderLabels(service),
-      ownerReferences: [owner],
+      ownerReferences: [controllerReference({ apiVersion: 'v1', kind: 'Service' }, service)],
     },
     addressType: group.family,
     endpoints,

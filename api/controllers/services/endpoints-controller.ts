@@ -1,27 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isNotFound } from '../../client/api-error.ts';
+import { ignoreMissing } from '../../client/api-error.ts';
 import { objectKey, parseKey } from '../../client/resource.ts';
-import { endpointSlices, endpoints } from '../../client/resources.ts';
+import { endpoints } from '../../client/resources.ts';
 import type { EndpointSlice } from '../../kinds/endpoint-slice.ts';
 import type { Endpoints } from '../../kinds/endpoints.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { Service } from '../../kinds/service.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
+import { diffSlices, groupEndpoints, managedBy, serviceKeyOf } from './endpoint-slices.ts';
 import {
-  diffSlices,
-  groupEndpoints,
-  managedBy,
-  managedByLabel,
-  serviceNameLabel,
-} from './endpoint-slices.ts';
-import { headlessLabel, isHeadless, isManaged, renderSubsets, selectPods } from './endpoints.ts';
+  endpointsManagedByLabel,
+  headlessLabel,
+  isHeadless,
+  isManaged,
+  renderSubsets,
+  selectPods,
+} from './endpoints.ts';
+import { applySlices } from './slice-writes.ts';
 import { GroupIndex } from '../group-index.ts';
 import { matchesLabels } from '../pod-conditions.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { KeyedFences, WriteFence } from '../write-fence.ts';
 
-/** On Endpoints of ours since Kubernetes 1.33: tells them from those that people write. */
-const endpointsManagedByLabel = 'endpoints.kubernetes.io/managed-by';
+/** What Endpoints of ours say of their manager. */
 const endpointsManagedBy = 'endpoint-controller';
 
 interface Fences {
@@ -106,20 +107,7 @@ export class EndpointsController implements Controller {
     const zoneOf = (node: string): string | undefined =>
       caches.nodes.get(node)?.metadata.labels?.['topology.kubernetes.io/zone'];
     const diff = diffSlices(service, groupEndpoints(service, pods, zoneOf), [...this.#slices.in(key)]);
-    // Removal comes last: an endpoint that moves between slices must never be in none.
-    for (const slice of diff.create) fence.wrote(await client.create(endpointSlices, slice));
-    for (const slice of diff.update) fence.wrote(await client.update(endpointSlices, slice));
-    for (const slice of diff.remove) await this.#removeSlice(slice, fence);
-  }
-
-  async #removeSlice(slice: EndpointSlice, fence: WriteFence<EndpointSlice>): Promise<void> {
-    const { name, namespace } = slice.metadata;
-    try {
-      await this.#ctx.client.delete(endpointSlices, { namespace, name });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    fence.removed(slice);
+    await applySlices(client, diff, fence);
   }
 
   async #applyEndpoints(
@@ -153,20 +141,16 @@ export class EndpointsController implements Controller {
   async #removeAll(key: string): Promise<void> {
     const fences = this.#fences.of(key);
     this.#fences.forget(key);
-    for (const slice of this.#slices.in(key)) await this.#removeSlice(slice, fences.slices);
+    const { client } = this.#ctx;
+    const ours = [...this.#slices.in(key)];
+    await applySlices(client, { create: [], update: [], remove: ours }, fences.slices);
     const left = this.#ctx.caches.endpoints.get(key);
     if (left?.metadata.labels?.[endpointsManagedByLabel] !== endpointsManagedBy) return;
-    try {
-      await this.#ctx.client.delete(endpoints, parseKey(key));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await ignoreMissing(client.delete(endpoints, parseKey(key)));
   }
 }
 
 /** The key of the Service a slice of ours belongs to. */
 function ownerKey(slice: EndpointSlice): string | undefined {
-  const { labels = {}, namespace = '' } = slice.metadata;
-  const name = labels[serviceNameLabel];
-  return name !== undefined && labels[managedByLabel] === managedBy ? `${namespace}/${name}` : undefined;
+  return serviceKeyOf(slice, managedBy);
 }

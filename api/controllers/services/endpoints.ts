@@ -10,6 +10,9 @@ export type Family = 'IPv4' | 'IPv6';
 /** Set on what belongs to a headless Service. */
 export const headlessLabel = 'service.kubernetes.io/headless';
 
+/** On Endpoints that a controller writes, since Kubernetes 1.33: tells them from those that people write. */
+export const endpointsManagedByLabel = 'endpoints.kubernetes.io/managed-by';
+
 /** Whether the endpoints of this Service are ours to write. */
 export function isManaged(service: Service): boolean {
   const selector = service.spec.selector ?? {};

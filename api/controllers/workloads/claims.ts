@@ -34,7 +34,10 @@ export function controllerOf(metadata: ObjectMeta): OwnerReference | undefined {
 }
 
 /** The reference that makes `owner` the controller of what bears it. */
-export function controllerReference({ apiVersion, kind }: OwnerKind, owner: KubeObject): OwnerReference {
+export function controllerReference(
+  { apiVersion, kind }: Pick<OwnerKind, 'apiVersion' | 'kind'>,
+  owner: KubeObject,
+): OwnerReference {
   const { name, uid = '' } = owner.metadata;
   return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
 }
