@@ -93,8 +93,10 @@ export class Kube {
         child.kill('SIGWINCH');
       },
       expect: async (pattern) => {
-        await eventually(`the screen shows ${pattern.source}; it shows: ${JSON.stringify(shown)}`, () =>
-          pattern.test(shown),
+        await eventually(`the screen shows ${pattern.source}`, () => pattern.test(shown)).catch(
+          (cause: unknown) => {
+            throw new Error(`the screen shows ${JSON.stringify(shown)}`, { cause });
+          },
         );
         shown = '';
       },
