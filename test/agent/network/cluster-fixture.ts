@@ -34,10 +34,10 @@ export function ip(namespace: string, ...args: string[]): Record<string, unknown
   return JSON.parse(run(namespace, 'ip', '-j', ...args) || '[]') as Record<string, unknown>[];
 }
 
-/** Whether one packet goes there and back. */
+/** Whether one of three packets, a second apart, goes there and back. */
 export function pings(namespace: string, address: string): boolean {
   try {
-    run(namespace, 'ping', '-n', '-c', '1', '-W', '1', address);
+    run(namespace, 'ping', '-n', '-c', '1', '-w', '3', address);
     return true;
   } catch {
     return false; // ping says by its exit code that nothing came back
