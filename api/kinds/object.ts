@@ -32,8 +32,9 @@ export function decodeConfiguration<T extends KubeObject>(kind: Kind<T>, value: 
     throw new DecodeError(`invalid object type: ${renderType(apiVersion)}, Kind=${renderType(type)}`);
   }
   const decoded = decode(kind, value, false);
-  const given: Partial<T['metadata']> = decoded.object.metadata;
-  decoded.object.metadata = { ...decoded.object.metadata, name: given.name ?? '' };
+  // It may have none: the path names the object.
+  const given = decoded.object.metadata as Partial<T['metadata']> | undefined;
+  decoded.object.metadata = { ...decoded.object.metadata, name: given?.name ?? '' };
   return decoded;
 }
 

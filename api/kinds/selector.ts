@@ -89,7 +89,7 @@ function renderRequirement({ key, operator, values }: Requirement): string {
 }
 
 /** One comma-separated part of a label selector; a comma inside parentheses does not separate. */
-const PART = /(?:[^,(]|\([^)]*\))+/g;
+const PART = /(?:[^,(]|\([^()]*\))+/g;
 const SET = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/;
 const COMPARISON = /^([^=!<>\s]+)\s*(==|!=|=|<|>)\s*(\S*)$/;
 const EXISTENCE = /^(!?)\s*([^=!<>\s()]+)$/;

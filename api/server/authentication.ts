@@ -48,5 +48,5 @@ function identify(socket: Socket): User {
 export function nodeOf(user: User): string | undefined {
   const prefix = 'system:node:';
   if (!user.groups.includes(nodesGroup) || !user.name.startsWith(prefix)) return undefined;
-  return user.name.slice(prefix.length);
+  return user.name.slice(prefix.length) || undefined;
 }

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../kinds/meta.ts';
-import { conflict, modified } from '../status-error.ts';
+import { conflict, modified, notFound } from '../status-error.ts';
 import { decodeEntry, encodeObject, withRevision } from './codec.ts';
 import { timestamp } from './create.ts';
 import { maxAttempts, readEntry, tryWrite } from './resource.ts';
@@ -9,6 +9,8 @@ import { isReleased, removal } from './update.ts';
 export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
 export interface DeleteRequest extends WriteOptions {
+  /** Whether an object is the one that is meant; any other counts as not found. Absent: whatever has the name. */
+  readonly isMeant?: ((object: KubeObject) => boolean) | undefined;
   readonly gracePeriodSeconds?: number | undefined;
   readonly propagation?: Propagation | undefined;
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string } | undefined;
@@ -29,6 +31,7 @@ export async function deleteObject<T extends KubeObject>(
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const entry = await readEntry(resource, at);
     const current = decodeEntry(resource.kind, entry);
+    if (request.isMeant?.(current) === false) throw notFound(resource.kind, at.name);
     checkPreconditions(resource, current, request);
     resource.strategy.checkDelete?.(current);
     const next = markDeleted(resource, current, request);

@@ -27,16 +27,20 @@ export async function deleteVerb(call: ResourceCall): Promise<void> {
 export async function deleteCollectionVerb(call: ResourceCall): Promise<void> {
   const { exchange, resource, path } = call;
   const request = await readDeleteRequest(call);
+  const selection = selectionOf(resource.kind, exchange.url.searchParams);
+  const { matches = () => true } = selection;
   const { items, revision } = await listObjects(resource, {
     namespace: path.namespace,
-    ...selectionOf(resource.kind, exchange.url.searchParams),
+    ...selection,
     ...wholeList,
   });
   const deleted: KubeObject[] = [];
   for (const { metadata } of items) {
     try {
       const at = { namespace: metadata.namespace, name: metadata.name };
-      deleted.push((await deleteObject(resource, at, request)).object);
+      // By its turn another may have its name, or it may no longer be one of the selected.
+      const isMeant = (now: KubeObject) => now.metadata.uid === metadata.uid && matches(now);
+      deleted.push((await deleteObject(resource, at, { ...request, isMeant })).object);
     } catch (error) {
       // Somebody else deleted it meanwhile.
       if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;

@@ -125,6 +125,15 @@ t.test('what an apply needs', async (t) => {
   t.match(await refusal(t, nowhere), { code: 404, message: 'namespaces "nowhere" not found' });
 });
 
+t.test('an apply may leave the name to its path', async (t) => {
+  const fixture = await startServer(t);
+  const configuration = { apiVersion: 'v1', kind: 'ConfigMap', data: { a: '1' } };
+  t.match(await apply(fixture, 'configmaps/one', configuration), {
+    metadata: { name: 'one' },
+    data: { a: '1' },
+  });
+});
+
 t.test('a conflict names the fields and their managers', async (t) => {
   const fixture = await startServer(t);
   await fixture.client.create(configMaps, configMap('one', { a: '1', b: '1' }));

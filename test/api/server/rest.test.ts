@@ -1,4 +1,5 @@
 import t from 'tap';
+import { isNotFound } from '../../../api/client/api-error.ts';
 import { configMaps, namespaces, pods, replicationControllers } from '../../../api/client/resources.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import { refusal, startServer } from './fixture.ts';
@@ -302,4 +303,39 @@ t.test('there are no custom kinds, and kubectl may ask', async (t) => {
   const { client } = await startServer(t);
   const list = await client.request('GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions');
   t.match(list, { kind: 'CustomResourceDefinitionList', items: [] });
+});
+
+t.test('what no longer is one of the selected outlives the collection’s deletion', async (t) => {
+  const { client } = await startServer(t);
+  const names = Array.from({ length: 100 }, (_, i) => `c${String(i).padStart(3, '0')}`);
+  const create = async (name: string, labels: Record<string, string>) => {
+    const { data } = configMap(name);
+    await client.create(configMaps, {
+      metadata: { name, namespace: 'default', labels },
+      ...(data && { data }),
+    });
+  };
+  for (const name of [...names, 'y', 'z']) await create(name, { go: 'yes' });
+  const deletion = client.request('DELETE', '/api/v1/namespaces/default/configmaps', {
+    query: { labelSelector: 'go=yes' },
+  });
+  const isGoing = async () => {
+    const [first = ''] = names;
+    return client.get(configMaps, { namespace: 'default', name: first }).then(() => false, isNotFound);
+  };
+  while (!(await isGoing()));
+  await client.patch(
+    configMaps,
+    { namespace: 'default', name: 'y' },
+    { metadata: { labels: null } },
+    'merge',
+  );
+  await client.delete(configMaps, { namespace: 'default', name: 'z' });
+  await create('z', {});
+  await deletion;
+  const { items } = await client.list(configMaps, { namespace: 'default' });
+  t.same(
+    items.map(({ metadata }) => metadata.name).filter((name) => /^[cyz]/.test(name)),
+    ['y', 'z'],
+  );
 });
