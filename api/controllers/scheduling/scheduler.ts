@@ -6,6 +6,8 @@ import { controllerOf } from '../workloads/claims.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { renderTime } from '../event-recorder.ts';
 import { isPodTerminal, podCondition } from '../pod-conditions.ts';
+import { addAmounts, podRequests } from './resource-fit.ts';
+import type { Amounts } from './resource-fit.ts';
 import { alikePods, awaitsScheduling, placePod } from './scheduling.ts';
 import type { NodeLoad } from './scheduling.ts';
 import { WorkQueue } from '../work-queue.ts';
@@ -19,8 +21,8 @@ const retryPendingMs = 30_000;
 export class Scheduler implements Controller {
   readonly #ctx: ControllerContext;
   readonly #queue: WorkQueue;
-  /** Pod uid → node, for bindings the cache does not show yet. */
-  readonly #assumed = new Map<string, string>();
+  /** By pod uid: bindings that the cache does not show yet. */
+  readonly #assumed = new Map<string, { readonly nodeName: string; readonly pod: Pod }>();
   readonly #pending = new Set<string>();
   #unsubscribe: (() => void)[] = [];
 
@@ -38,11 +40,13 @@ export class Scheduler implements Controller {
         const { uid = '' } = event.object.metadata;
         if (event.object.spec.nodeName || event.type === 'deleted') this.#assumed.delete(uid);
         if (event.type === 'deleted') this.#pending.delete(event.key);
+        // What it was promised is free again.
+        if (event.type === 'deleted' || isPodTerminal(event.object)) this.#retryPending();
         else if (awaitsScheduling(event.object)) this.#queue.add(event.key);
       }),
       nodes.subscribe((event) => {
         // Heartbeats change nodes all the time: only what is waiting for a node is looked at again.
-        if (event.type !== 'deleted') for (const key of this.#pending) this.#queue.add(key);
+        if (event.type !== 'deleted') this.#retryPending();
       }),
     ];
     for (const pod of podCache.list()) if (awaitsScheduling(pod)) this.#queue.add(objectKey(pod));
@@ -52,6 +56,10 @@ export class Scheduler implements Controller {
   async stop(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#queue.stop();
+  }
+
+  #retryPending(): void {
+    for (const key of this.#pending) this.#queue.add(key);
   }
 
   async #schedule(key: string): Promise<void> {
@@ -80,16 +88,18 @@ export class Scheduler implements Controller {
     const owner = controllerOf(pod.metadata);
     const others = owner ? index.podsByOwner.in(owner.uid) : index.podsByNamespace.in(namespace);
     for (const other of alikePods(pod, others, services)) {
-      const nodeName = other.spec.nodeName ?? this.#assumed.get(other.metadata.uid ?? '');
+      const nodeName = other.spec.nodeName ?? this.#assumed.get(other.metadata.uid ?? '')?.nodeName;
       if (nodeName) alike.set(nodeName, (alike.get(nodeName) ?? 0) + 1);
     }
-    const assumed = new Map<string, number>();
-    for (const nodeName of this.#assumed.values()) assumed.set(nodeName, (assumed.get(nodeName) ?? 0) + 1);
+    const assumed = Map.groupBy(this.#assumed.values(), ({ nodeName }) => nodeName);
+    // Most pods are promised nothing: then what the others are promised need not be counted.
+    const counts = podRequests(pod).size > 0;
     return [...caches.nodes.list()].map((node) => {
       const { name } = node.metadata;
-      let running = assumed.get(name) ?? 0;
-      for (const other of index.podsByNode.in(name)) if (!isPodTerminal(other)) running += 1;
-      return { node, pods: running, alike: alike.get(name) ?? 0 };
+      const running = [...index.podsByNode.in(name)].filter((other) => !isPodTerminal(other));
+      running.push(...(assumed.get(name) ?? []).map((each) => each.pod));
+      const promised: Amounts = counts ? addAmounts(running.map(podRequests)) : new Map();
+      return { node, pods: running.length, alike: alike.get(name) ?? 0, promised };
     });
   }
 
@@ -101,7 +111,7 @@ export class Scheduler implements Controller {
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
     };
-    this.#assumed.set(uid, nodeName);
+    this.#assumed.set(uid, { nodeName, pod });
     try {
       await this.#ctx.client.createSubresource(pods, { namespace, name }, 'binding', binding);
     } catch (error) {

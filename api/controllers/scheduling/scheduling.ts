@@ -5,6 +5,8 @@ import { matchesNode } from './node-affinity.ts';
 import { isPodTerminal, matchesLabels } from '../pod-conditions.ts';
 import { isUntolerated, readinessTaint, unschedulable } from '../nodes/taints.ts';
 import { controllerOf } from '../workloads/claims.ts';
+import { lackOf, podRequests } from './resource-fit.ts';
+import type { Amounts } from './resource-fit.ts';
 
 /** A node with what runs there. */
 export interface NodeLoad {
@@ -13,6 +15,8 @@ export interface NodeLoad {
   readonly pods: number;
   /** Pods of the same controller or Service as the pod in question. */
   readonly alike: number;
+  /** What its pods are promised together. */
+  readonly promised: Amounts;
 }
 
 export type Placement =
@@ -35,9 +39,10 @@ export function awaitsScheduling(pod: Pod): boolean {
 /** Chooses the node with the fewest pods of the same owner, then the fewest pods, then the first by name. */
 export function placePod(pod: Pod, loads: readonly NodeLoad[]): Placement {
   const refusals = new Map<string, number>();
+  const wanted = podRequests(pod);
   let best: NodeLoad | undefined;
   for (const load of loads) {
-    const refusal = refusalOf(pod, load.node);
+    const refusal = refusalOf(pod, load.node) ?? lackOf(load.node, wanted, load.promised);
     if (refusal !== undefined) refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
     else if (!best || isLighter(load, best)) best = load;
   }

@@ -1,7 +1,10 @@
 import t from 'tap';
 import { alikePods, awaitsScheduling, placePod } from '../../../../api/controllers/scheduling/scheduling.ts';
+import type { Node } from '../../../../api/kinds/node.ts';
+import type { Pod } from '../../../../api/kinds/pod.ts';
 import { names, node, pod, service } from '../objects.ts';
 
+const none = new Map<string, number>();
 const waiting = pod('p', { phase: 'Pending' });
 
 t.test('who waits for a node', (t) => {
@@ -15,7 +18,12 @@ t.test('who waits for a node', (t) => {
 });
 
 t.test('fewest alike, then fewest pods, then the first by name', (t) => {
-  const load = (name: string, alike: number, pods: number) => ({ node: node(name), alike, pods });
+  const load = (name: string, alike: number, pods: number) => ({
+    node: node(name),
+    alike,
+    pods,
+    promised: none,
+  });
   t.same(placePod(waiting, [load('n1', 1, 1), load('n2', 0, 9)]), { nodeName: 'n2' });
   t.same(placePod(waiting, [load('n1', 0, 5), load('n2', 0, 4)]), { nodeName: 'n2' });
   t.same(placePod(waiting, [load('n2', 0, 0), load('n1', 0, 0)]), { nodeName: 'n1' });
@@ -28,7 +36,7 @@ t.test('nodes that will not do, in kube-scheduler’s words', (t) => {
     node('n2', { unschedulable: true }),
     node('n3', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }),
     node('n4', { ready: 'False' }),
-  ].map((one) => ({ node: one, alike: 0, pods: 0 }));
+  ].map((one) => ({ node: one, alike: 0, pods: 0, promised: none }));
   t.same(placePod(waiting, loads), {
     message:
       '0/4 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) were unschedulable, 2 node(s) were not ready.',
@@ -39,15 +47,20 @@ t.test('nodes that will not do, in kube-scheduler’s words', (t) => {
 
 t.test('nodeSelector and tolerations', (t) => {
   const loads = [
-    { node: node('plain'), alike: 0, pods: 0 },
-    { node: node('ssd', { labels: { disk: 'ssd' } }), alike: 5, pods: 5 },
+    { node: node('plain'), alike: 0, pods: 0, promised: none },
+    { node: node('ssd', { labels: { disk: 'ssd' } }), alike: 5, pods: 5, promised: none },
   ];
   t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'ssd' } } }), loads), { nodeName: 'ssd' });
   t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'tape' } } }), loads), {
     message: "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
   });
   const tainted = [
-    { node: node('n1', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }), alike: 0, pods: 0 },
+    {
+      node: node('n1', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }),
+      alike: 0,
+      pods: 0,
+      promised: none,
+    },
   ];
   for (const toleration of [
     { key: 'k', operator: 'Equal', value: 'v' },
@@ -63,6 +76,31 @@ t.test('nodeSelector and tolerations', (t) => {
   ]) {
     t.notOk('nodeName' in placePod(pod('p', { spec: { tolerations: [toleration] } }), tainted));
   }
+  t.end();
+});
+
+t.test('a node is promised to pods up to what it has', (t) => {
+  const has = (name: string): Node => ({
+    ...node(name),
+    status: { ...node(name).status, allocatable: { cpu: '2', memory: '1Gi' } },
+  });
+  const asking = (...requests: Record<string, string>[]) =>
+    pod('p', {
+      spec: {
+        containers: requests.map((each, index) => ({ name: `c${index}`, resources: { requests: each } })),
+      },
+    });
+  const place = (one: Pod, promised: [string, number][] = []) =>
+    placePod(one, [{ node: has('n1'), alike: 0, pods: 0, promised: new Map(promised) }]);
+  t.same(place(asking({ cpu: '500m' }, { cpu: '1500m', memory: '1Gi' })), { nodeName: 'n1' });
+  const few = { message: '0/1 nodes are available: 1 Insufficient cpu.' };
+  t.same(place(asking({ cpu: '500m' }, { cpu: '1501m' })), few);
+  t.same(place(asking({ cpu: '1' }), [['cpu', 1.5]]), few);
+  t.same(place(asking({ cpu: '500m' }), [['cpu', 1.5]]), { nodeName: 'n1' });
+  t.same(place(asking({}), [['cpu', 2.5]]), { nodeName: 'n1' }, 'who asks for nothing always fits');
+  const init = asking({ memory: '1Mi' });
+  init.spec.initContainers = [{ name: 'init', resources: { requests: { memory: '2Gi' } } }];
+  t.same(place(init), { message: '0/1 nodes are available: 1 Insufficient memory.' });
   t.end();
 });
 
