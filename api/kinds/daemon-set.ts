@@ -7,7 +7,8 @@ import type { Kind } from './kind.ts';
 import { LabelSelector, ObjectMeta, typeMeta } from './meta.ts';
 import { applyPodSpecDefaults } from './pod-defaults.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
-import { filled, int64, integer, intOrString, list, string, struct, time } from './schema.ts';
+import { filled, int64, integer, intOrString, list, string, struct } from './schema.ts';
+import { specAndStatus } from './spec-and-status.ts';
 import { column } from './table.ts';
 import {
   renderSelector,
@@ -17,6 +18,7 @@ import {
   validateCounts,
   validateTemplate,
   validateWorkloadSelector,
+  workloadCondition,
 } from './workload.ts';
 
 const APPS = 'io.k8s.api.apps.v1';
@@ -52,12 +54,7 @@ const DaemonSetSpec = struct(
 );
 type DaemonSetSpec = Static<typeof DaemonSetSpec>;
 
-const DaemonSetCondition = struct(
-  `${APPS}.DaemonSetCondition`,
-  { type: string(), status: string() },
-  { lastTransitionTime: time(), reason: string(), message: string() },
-  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
-);
+const DaemonSetCondition = workloadCondition(`${APPS}.DaemonSetCondition`);
 
 const DaemonSetStatus = struct(
   `${APPS}.DaemonSetStatus`,
@@ -150,12 +147,7 @@ export const daemonSetKind: Kind<DaemonSet> = {
   prepareForCreate(daemonSet) {
     daemonSet.status = { ...noDaemonPods };
   },
-  prepareForUpdate(daemonSet, old) {
-    if (old.status) daemonSet.status = old.status;
-  },
-  prepareForStatusUpdate(daemonSet, old) {
-    daemonSet.spec = old.spec;
-  },
+  ...specAndStatus,
   validate: ({ spec, status }, old) => [
     ...validateWorkloadSelector(spec, old?.spec, 'daemonset'),
     ...validateTemplate(spec.template, 'spec.template', 'DaemonSet'),

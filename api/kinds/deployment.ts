@@ -18,8 +18,9 @@ import {
   struct,
   time,
 } from './schema.ts';
+import { specAndStatus } from './spec-and-status.ts';
 import { column } from './table.ts';
-import { renderSelector, templateCells, templateColumns } from './workload.ts';
+import { renderSelector, replicaScale, templateCells, templateColumns } from './workload.ts';
 
 const APPS = 'io.k8s.api.apps.v1';
 
@@ -169,22 +170,10 @@ export const deploymentKind: Kind<Deployment> = {
   prepareForCreate(deployment) {
     deployment.status = {};
   },
-  prepareForUpdate(deployment, old) {
-    if (old.status) deployment.status = old.status;
-  },
-  prepareForStatusUpdate(deployment, old) {
-    deployment.spec = old.spec;
-  },
+  ...specAndStatus,
   validate: ({ spec, status }, old) => [
     ...validateDeploymentSpec(spec, old?.spec),
     ...validateDeploymentStatus(status, old?.status),
   ],
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    observedReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => renderSelector(spec.selector),
-    setReplicas({ spec }, replicas) {
-      spec.replicas = replicas;
-    },
-  },
+  scale: replicaScale(({ spec }) => renderSelector(spec.selector)),
 };

@@ -7,6 +7,7 @@ import { PodSpec } from './pod-spec.ts';
 import { PodStatus } from './pod-status.ts';
 import { validatePodSpec, validatePodSpecUpdate } from './pod-validation.ts';
 import { filled, struct } from './schema.ts';
+import { specAndStatus } from './spec-and-status.ts';
 
 export const Pod = struct(
   'io.k8s.api.core.v1.Pod',
@@ -64,12 +65,7 @@ export const podKind: Kind<Pod> = {
   prepareForCreate(pod) {
     pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
   },
-  prepareForUpdate(pod, old) {
-    if (old.status) pod.status = old.status;
-  },
-  prepareForStatusUpdate(pod, old) {
-    pod.spec = old.spec;
-  },
+  ...specAndStatus,
   validate: (pod, old) => [
     ...validatePodSpec(pod.spec, 'spec'),
     ...(old ? validatePodSpecUpdate(pod.spec, old.spec) : []),

@@ -1,30 +1,25 @@
 import type { Static } from 'typebox';
-import { renderAge } from './age.ts';
 import { orNone } from './cells.ts';
 import type { Kind } from './kind.ts';
 import { LabelSelector, ObjectMeta, typeMeta } from './meta.ts';
 import { applyPodSpecDefaults } from './pod-defaults.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
-import { filled, int64, integer, list, string, struct, time } from './schema.ts';
-import { column } from './table.ts';
+import { replicated, replicatedCells } from './replicated.ts';
+import { filled, int64, integer, list, struct } from './schema.ts';
+import { specAndStatus } from './spec-and-status.ts';
 import {
   renderSelector,
-  templateCells,
-  templateColumns,
+  replicaScale,
   validateCounts,
   validateParts,
   validateTemplate,
   validateWorkloadSelector,
+  workloadCondition,
 } from './workload.ts';
 
 const APPS = 'io.k8s.api.apps.v1';
 
-const ReplicaSetCondition = struct(
-  `${APPS}.ReplicaSetCondition`,
-  { type: string(), status: string() },
-  { lastTransitionTime: time(), reason: string(), message: string() },
-  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
-);
+const ReplicaSetCondition = workloadCondition(`${APPS}.ReplicaSetCondition`);
 
 const ReplicaSetSpec = struct(
   `${APPS}.ReplicaSetSpec`,
@@ -76,37 +71,12 @@ export const replicaSetKind: Kind<ReplicaSet> = {
   subresources: ['status', 'scale'],
   generation: true,
   defaultPropagation: 'Background',
-  columns: [
-    column('Name'),
-    column('Desired', 'integer'),
-    column('Current', 'integer'),
-    column('Ready', 'integer'),
-    column('Age'),
-    ...templateColumns,
-  ],
-  cells: ({ metadata, spec, status }, nowMs) => [
-    metadata.name,
-    spec.replicas ?? 0,
-    status?.replicas ?? 0,
-    status?.readyReplicas ?? 0,
-    renderAge(metadata.creationTimestamp, nowMs),
-    ...templateCells(spec.template),
-    orNone(renderSelector(spec.selector)),
-  ],
-  selectable: ['status.replicas'],
-  selectableFields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
+  ...replicated,
+  cells: (set, nowMs) => [...replicatedCells(set, nowMs), orNone(renderSelector(set.spec.selector))],
   applyDefaults: ({ spec }) => {
     applyPodSpecDefaults(spec.template.spec);
   },
-  prepareForCreate(replicaSet) {
-    replicaSet.status = { replicas: 0 };
-  },
-  prepareForUpdate(replicaSet, old) {
-    if (old.status) replicaSet.status = old.status;
-  },
-  prepareForStatusUpdate(replicaSet, old) {
-    replicaSet.spec = old.spec;
-  },
+  ...specAndStatus,
   validate: ({ spec, status }, old) => [
     ...validateCounts(spec, 'spec', ['replicas', 'minReadySeconds']),
     // Upstream says deployment here, too.
@@ -120,12 +90,5 @@ export const replicaSetKind: Kind<ReplicaSet> = {
       ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
     ]),
   ],
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    observedReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => renderSelector(spec.selector),
-    setReplicas({ spec }, replicas) {
-      spec.replicas = replicas;
-    },
-  },
+  scale: replicaScale(({ spec }) => renderSelector(spec.selector)),
 };

@@ -1,5 +1,4 @@
 import type { Static } from 'typebox';
-import { renderAge } from './age.ts';
 import { renderLabels } from './cells.ts';
 import { required, type FieldError } from './field-error.ts';
 import type { Kind } from './kind.ts';
@@ -7,24 +6,20 @@ import { applyPodSpecDefaults } from './pod-defaults.ts';
 import { selectorOf } from './selector.ts';
 import { ObjectMeta, typeMeta } from './meta.ts';
 import { PodTemplateSpec } from './pod-spec.ts';
-import { atomic, filled, int64, integer, list, map, string, struct, time } from './schema.ts';
-import { column } from './table.ts';
+import { replicated, replicatedCells } from './replicated.ts';
+import { atomic, filled, int64, integer, list, map, string, struct } from './schema.ts';
+import { specAndStatus } from './spec-and-status.ts';
 import {
-  templateCells,
-  templateColumns,
+  replicaScale,
   validateCounts,
   validateMatch,
   validateTemplate,
+  workloadCondition,
 } from './workload.ts';
 
 const CORE = 'io.k8s.api.core.v1';
 
-const ReplicationControllerCondition = struct(
-  `${CORE}.ReplicationControllerCondition`,
-  { type: string(), status: string() },
-  { lastTransitionTime: time(), reason: string(), message: string() },
-  'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
-);
+const ReplicationControllerCondition = workloadCondition(`${CORE}.ReplicationControllerCondition`);
 
 const ReplicationControllerSpec = struct(
   `${CORE}.ReplicationControllerSpec`,
@@ -79,25 +74,11 @@ export const replicationControllerKind: Kind<ReplicationController> = {
   subresources: ['status', 'scale'],
   generation: true,
   defaultPropagation: 'Orphan',
-  columns: [
-    column('Name'),
-    column('Desired', 'integer'),
-    column('Current', 'integer'),
-    column('Ready', 'integer'),
-    column('Age'),
-    ...templateColumns,
+  ...replicated,
+  cells: (controller, nowMs) => [
+    ...replicatedCells(controller, nowMs),
+    renderLabels(controller.spec.selector),
   ],
-  cells: ({ metadata, spec, status }, nowMs) => [
-    metadata.name,
-    spec.replicas ?? 0,
-    status?.replicas ?? 0,
-    status?.readyReplicas ?? 0,
-    renderAge(metadata.creationTimestamp, nowMs),
-    ...templateCells(spec.template),
-    renderLabels(spec.selector),
-  ],
-  selectable: ['status.replicas'],
-  selectableFields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   applyDefaults({ metadata, spec }) {
     if (!spec.template) return;
     applyPodSpecDefaults(spec.template.spec);
@@ -106,24 +87,9 @@ export const replicationControllerKind: Kind<ReplicationController> = {
     if (isEmpty(spec.selector)) spec.selector = { ...labels };
     if (isEmpty(metadata.labels)) metadata.labels = { ...labels };
   },
-  prepareForCreate(controller) {
-    controller.status = { replicas: 0 };
-  },
-  prepareForUpdate(controller, old) {
-    if (old.status) controller.status = old.status;
-  },
-  prepareForStatusUpdate(controller, old) {
-    controller.spec = old.spec;
-  },
+  ...specAndStatus,
   validate: ({ spec }) => validateSpec(spec),
-  scale: {
-    replicas: ({ spec }) => spec.replicas ?? 0,
-    observedReplicas: ({ status }) => status?.replicas ?? 0,
-    selector: ({ spec }) => selectorOf(spec.selector ?? {}).render(),
-    setReplicas({ spec }, replicas) {
-      spec.replicas = replicas;
-    },
-  },
+  scale: replicaScale(({ spec }) => selectorOf(spec.selector ?? {}).render()),
 };
 
 function isEmpty(labels: Readonly<Record<string, string>> | undefined): boolean {

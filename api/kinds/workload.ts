@@ -1,14 +1,43 @@
 import { isDeepStrictEqual } from 'node:util';
 import { forbidden, invalid, notSupported, type FieldError } from './field-error.ts';
+import type { ScaleAccess } from './kind.ts';
 import { validateLabelSelector } from './label-selector-validation.ts';
 import type { LabelSelector } from './meta.ts';
 import { validateLabels } from './object-meta.ts';
 import type { PodTemplateSpec } from './pod-spec.ts';
 import { validatePodSpec } from './pod-validation.ts';
+import { string, struct, time } from './schema.ts';
 import { compileLabelSelector, type Selector } from './selector.ts';
 import { column, type TableColumn } from './table.ts';
 
 /** What the kinds have in common that keep pods of one template running. */
+
+/** A condition of their status; `id` names it in the API. Deployments have one of their own. */
+export function workloadCondition(id: string) {
+  return struct(
+    id,
+    { type: string(), status: string() },
+    { lastTransitionTime: time(), reason: string(), message: string() },
+    'type 1, status 2, lastTransitionTime 3, reason 4, message 5',
+  );
+}
+
+interface Scalable {
+  spec: { replicas?: number };
+  status?: { replicas?: number };
+}
+
+/** How /scale reads and writes a number of replicas. `selector` gives the selector as text. */
+export function replicaScale<T extends Scalable>(selector: (object: T) => string): ScaleAccess<T> {
+  return {
+    replicas: ({ spec }) => spec.replicas ?? 0,
+    observedReplicas: ({ status }) => status?.replicas ?? 0,
+    selector,
+    setReplicas({ spec }, replicas) {
+      spec.replicas = replicas;
+    },
+  };
+}
 
 /** Mistakes in the template of pods that are to run for ever; `kind` is for the message. */
 export function validateTemplate(template: PodTemplateSpec, path: string, kind: string): FieldError[] {
