@@ -1,5 +1,6 @@
-import type { Container, SecurityContext } from '../../api/kinds/container.ts';
+import type { Container } from '../../api/kinds/container.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
+import type { SecurityContext } from '../../api/kinds/security-context.ts';
 import { containerCapabilities, maskedPaths, readonlyPaths } from './capabilities.ts';
 import { expandVariables } from './expansion.ts';
 import type { Image } from './images.ts';

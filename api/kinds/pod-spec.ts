@@ -1,18 +1,15 @@
 import type { Static } from 'typebox';
 import { Affinity, Toleration, TopologySpreadConstraint } from './affinity.ts';
-import {
-  AppArmorProfile,
-  Container,
-  EphemeralContainer,
-  LocalObjectReference,
-  ResourceRequirements,
-  SeccompProfile,
-  SELinuxOptions,
-  WindowsSecurityContextOptions,
-} from './container.ts';
+import { Container, EphemeralContainer, LocalObjectReference, ResourceRequirements } from './container.ts';
 import { TemplateMeta } from './meta.ts';
 import { podSpecTexts } from './pod-texts.ts';
 import { atomic, boolean, filled, int64, integer, list, map, quantity, string, struct } from './schema.ts';
+import {
+  AppArmorProfile,
+  SeccompProfile,
+  SELinuxOptions,
+  WindowsSecurityContextOptions,
+} from './security-context.ts';
 import { Volume } from './volume.ts';
 
 const CORE = 'io.k8s.api.core.v1';
