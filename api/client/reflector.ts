@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ApiError } from './api-error.ts';
 import type { CacheEvent, RestorableCache, VersionedCache } from './cache.ts';
@@ -30,9 +31,9 @@ type Change<T> = Exclude<CacheEvent<T>, { type: 'synced' }>;
 
 /**
  * Mirrors one collection: a watch that begins with all there is, or, where the server has no such watch, a list page
- * by page and a watch from its revision. A broken watch goes on
- * where it ended; a compacted revision (410) leads to a new list, whose difference to the cache is told as
- * ordinary events. While the API is away the last state stands.
+ * by page and a watch from its revision. A broken watch goes on where it ended; after a compacted revision (410) all
+ * there is comes anew, and its difference to the cache is told as ordinary events. While the API is away the last
+ * state stands.
  */
 export class Reflector<T extends ApiObject> implements VersionedCache<T>, RestorableCache<T> {
   readonly #options: ReflectorOptions<T>;
@@ -288,14 +289,11 @@ function needsRelist(error: ApiError): boolean {
   return error.code >= 400 && error.code !== 429 && error.code !== 503;
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-  });
+/** Resolves early when `signal` aborts. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await setTimeout(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
