@@ -34,11 +34,9 @@ if (skipUnlessRoot(t)) {
 
   t.test('lab up, with two images on every node', async () => {
     await lab.up();
-    for (const node of lab.nodes) {
-      for (const image of ['web:1', 'web:2']) {
-        await shell.onNode(node, weft, 'image', 'add', image, '--host-root', '--', 'sh', '-c', serve(image));
-      }
-    }
+    const add = (node: string, image: string): Promise<string> =>
+      shell.onNode(node, weft, 'image', 'add', image, '--host-root', '--', 'sh', '-c', serve(image));
+    for (const image of ['web:1', 'web:2']) await Promise.all(lab.nodes.map((node) => add(node, image)));
   });
 
   t.test('a rollout while somebody reads all the time', async (t) => {

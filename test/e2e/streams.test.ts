@@ -1,4 +1,4 @@
-/** exec, attach, logs, cp, port-forward and run, with real kubectls, in one lab. */
+/** exec, attach, logs, cp, port-forward and run, with real kubectls and the client library, in one lab. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { TestLab } from './lab-fixture.ts';
 import { checkCopy, checkExec, checkLogs, checkRun } from './streams/checks.ts';
 import { checkForward, echoSlowly } from './streams/forward-checks.ts';
 import { Kube } from './streams/kube.ts';
+import { checkLibrary } from './streams/library-checks.ts';
 import { lostPod, objects } from './streams/objects.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'weft-streams-'));
@@ -60,6 +61,8 @@ if (skipUnlessRoot(t)) {
         await t.test('a hundred megabytes each way', (t) => checkLarge(t, kube, status()));
       });
   });
+
+  t.test('@kubernetes/client-node', (t) => checkLibrary(t, status().kubeconfig));
 
   t.test('pods that cannot be reached', async (t) => {
     const [kube] = kubes as [Kube];
