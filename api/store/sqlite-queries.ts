@@ -10,7 +10,7 @@ type Row = readonly [key: string, revision: number, createRevision: number, valu
 const historyPiece = 500;
 
 /** What is read in pieces is read in pieces of so many characters, give or take one value: values may be large. */
-const pieceLength = 4 * 1024 * 1024;
+const pieceLength = 1024 * 1024;
 
 /** Rows in order, and whether more than these may follow. */
 interface Rows {

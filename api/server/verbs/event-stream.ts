@@ -13,6 +13,9 @@ const bookmarkIntervalMs = 30_000;
 /** With so much unread the watch is paused: the client gets the rest from the store's history when it has read. */
 const maxBacklogBytes = 1024 * 1024;
 
+/** So many characters of what is there at the start wait for the client at most, give or take one object. */
+const maxInitialLength = 256 * 1024;
+
 /** A client that reads nothing at all for so long is dropped, and lists again if it is still there. */
 const maxStallMs = 60_000;
 
@@ -50,7 +53,15 @@ export class EventStream implements WatchSink {
     for (const entry of entries) {
       text += renderLine('ADDED', this.#presenter.event(entry, entry.revision, this.#isFirst));
       this.#isFirst = false;
+      if (text.length < maxInitialLength) continue;
+      await this.#send(text);
+      text = '';
     }
+    if (text !== '') await this.#send(text);
+  }
+
+  /** Writes, and waits until the client has taken it. */
+  async #send(text: string): Promise<void> {
     this.#write(Buffer.from(text));
     if (!this.#response.writableNeedDrain) return;
     this.#startStall();

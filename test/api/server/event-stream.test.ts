@@ -60,3 +60,25 @@ t.test('a client that is slow from the start is held back later too', async (t) 
   await ended;
   t.same(calls, ['pause', 'resume', 'stop']);
 });
+
+t.test('what is there at the start waits for the client bit by bit', async (t) => {
+  const response = new SlowResponse();
+  const exchange = { request: { headers: {} }, url: new URL('https://weft/') } as unknown as Exchange;
+  const presenter = presenterFor(configMapKind, exchange);
+  const stream = new EventStream(configMapKind, presenter, response as unknown as ServerResponse, false);
+  const entries = Array.from({ length: 10 }, (_, i) => {
+    const value = JSON.stringify(configMap(`c${i}`, { text: 'x'.repeat(100_000) }));
+    return { key: `/registry/core/configmaps/default/c${i}`, value, createRevision: 1, revision: 1 };
+  });
+  let isDone = false;
+  const initial = stream.initial(entries).then(() => (isDone = true));
+  let total = 0;
+  while (!isDone) {
+    t.ok(response.writableLength < 400_000, `${response.writableLength} bytes wait`);
+    total += response.writableLength;
+    response.drain();
+    await new Promise(setImmediate);
+  }
+  await initial;
+  t.ok(total > 1_000_000);
+});
