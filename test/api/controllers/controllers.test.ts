@@ -170,6 +170,31 @@ t.test('the guide’s way through the controllers', async (t) => {
     await eventually('it runs', async () => (await client.get(pods, at('choosy'))).spec.nodeName === 'node3');
   });
 
+  t.test('a pod waits until its node has what it asks for', async (t) => {
+    const allocatable = { cpu: '1', pods: '110' };
+    await client.patchStatus(nodes, { name: 'node3' }, { status: { allocatable } }, 'merge');
+    // Who sees the label has seen the amounts.
+    await client.patch(nodes, { name: 'node3' }, { metadata: { labels: { size: 'small' } } }, 'merge');
+    const resources = { requests: { cpu: '600m' } };
+    const ask = (name: string) =>
+      client.create(pods, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace: 'default' },
+        spec: { containers: [{ name: 'c', image: 'nginx', resources }], nodeSelector: { size: 'small' } },
+      });
+    const isPlaced = async (name: string) => (await client.get(pods, at(name))).spec.nodeName === 'node3';
+    await ask('first');
+    await eventually('the first fits', () => isPlaced('first'));
+    await ask('second');
+    const condition = await eventually('the second does not', async () =>
+      (await client.get(pods, at('second'))).status?.conditions?.find((one) => one.type === 'PodScheduled'),
+    );
+    t.match(condition, { reason: 'Unschedulable', message: /1 Insufficient cpu/ });
+    await client.delete(pods, at('first'));
+    await eventually('it follows the first', () => isPlaced('second'));
+  });
+
   t.test('what a deleted Service and controller leave behind goes', async (t) => {
     await client.delete(services, at('nginxsvc'));
     await eventually('endpoints and slices are gone', async () => {
