@@ -6,7 +6,7 @@ import { deleteObject } from './registry/delete.ts';
 import { listObjects, wholeList } from './registry/list.ts';
 import type { Resource } from './registry/resource.ts';
 import type { Resources } from './registry/resources.ts';
-import { StatusError } from './status-error.ts';
+import { isRefusal } from './status-error.ts';
 
 const intervalMs = 5 * 60_000;
 
@@ -73,7 +73,7 @@ export async function removeOldEvents<T extends KubeObject & EventTimes>(
     try {
       await deleteObject(events, { namespace: metadata.namespace, name: metadata.name }, { dryRun: false });
     } catch (error) {
-      if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+      if (!isRefusal(error, 'NotFound')) throw error;
     }
   }
 }

@@ -192,3 +192,8 @@ export function internalError(cause: unknown): StatusError {
     cause,
   });
 }
+
+/** Whether `error` is the server's own answer of this reason: `NotFound`, `AlreadyExists`. */
+export function isRefusal(error: unknown, reason: string): boolean {
+  return error instanceof StatusError && error.reason === reason;
+}

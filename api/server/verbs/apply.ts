@@ -10,7 +10,7 @@ import { maxAttempts } from '../registry/resource.ts';
 import type { FieldRecorder } from '../registry/resource.ts';
 import { updateObject } from '../registry/update.ts';
 import type { UpdateScope } from '../registry/update.ts';
-import { badRequest, conflict, modified, StatusError } from '../status-error.ts';
+import { badRequest, conflict, isRefusal, modified } from '../status-error.ts';
 import { isDryRun, objectName, queryFlag, subresourceOf } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { placeObject } from './decode.ts';
@@ -99,10 +99,6 @@ async function store(
     }
   }
   throw conflict(resource.kind, at.name, modified);
-}
-
-function isRefusal(error: unknown, reason: string): boolean {
-  return error instanceof StatusError && error.reason === reason;
 }
 
 /** Who applies to one certain object does not mean a new one. */

@@ -6,7 +6,7 @@ import { deleteObject } from '../registry/delete.ts';
 import type { Deletion, DeleteRequest, Propagation } from '../registry/delete.ts';
 import { listObjects, wholeList } from '../registry/list.ts';
 import type { Resource } from '../registry/resource.ts';
-import { badRequest, StatusError } from '../status-error.ts';
+import { badRequest, isRefusal } from '../status-error.ts';
 import { isDryRun, objectName, queryNumber } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { presenterFor } from './present.ts';
@@ -43,7 +43,7 @@ export async function deleteCollectionVerb(call: ResourceCall): Promise<void> {
       deleted.push((await deleteObject(resource, at, { ...request, isMeant })).object);
     } catch (error) {
       // Somebody else deleted it meanwhile.
-      if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+      if (!isRefusal(error, 'NotFound')) throw error;
     }
   }
   const metadata = { resourceVersion: String(revision) };
