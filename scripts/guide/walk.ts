@@ -24,8 +24,11 @@ export const lookingChecks = guideChecks.filter(({ looks }) => looks);
 /** Takes away what an earlier walk left, so that a walk can be repeated. */
 export async function clearGuide(shell: LabShell): Promise<void> {
   await shell.kubectl('delete', 'rc,svc', ...selector, '--ignore-not-found');
-  await shell.kubectl('delete', 'rc/curlrc', 'secret/nginxsecret', '--ignore-not-found');
+  await shell.kubectl('delete', 'secret/nginxsecret', '--ignore-not-found');
+  await shell.kubectl('delete', 'rc/curlrc', '--ignore-not-found', '--cascade=orphan');
+  // Their shells do not hear SIGTERM: all of the grace period would pass.
   await shell.kubectl('delete', 'pod', 'curlpod', '--ignore-not-found', '--grace-period=1');
+  await shell.kubectl('delete', 'pod', '-l', 'app=curlpod', '--grace-period=1');
   for (const label of [selector, ['-l', 'app=curlpod']])
     await eventually(async () => expectCount(await shell.pods(...label), 0), 60_000);
 }
