@@ -17,11 +17,17 @@ export function readMachineState(): MachineState {
       ...ipLines('-6', 'route', 'show', 'table', 'all'),
     ],
     rules: nftLines(),
-    mounts: readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n').map(mountLine).sort(),
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
+      .trim()
+      .split('\n')
+      .map(mountLine)
+      .filter((line) => line.split(' ')[1] !== namespaceDirectory)
+      .sort(),
     processes: processLines(),
     cgroups: run('find', '/sys/fs/cgroup', '-type', 'd', '-name', '*weft*').trim().split('\n').sort(),
     files: ['/run/weft', '/run/netns', '/var/lib/weft', '/run/runc', '/etc/weft', '/run/xtables.lock']
       .flatMap(listFiles)
+      .filter((path) => path !== namespaceDirectory)
       .sort(),
   };
 }
@@ -54,6 +60,12 @@ function nftLines(): string[] {
   };
   return nftables.filter((entry) => !('metainfo' in entry)).map((entry) => JSON.stringify(entry));
 }
+
+/**
+ * The machine's one place for named namespaces, whoever makes the first: `ip netns`, too, mounts it once and leaves
+ * it. What is in it counts.
+ */
+const namespaceDirectory = '/run/netns';
 
 /** Mount ids change; what is mounted where does not. */
 function mountLine(line: string): string {

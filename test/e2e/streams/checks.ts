@@ -163,8 +163,9 @@ export async function checkRun(t: Test, kube: Kube): Promise<void> {
   await terminal.expect(/press(ing)? enter/);
   terminal.type('\r');
   await terminal.expect(/[$#] $/);
-  terminal.type('stty size\r');
-  await terminal.expect(/30 90\r\n/);
+  // kubectl first makes the terminal one line and column larger, so that the screen is drawn again.
+  terminal.type('until [ "$(stty size)" = "30 90" ]; do sleep 0.1; done; echo size $(stty size)\r');
+  await terminal.expect(/size 30 90\r\n/);
   terminal.type('exit 8\r');
   t.equal(await terminal.exitCode, 8, 'run -it --rm');
   const typed = `typed${kube.minor}`;
