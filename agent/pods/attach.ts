@@ -1,7 +1,8 @@
+import * as fs from 'node:fs';
 import { Writable } from 'node:stream';
 import { PacketSink } from '../../netns/packet-sink.ts';
+import { resizeTerminal } from '../../netns/pty.ts';
 import type { AttachRequest, ContainerProcess } from '../streams/pod-streams.ts';
-import { resizeContainer } from './conmon-control.ts';
 import { followStreams } from './log-stream.ts';
 
 export interface AttachOptions {
@@ -10,7 +11,8 @@ export interface AttachOptions {
   readonly log: string;
   /** Where conmon takes what is typed; undefined for a container that has no stdin. */
   readonly socket: string | undefined;
-  readonly bundle: string;
+  /** Where the pid of the container's first process stands. */
+  readonly pidFile: string;
   readonly isRunning: () => boolean;
 }
 
@@ -23,7 +25,7 @@ const packetBytes = 16 * 1024;
  * container's stdin after it where the pod asks for that (`stdinOnce`).
  */
 export function attachContainer(options: AttachOptions): ContainerProcess {
-  const { request, log, socket, bundle, isRunning } = options;
+  const { request, log, socket, pidFile, isRunning } = options;
   const { stdout, stderr } = followStreams(log, isRunning);
   if (request.tty) stderr.resume();
   const stdin = request.stdin && socket !== undefined ? PacketSink.connect(socket, packetBytes) : discard();
@@ -37,7 +39,7 @@ export function attachContainer(options: AttachOptions): ContainerProcess {
     stdout,
     stderr: request.tty ? undefined : stderr,
     resize: (columns, rows) => {
-      if (isRunning()) resizeContainer(bundle, columns, rows);
+      if (request.tty && isRunning()) resizeConsole(pidFile, columns, rows);
     },
     // That of the container stands in the pod's status; having watched it was a success.
     exitCode: ended.then(() => 0),
@@ -47,6 +49,25 @@ export function attachContainer(options: AttachOptions): ContainerProcess {
       stderr.destroy();
     },
   };
+}
+
+/**
+ * Sets the size of the terminal that runc bound over the container's /dev/console. Not through conmon: of two sizes
+ * that it reads at once it applies only the first, and kubectl begins with two.
+ */
+function resizeConsole(pidFile: string, columns: number, rows: number): void {
+  let console: number;
+  try {
+    const pid = fs.readFileSync(pidFile, 'utf8').trim();
+    console = fs.openSync(`/proc/${pid}/root/dev/console`, fs.constants.O_RDWR | fs.constants.O_NOCTTY);
+  } catch {
+    return; // it ended a moment ago: nobody looks at its terminal any more
+  }
+  try {
+    resizeTerminal(console, columns, rows);
+  } finally {
+    fs.closeSync(console);
+  }
 }
 
 function discard(): Writable {

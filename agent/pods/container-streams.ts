@@ -41,12 +41,12 @@ export class ContainerStreams implements PodStreams {
 
   attach(request: AttachRequest): Promise<ContainerProcess> {
     const { actor, run } = this.#findRunning(request);
-    const { log, bundle } = containerPaths(actor.paths, run.name, run.attempt);
+    const { log, pidFile } = containerPaths(actor.paths, run.name, run.attempt);
     const hasStdin = actor.container(run.name)?.stdin ?? false;
     const process = attachContainer({
       request,
       log,
-      bundle,
+      pidFile,
       socket: hasStdin ? this.#runtime().attachSocket(run.id) : undefined,
       isRunning: () => isCurrent(actor, run),
     });

@@ -73,10 +73,8 @@ export async function checkExec(t: Test, kube: Kube): Promise<void> {
   terminal.type('stty size; tty\r');
   await terminal.expect(/31 101\r\n\/dev\/pts\/\d+\r\n/);
   terminal.resize(77, 22);
-  await eventually('the new size is there', async () => {
-    terminal.type('stty size\r');
-    return terminal.expect(/22 77\r\n/).then(() => true);
-  });
+  terminal.type(untilSize('22 77'));
+  await terminal.expect(/size 22 77\r\n/);
   // Ctrl-C ends what runs in the container, not kubectl.
   terminal.type('sleep 1000\r');
   await terminal.expect(/sleep 1000\r\n/);
@@ -84,6 +82,11 @@ export async function checkExec(t: Test, kube: Kube): Promise<void> {
   await terminal.expect(/[$#] $/);
   terminal.type('exit 9\r');
   t.equal(await terminal.exitCode, 9, 'exec -it');
+}
+
+/** Typed at a shell: a size that is on its way is waited for, one that is lost never comes. */
+function untilSize(size: string): string {
+  return `until [ "$(stty size)" = "${size}" ]; do sleep 0.1; done; echo size $(stty size)\r`;
 }
 
 export async function checkLogs(t: Test, kube: Kube): Promise<void> {
@@ -164,7 +167,7 @@ export async function checkRun(t: Test, kube: Kube): Promise<void> {
   terminal.type('\r');
   await terminal.expect(/[$#] $/);
   // kubectl first makes the terminal one line and column larger, so that the screen is drawn again.
-  terminal.type('until [ "$(stty size)" = "30 90" ]; do sleep 0.1; done; echo size $(stty size)\r');
+  terminal.type(untilSize('30 90'));
   await terminal.expect(/size 30 90\r\n/);
   terminal.type('exit 8\r');
   t.equal(await terminal.exitCode, 8, 'run -it --rm');
