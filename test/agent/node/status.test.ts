@@ -85,7 +85,8 @@ t.test('a restarted agent leaves its Ready node alone until it knows better', as
   const part = new Part();
   const second = new NodeRegistration(context, () => [part]);
   await second.start();
-  await sleep(600); // several polls: nothing may be posted meanwhile
+  // Several polls: nothing may be posted meanwhile. Over a second, so that the heartbeat after it is another one.
+  await sleep(1100);
   const during = await test.admin.get(nodes, { name: 'node1' });
   t.equal(during.metadata.resourceVersion, ready.metadata.resourceVersion, 'its pods stay in their Services');
   part.health_ = { ready: true };
