@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import type { Backend } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
@@ -7,6 +5,7 @@ import { RulesError } from './error.ts';
 import { families } from './family.ts';
 import { IptablesBackend } from './iptables.ts';
 import type { Variant } from './iptables-family.ts';
+import { listLegacyTables } from './legacy-counters.ts';
 import { NftablesBackend } from './nftables.ts';
 
 /** The backend to use, and those whose leftovers would stand in its way: packets would pass both. */
@@ -54,7 +53,10 @@ async function chooseVariant(run: Run): Promise<Variant> {
   const nft = await saved('nft', run);
   if (nft !== undefined && others(nft)) return 'nft';
   // Merely listing legacy tables would create them.
-  const legacy = nft === undefined || hasLegacyTables() ? await saved('legacy', run) : undefined;
+  const legacy =
+    nft === undefined || families.some((traits) => listLegacyTables(traits).length > 0)
+      ? await saved('legacy', run)
+      : undefined;
   if (nft === undefined && legacy === undefined) {
     throw new RulesError(
       'PROGRAM_MISSING',
@@ -71,16 +73,4 @@ async function saved(variant: Variant, run: Run): Promise<string | undefined> {
     if (error instanceof RulesError && error.code === 'PROGRAM_MISSING') return undefined;
     throw error;
   }
-}
-
-/** Whether this network namespace has tables of the legacy interface, of any family. */
-function hasLegacyTables(): boolean {
-  return families.some(({ legacyTables }) => {
-    try {
-      return readFileSync(legacyTables, 'utf8').trim() !== '';
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-      throw error;
-    }
-  });
 }

@@ -21,6 +21,7 @@ const calls = {
   flock: declare('int flock(int fd, int operation)'),
   socket: declare('int socket(int domain, int type, int protocol)'),
   setsockopt: declare('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
+  getsockopt: declare('int getsockopt(int fd, int level, int name, void *value, void *length)'),
   getsockname: declare('int getsockname(int fd, void *address, void *length)'),
   bind: declare('int bind(int fd, const void *address, uint length)'),
   connect: declare('int connect(int fd, const void *address, uint length)'),
@@ -100,6 +101,7 @@ export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_SNDBUFFORCE = 32;
@@ -121,6 +123,13 @@ export function setsockopt(fd: number, level: number, name: number, value: numbe
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   invoke('setsockopt', '', fd, level, name, bytes, bytes.length);
+}
+
+/** getsockopt(2) whose value is a structure: read from and written to `value`. */
+export function getsockopt(fd: number, level: number, name: number, value: Uint8Array, about = ''): void {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(value.length);
+  invoke('getsockopt', about, fd, level, name, value, length);
 }
 
 /** bind(2) to an encoded socket address (see sockaddr.ts). */
