@@ -47,12 +47,20 @@ export interface CompiledService {
   /** `metadata.creationTimestamp`: of two Services that claim one address and port, the older has it. */
   readonly created: string;
   readonly frontends: readonly Frontend[];
-  /** `externalTrafficPolicy: Local` with a load balancer: the port that tells it whether this node has endpoints. */
-  readonly healthCheckNodePort?: number;
+  /** `externalTrafficPolicy: Local` with a load balancer: what it is told about this node. */
+  readonly healthCheck?: HealthCheck;
   /** Distinct local endpoint addresses, for the health check's answer. */
   readonly localEndpoints: number;
   /** Parts of the object that make no sense and were left out, one sentence each. */
   readonly problems: readonly string[];
+}
+
+/** Where a load balancer asks whether a node has endpoints of a Service, and the answer. */
+export interface HealthCheck {
+  /** `spec.healthCheckNodePort`. */
+  readonly port: number;
+  /** Distinct addresses of ready endpoints on this node. One that shuts down takes no new clients: it does not count. */
+  readonly localEndpoints: Readonly<Record<Family, number>>;
 }
 
 /** What the rules must know of the node and the cluster, Services aside. CIDRs and addresses of both families mixed. */

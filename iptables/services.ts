@@ -4,7 +4,7 @@ import { cidrContains, familyOf, normalizeAddress, normalizeCIDR } from './addre
 import { clusterEndpoints, listCandidates, localEndpoints } from './endpoints.ts';
 import type { Candidate, Place } from './endpoints.ts';
 import { protocols } from './model.ts';
-import type { CompiledService, Endpoint, Frontend, Protocol } from './model.ts';
+import type { CompiledService, Endpoint, Frontend, HealthCheck, Protocol } from './model.ts';
 import type { Family } from './family.ts';
 
 /** What a Service is compiled for. */
@@ -35,7 +35,13 @@ export function compileService(
 ): CompiledService | undefined {
   if (!isOurs(service)) return undefined;
   const key = `${service.metadata.namespace ?? 'default'}/${service.metadata.name}`;
-  const compiled: MutableService = { key, frontends: [], problems: [], localAddresses: new Set() };
+  const compiled: MutableService = {
+    key,
+    frontends: [],
+    problems: [],
+    localAddresses: new Set(),
+    readyHere: new Set(),
+  };
   if (!key.split('/').every((part) => nameForm.test(part))) {
     compiled.problems.push('the name is not a DNS label');
     return finish(service, compiled);
@@ -49,6 +55,8 @@ interface MutableService {
   readonly frontends: Frontend[];
   readonly problems: string[];
   readonly localAddresses: Set<string>;
+  /** Addresses of ready endpoints on this node. */
+  readonly readyHere: Set<string>;
 }
 
 function isOurs(service: Service): boolean {
@@ -59,15 +67,23 @@ function isOurs(service: Service): boolean {
 
 function finish(service: Service, compiled: MutableService): CompiledService {
   const { key, frontends, problems, localAddresses } = compiled;
-  const healthCheckNodePort = service.spec.healthCheckNodePort;
   return {
     key,
     created: service.metadata.creationTimestamp ?? '',
     frontends,
     problems,
     localEndpoints: localAddresses.size,
-    ...(healthCheckNodePort ? { healthCheckNodePort } : {}),
+    ...healthCheckOf(service, compiled),
   };
+}
+
+/** Only load balancers ask, and only where it matters which node they choose. */
+function healthCheckOf({ spec }: Service, { readyHere }: MutableService): { healthCheck?: HealthCheck } {
+  const { type, externalTrafficPolicy, healthCheckNodePort: port } = spec;
+  if (type !== 'LoadBalancer' || externalTrafficPolicy !== 'Local' || !isPort(port)) return {};
+  const addresses = [...readyHere];
+  const count = (family: Family): number => addresses.filter((each) => familyOf(each) === family).length;
+  return { healthCheck: { port, localEndpoints: { ipv4: count('ipv4'), ipv6: count('ipv6') } } };
 }
 
 function compilePort(
@@ -95,6 +111,7 @@ function compilePort(
       context,
     );
     for (const endpoint of localEndpoints(candidates)) compiled.localAddresses.add(endpoint.address);
+    for (const { address, local, ready } of candidates) if (local && ready) compiled.readyHere.add(address);
     compiled.frontends.push(
       ...frontendsOf({ service, port, protocol, family, candidates, context, compiled }),
     );

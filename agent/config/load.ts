@@ -113,6 +113,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     nodeIPs,
     externalIPs: given.externalIPs ?? [],
     backend: given.backend ?? 'iptables',
+    nodePortAddresses: given.nodePortAddresses ?? [],
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     port: given.agentPort ?? 10250,

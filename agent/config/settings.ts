@@ -48,6 +48,11 @@ export const settings = {
   nodeIPs: setting('agent', values.listOf(values.address), "this node's addresses, one per family"),
   externalIPs: setting('agent', values.listOf(values.address), 'addresses shown as ExternalIP'),
   backend: setting('agent', values.oneOf('iptables', 'nftables'), 'what programs Services (iptables)'),
+  nodePortAddresses: setting(
+    'agent',
+    values.listOf(values.nodePortAddress),
+    'node addresses that serve NodePorts: ranges, or primary (all)',
+  ),
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.address), 'DNS servers for other names (resolv.conf)'),

@@ -83,6 +83,15 @@ export function cidr(raw: unknown): string {
   return canonical;
 }
 
+/** A range of node addresses, or the word for the node's own ones (kube-proxy's `--nodeport-addresses`). */
+export function nodePortAddress(raw: unknown): string {
+  if (raw === 'primary') return raw;
+  if (typeof raw !== 'string' || !ipaddr.isValidCIDR(raw)) {
+    throw new ValueError(`${show(raw)} is not a range or primary: write e.g. 192.0.2.0/24`);
+  }
+  return cidr(raw);
+}
+
 /** A range, or two addresses of one family joined by a dash: `192.0.2.16-192.0.2.31`. */
 export function addressPool(raw: unknown): string {
   if (typeof raw !== 'string' || !parseAddressPool(raw)) {

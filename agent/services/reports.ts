@@ -30,13 +30,14 @@ export class ServiceReports {
     if (this.#told.get(key) === problem) return;
     this.#told.set(key, problem);
     this.#log.warn({ service: key, problem }, 'Service not wholly programmed');
-    const { namespace = 'default', name, uid = '' } = service.metadata;
-    this.#send(
-      namespace,
-      { kind: 'Service', apiVersion: 'v1', namespace, name, uid },
-      'ServiceNotProgrammed',
-      problem,
-    );
+    this.#send(...referenceOf(service), 'ServiceNotProgrammed', problem);
+  }
+
+  /** Tells that load balancers cannot ask this node about a Service. */
+  noteHealthCheckFailure(service: Service | undefined, message: string): void {
+    if (!service) return;
+    // kube-proxy's reason, which monitoring may look for.
+    this.#send(...referenceOf(service), 'FailedToStartServiceHealthcheck', message);
   }
 
   /** Tells that rules of ours were changed from outside and put right. */
@@ -69,6 +70,12 @@ export class ServiceReports {
       this.#log.warn({ err: error, reason }, 'event not written');
     });
   }
+}
+
+/** Where an Event about a Service belongs, and what it names. */
+function referenceOf({ metadata }: Service): [namespace: string, involvedObject: Event['involvedObject']] {
+  const { namespace = 'default', name, uid = '' } = metadata;
+  return [namespace, { kind: 'Service', apiVersion: 'v1', namespace, name, uid }];
 }
 
 /** What can be counted about Services. Durations in seconds. */

@@ -9,6 +9,8 @@ import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
 import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
+import { HealthChecks } from './health-check.ts';
+import { listNodePortAddresses } from './node-addresses.ts';
 import { makeServiceMetrics, ServiceReports } from './reports.ts';
 import { compileContext, nodeSettings, ServiceView } from './view.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
@@ -46,6 +48,7 @@ export class ServiceRules implements Subsystem {
   readonly #log: Logger;
   readonly #view: ServiceView;
   readonly #reports: ServiceReports;
+  readonly #healthChecks: HealthChecks;
   readonly #metrics: ReturnType<typeof makeServiceMetrics>;
   readonly #runner: Runner;
   #unsubscribe: (() => void)[] = [];
@@ -72,6 +75,12 @@ export class ServiceRules implements Subsystem {
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
     this.#reports = new ServiceReports(context.client, context.nodeName, this.#log);
+    this.#healthChecks = new HealthChecks({
+      hosts: () => listNodePortAddresses(nodeSettings(context)),
+      isProxyHealthy: () => this.health().ready,
+      onFailure: (key, message) => this.#reports.noteHealthCheckFailure(this.#view.service(key), message),
+      log: this.#log,
+    });
     this.#metrics = makeServiceMetrics(context.metrics);
     this.#runner = new Runner({
       run: () => this.#run(),
@@ -112,6 +121,7 @@ export class ServiceRules implements Subsystem {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#unsubscribe = [];
     await this.#runner.stop();
+    this.#healthChecks.stop();
   }
 
   health(): Health {
@@ -145,6 +155,9 @@ export class ServiceRules implements Subsystem {
     endTimer();
     this.#failure = undefined;
     this.#synced = true;
+    this.#healthChecks.update(
+      [...changed].map((key) => [key, this.#compiled.get(key)?.healthCheck] as const),
+    );
     for (const key of changed) this.#pending.delete(key);
     await this.#removeLeftovers(this.#choice);
   }

@@ -112,8 +112,14 @@ export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext
     dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
     podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
-    nodePortAddresses: [],
+    nodePortAddresses: nodePortAddresses(config),
   };
+}
+
+/** `primary` stands for the node's own address of each family. */
+function nodePortAddresses(config: AgentContext['config']): string[] {
+  const given = config.nodePortAddresses.flatMap((text) => (text === 'primary' ? config.nodeIPs : [text]));
+  return normalized(given, normalizeCIDR);
 }
 
 function normalized(texts: readonly string[], normalize: (text: string) => string | undefined): string[] {

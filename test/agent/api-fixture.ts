@@ -51,6 +51,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     runDir: join(stateDir, 'run'),
     nodeIPs: ['192.0.2.1'],
     externalIPs: [],
+    nodePortAddresses: [],
     backend: 'iptables',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],

@@ -253,7 +253,6 @@ t.test('every kind of address, both families', (t) => {
       externalIPs: ['203.0.113.1', '2001:DB8::1', '203.0.113.1'],
       loadBalancerSourceRanges: [' 198.51.100.7/24 ', '198.51.100.0/28', '2001:db8::/32'],
       ports: [{ port: 80, protocol: 'TCP', nodePort: 30_080 }],
-      healthCheckNodePort: 30_500,
     },
     {
       status: {
@@ -282,7 +281,36 @@ t.test('every kind of address, both families', (t) => {
     [undefined, undefined, ['198.51.100.0/24'], undefined, undefined, undefined, undefined],
     'source ranges are for the load balancer address, normalized, without those inside others',
   );
-  t.equal(compiled?.healthCheckNodePort, 30_500);
+  t.end();
+});
+
+t.test('what a load balancer is told about this node', (t) => {
+  const asked = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 30_500 };
+  const ports = [
+    { name: 'a', port: 80, protocol: 'TCP' },
+    { name: 'b', port: 81, protocol: 'TCP' },
+  ];
+  const clusterIPs = ['10.96.0.20', 'fd00:10:96::20'];
+  const named = { ports: ports.map(({ name, protocol }) => ({ name, port: 8080, protocol })) };
+  const check = (spec: Partial<Spec>, ...slices: EndpointSlice[]): unknown =>
+    compile(service({ ports, clusterIPs, ...asked, ...spec }), ...slices)?.healthCheck;
+  const four = slice(
+    [
+      { address: '10.244.1.2', node: 'node1' },
+      { address: '10.244.1.3', node: 'node1', ready: false, serving: true, terminating: true },
+      { address: '10.244.2.2', node: 'node2' },
+    ],
+    named,
+  );
+  const six = slice([{ address: 'fd00:10:244:2::2', node: 'node2' }], { addressType: 'IPv6', ...named });
+  t.strictSame(
+    check({}, four, six),
+    { port: 30_500, localEndpoints: { ipv4: 1, ipv6: 0 } },
+    'the ready ones here, once for all ports, by family',
+  );
+  t.equal(check({ externalTrafficPolicy: 'Cluster' }, four), undefined, 'every node will do');
+  t.equal(check({ type: 'NodePort' }, four), undefined, 'nobody asks');
+  t.equal(check({ healthCheckNodePort: 70_000 }, four), undefined);
   t.end();
 });
 

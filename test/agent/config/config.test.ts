@@ -49,9 +49,19 @@ t.test('an empty configuration has the documented defaults', (t) => {
     stateDir: '/var/lib/weft',
     runDir: '/run/weft',
     backend: 'iptables',
+    nodePortAddresses: [],
     vxlan: { port: 8472, vni: 117 },
   });
   t.equal(joining.tokenFile, '/var/lib/weft/server/token');
+  t.end();
+});
+
+t.test('NodePorts are served on ranges, or on the primary addresses', (t) => {
+  const { agent } = loadConfig(sources({ text: 'nodePortAddresses: [primary, 192.0.2.0/24]\n' }));
+  t.same(agent.nodePortAddresses, ['primary', '192.0.2.0/24']);
+  t.same(mistakesOf({ text: 'nodePortAddresses: [secondary]\n' }), [
+    'weft.yaml:1:1: nodePortAddresses: "secondary" is not a range or primary: write e.g. 192.0.2.0/24',
+  ]);
   t.end();
 });
 

@@ -25,6 +25,7 @@ const config: AgentConfig = {
   nodeIPs: ['192.0.2.1', '2001:db8::1'],
   externalIPs: ['198.51.100.1'],
   backend: 'iptables',
+  nodePortAddresses: [],
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   port: 10250,

@@ -261,6 +261,7 @@ export class FakeNode {
       runDir: join(dir, 'run'),
       nodeIPs: ['192.0.2.11'],
       externalIPs: [],
+      nodePortAddresses: [],
       backend: 'iptables',
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],

@@ -33,7 +33,7 @@ for (const cache of [services, endpointSlices, nodes]) cache.sync();
 const reasons: string[] = [];
 const rules = new ServiceRules({
   nodeName: 'node1',
-  config: { backend, nodeIPs: ['192.0.2.1'], externalIPs: [] },
+  config: { backend, nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
   cluster: {
     clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
     serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],

@@ -58,7 +58,7 @@ function setup(t: Test) {
   const kernel = { generation: 1, flows: [] as TrackedFlow[] };
   const context = {
     nodeName: 'node1',
-    config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [] },
+    config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
     cluster: { clusterCIDRs: ['10.244.0.0/16'], serviceCIDRs: ['10.96.0.0/16'], dnsIPs: ['10.96.0.10'] },
     client: {
       create: (_resource: unknown, event: Event) => {
@@ -242,6 +242,15 @@ t.test('nodes: their addresses and our pod range', async (t) => {
     () => backend.settings?.nodeIPs.length === 2 && backend.settings.podCIDRs[0] === '10.244.3.0/24',
   );
   t.strictSame(backend.settings?.nodeIPs, ['192.0.2.1', '192.0.2.2']);
+});
+
+t.test('nodePortAddresses: ranges as they are, primary for the addresses of the node', async (t) => {
+  const { caches, backend, context, rules } = setup(t);
+  Object.assign(context.config, { nodePortAddresses: ['198.51.100.0/24', 'primary'] });
+  syncAll(caches);
+  await rules.start();
+  await until(() => backend.syncs.length === 1);
+  t.strictSame(backend.settings?.nodePortAddresses, ['198.51.100.0/24', '192.0.2.1/32']);
 });
 
 t.test("the other backend's leftovers go when ours stands, once", async (t) => {
