@@ -1,36 +1,58 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { Counter, Gauge, Histogram } from 'prom-client';
-import type { Registry } from 'prom-client';
 import type { ApiClient } from '../../api/client/client.ts';
-import { events } from '../../api/client/resources.ts';
 import type { Event } from '../../api/kinds/event.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
+import type { CompiledService } from '../../iptables/model.ts';
+import { EventQueue } from './event-queue.ts';
+
+type Services = ReadonlyMap<string, CompiledService>;
+type Refused = ReadonlyMap<string, Error>;
 
 /** Tells people about Services and rules: an Event each, once for the same words. */
 export class ServiceReports {
-  readonly #client: Pick<ApiClient, 'create'>;
   readonly #nodeName: string;
   readonly #log: Logger;
+  readonly #queue: EventQueue;
   /** The last problem told, by Service. */
   readonly #told = new Map<string, string>();
 
   constructor(client: Pick<ApiClient, 'create'>, nodeName: string, log: Logger) {
-    this.#client = client;
     this.#nodeName = nodeName;
     this.#log = log;
+    this.#queue = new EventQueue(client, log);
   }
 
-  /** Tells what is wrong with a Service; undefined: nothing any more. */
-  noteProblem(key: string, service: Service | undefined, problem: string | undefined): void {
-    if (problem === undefined || !service) {
-      this.#told.delete(key);
-      return;
+  start(): void {
+    this.#queue.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#queue.stop();
+  }
+
+  /** Services that are not programmed as they ask. */
+  get troubled(): Iterable<string> {
+    return this.#told.keys();
+  }
+
+  /**
+   * Tells of the Services that a sync could not program as they ask. Looks only at those that changed, that are
+   * refused or that had a problem before.
+   */
+  noteSync(
+    changed: Iterable<string>,
+    services: Services,
+    refused: Refused,
+    find: (key: string) => Service | undefined,
+  ): void {
+    for (const key of new Set([...changed, ...refused.keys(), ...this.#told.keys()])) {
+      const problem = problemOf(services.get(key), refused.get(key));
+      const service = find(key);
+      if (problem === undefined || !service) this.#told.delete(key);
+      else if (this.#told.get(key) !== problem) this.#tellProblem(key, service, problem);
     }
-    if (this.#told.get(key) === problem) return;
-    this.#told.set(key, problem);
-    this.#log.warn({ service: key, problem }, 'Service not wholly programmed');
-    this.#send(...referenceOf(service), 'ServiceNotProgrammed', problem);
   }
 
   /** Tells that load balancers cannot ask this node about a Service. */
@@ -48,13 +70,21 @@ export class ServiceReports {
     this.#send('default', reference, 'ServiceRulesRepaired', message);
   }
 
+  #tellProblem(key: string, service: Service, problem: string): void {
+    this.#told.set(key, problem);
+    this.#log.warn({ service: key, problem }, 'Service not wholly programmed');
+    this.#send(...referenceOf(service), 'ServiceNotProgrammed', problem);
+  }
+
   #send(namespace: string, involvedObject: Event['involvedObject'], reason: string, message: string): void {
     const now = new Date();
     const time = `${now.toISOString().slice(0, 19)}Z`;
-    const event: Event = {
+    // Other nodes may tell the same at the same moment.
+    const suffix = now.getTime().toString(16) + randomBytes(2).toString('hex');
+    this.#queue.add({
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${involvedObject.name ?? ''}.${now.getTime().toString(16)}`, namespace },
+      metadata: { name: `${involvedObject.name ?? ''}.${suffix}`, namespace },
       involvedObject,
       type: 'Warning',
       reason,
@@ -65,9 +95,6 @@ export class ServiceReports {
       count: 1,
       reportingComponent: 'weft',
       reportingInstance: this.#nodeName,
-    };
-    this.#client.create(events, event).catch((error: unknown) => {
-      this.#log.warn({ err: error, reason }, 'event not written');
     });
   }
 }
@@ -78,36 +105,7 @@ function referenceOf({ metadata }: Service): [namespace: string, involvedObject:
   return [namespace, { kind: 'Service', apiVersion: 'v1', namespace, name, uid }];
 }
 
-/** What can be counted about Services. Durations in seconds. */
-export function makeServiceMetrics(registry: Registry) {
-  const registers = [registry];
-  return {
-    syncSeconds: new Histogram({
-      name: 'weft_services_sync_duration_seconds',
-      help: 'Time from the start of a sync to the kernel holding its rules',
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers,
-    }),
-    changes: new Counter({
-      name: 'weft_services_changes_total',
-      help: 'Chains, rules and elements written to the kernel or removed from it',
-      registers,
-    }),
-    repairs: new Counter({
-      name: 'weft_services_repairs_total',
-      help: 'Syncs that put right what somebody else had changed',
-      registers,
-    }),
-    failures: new Counter({
-      name: 'weft_services_sync_failures_total',
-      help: 'Syncs that changed nothing because the kernel or its tools refused',
-      registers,
-    }),
-    programmed: new Gauge({ name: 'weft_services', help: 'Services with rules on this node', registers }),
-    refused: new Gauge({
-      name: 'weft_services_refused',
-      help: 'Services that could not be programmed as they ask',
-      registers,
-    }),
-  };
+function problemOf(service: CompiledService | undefined, refusal: Error | undefined): string | undefined {
+  const problems = [...(service?.problems ?? []), ...(refusal ? [refusal.message] : [])];
+  return problems.length > 0 ? problems.join('; ') : undefined;
 }

@@ -1,18 +1,19 @@
-import { isDeepStrictEqual } from 'node:util';
-
 import type { Logger } from 'pino';
 import type { Backend, SyncResult } from '../../iptables/backend.ts';
 import { chooseBackend, removeAllRules, removeRulesOf } from '../../iptables/choice.ts';
 import type { Choice } from '../../iptables/choice.ts';
 import { readGeneration } from '../../iptables/generation.ts';
-import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
+import type { NodeSettings } from '../../iptables/model.ts';
 import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
+import { CompiledServices } from './compiled.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { HealthChecks } from './health-check.ts';
+import { makeServiceMetrics } from './metrics.ts';
 import { listNodePortAddresses } from './node-addresses.ts';
-import { makeServiceMetrics, ServiceReports } from './reports.ts';
-import { compileContext, nodeSettings, ServiceView } from './view.ts';
+import { NodeView } from './node-view.ts';
+import { ServiceReports } from './reports.ts';
+import { ServiceView } from './view.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 
 /** A burst of changes costs one transaction; the first of them does not wait. */
@@ -47,6 +48,8 @@ export class ServiceRules implements Subsystem {
   readonly #doors: ServiceDoors;
   readonly #log: Logger;
   readonly #view: ServiceView;
+  readonly #nodes: NodeView;
+  readonly #compiled: CompiledServices;
   readonly #reports: ServiceReports;
   readonly #healthChecks: HealthChecks;
   readonly #metrics: ReturnType<typeof makeServiceMetrics>;
@@ -55,11 +58,8 @@ export class ServiceRules implements Subsystem {
   #watch: NodeJS.Timeout | undefined;
   #choice: Choice | undefined;
   #leftoversRemoved = false;
-  #compiled = new Map<string, CompiledService>();
-  #compiledFor: unknown;
-  /** Services that changed since the last successful sync, each as it was then. */
-  readonly #pending = new Map<string, CompiledService | undefined>();
-  readonly #dirty = new Set<string>();
+  /** What the last successful sync was for. */
+  #settings: NodeSettings | undefined;
   #fullCompareAt = 0;
   /** Somebody else changed rules since the last full compare. */
   #touched = false;
@@ -74,14 +74,19 @@ export class ServiceRules implements Subsystem {
     this.#doors = { ...kernelDoors, ...doors };
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
+    this.#nodes = new NodeView(context);
+    this.#compiled = new CompiledServices(this.#view);
     this.#reports = new ServiceReports(context.client, context.nodeName, this.#log);
     this.#healthChecks = new HealthChecks({
-      hosts: () => listNodePortAddresses(nodeSettings(context)),
+      hosts: () => listNodePortAddresses(this.#nodes.settings),
       isProxyHealthy: () => this.health().ready,
       onFailure: (key, message) => this.#reports.noteHealthCheckFailure(this.#view.service(key), message),
       log: this.#log,
     });
-    this.#metrics = makeServiceMetrics(context.metrics);
+    this.#metrics = makeServiceMetrics(context.metrics, () => ({
+      waiting: this.#compiled.waiting,
+      troubled: this.#reports.troubled,
+    }));
     this.#runner = new Runner({
       run: () => this.#run(),
       minIntervalMs,
@@ -105,10 +110,11 @@ export class ServiceRules implements Subsystem {
       endpointSlices.subscribe((event) => {
         this.#mark(this.#view.noteSlice(event));
       }),
-      nodes.subscribe(() => {
-        this.#mark([]);
+      nodes.subscribe((event) => {
+        if (this.#nodes.note(event)) this.#runner.request();
       }),
     ];
+    this.#reports.start();
     this.#runner.start();
     this.#watch = setInterval(() => {
       if (this.#synced && this.#noticeOutsideChange()) this.#runner.request();
@@ -122,6 +128,7 @@ export class ServiceRules implements Subsystem {
     this.#unsubscribe = [];
     await this.#runner.stop();
     this.#healthChecks.stop();
+    await this.#reports.stop();
   }
 
   health(): Health {
@@ -130,7 +137,7 @@ export class ServiceRules implements Subsystem {
   }
 
   #mark(keys: readonly string[]): void {
-    for (const key of keys) this.#dirty.add(key);
+    this.#compiled.mark(keys);
     this.#runner.request();
   }
 
@@ -139,10 +146,12 @@ export class ServiceRules implements Subsystem {
     // An incomplete view would delete what it does not know yet.
     if (!services.synced || !endpointSlices.synced || !nodes.synced || !this.#choice) return;
     const endTimer = this.#metrics.syncSeconds.startTimer();
-    const changed = this.#compileDirty();
+    const changed = this.#compiled.update(this.#nodes.context);
+    const { settings } = this.#nodes;
     const full = this.#needsFullCompare();
+    if (!full && changed.size === 0 && settings === this.#settings) return;
     const startMs = Date.now();
-    const rules = { settings: nodeSettings(this.#context), services: this.#compiled };
+    const rules = { settings, services: this.#compiled.all };
     const result = await this.#choice.backend.sync(rules, full ? undefined : changed);
     this.#generation = this.#readGeneration();
     if (full) {
@@ -150,63 +159,39 @@ export class ServiceRules implements Subsystem {
       this.#fullCompareAt = Date.now() + fullCompareMs;
       this.#touchAt = Date.now() + (Date.now() - startMs) / compareShare;
     }
-    this.#forgetStaleFlows(rules.settings);
-    this.#report(result, full && this.#synced && this.#failure === undefined && changed.size === 0);
+    this.#forgetStaleFlows(settings);
     endTimer();
+    this.#report(result, changed, full && this.#synced && this.#failure === undefined && changed.size === 0);
     this.#failure = undefined;
     this.#synced = true;
     this.#healthChecks.update(
-      [...changed].map((key) => [key, this.#compiled.get(key)?.healthCheck] as const),
+      [...changed].map((key) => [key, this.#compiled.all.get(key)?.healthCheck] as const),
     );
-    for (const key of changed) this.#pending.delete(key);
+    this.#settings = settings;
+    this.#compiled.noteSynced();
     await this.#removeLeftovers(this.#choice);
-  }
-
-  /** Compiles what is marked dirty, or everything when what it is compiled for has changed. */
-  #compileDirty(): ReadonlySet<string> {
-    const context = compileContext(this.#context);
-    if (!isDeepStrictEqual(context, this.#compiledFor)) {
-      for (const key of [...this.#compiled.keys(), ...this.#view.keys()]) this.#dirty.add(key);
-    }
-    this.#compiledFor = context;
-    for (const key of this.#dirty) {
-      const before = this.#compiled.get(key);
-      const after = this.#view.compile(key, context);
-      if (after) this.#compiled.set(key, after);
-      else this.#compiled.delete(key);
-      if (isDeepStrictEqual(before, after)) continue;
-      if (!this.#pending.has(key)) this.#pending.set(key, before);
-    }
-    this.#dirty.clear();
-    return new Set(this.#pending.keys());
   }
 
   /** At the start nobody knows what was before: the kernel's own list is gone through, this once. */
   #forgetStaleFlows(settings: NodeSettings): void {
     const filters = this.#synced
-      ? [...this.#pending].flatMap(([key, before]) =>
-          listStaleFlows(before, this.#compiled.get(key), settings.nodeIPs),
+      ? [...this.#compiled.changes()].flatMap(({ before, after }) =>
+          listStaleFlows(before, after, settings.nodeIPs),
         )
-      : listOrphanedFlows(this.#doors.listFlows('udp'), this.#compiled.values(), settings);
+      : listOrphanedFlows(this.#doors.listFlows('udp'), this.#compiled.all.values(), settings);
     if (filters.length > 0) this.#doors.forgetFlows(...filters);
   }
 
-  #report(result: SyncResult, wasCompareOnly: boolean): void {
-    this.#metrics.changes.inc(result.changes);
-    this.#metrics.programmed.set(this.#compiled.size);
-    this.#metrics.refused.set(result.refused.size);
-    if (result.changes > 0) this.#log.debug({ changes: result.changes }, 'rules changed');
-    if (result.changes > 0 && wasCompareOnly) {
+  #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>, wasCompareOnly: boolean): void {
+    this.#metrics.changes.inc(changes);
+    this.#metrics.programmed.set(this.#compiled.all.size - refused.size);
+    this.#metrics.lastSync.setToCurrentTime();
+    if (changes > 0) this.#log.debug({ changes }, 'rules changed');
+    if (changes > 0 && wasCompareOnly) {
       this.#metrics.repairs.inc();
-      this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), result.changes);
+      this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), changes);
     }
-    for (const [key, service] of this.#compiled) {
-      const problems = [...service.problems];
-      const refusal = result.refused.get(key);
-      if (refusal) problems.push(refusal.message);
-      const text = problems.length > 0 ? problems.join('; ') : undefined;
-      this.#reports.noteProblem(key, this.#view.service(key), text);
-    }
+    this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#view.service(key));
   }
 
   /** What another backend left would still rewrite packets. It goes only when ours stands. */

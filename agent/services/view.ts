@@ -1,5 +1,6 @@
 import type { CacheEvent } from '../../api/client/cache.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { normalizeAddress, normalizeCIDR } from '../../iptables/address.ts';
 import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
@@ -87,9 +88,25 @@ function ownerOf({ metadata }: EndpointSlice): string | undefined {
   return name === undefined ? undefined : `${metadata.namespace ?? ''}/${name}`;
 }
 
+/** What of a node the two functions below read. */
+export function rulesPartOf({ metadata, spec, status }: Node) {
+  return {
+    zone: metadata.labels?.[zoneLabel],
+    podCIDRs: podCIDRsOf(spec),
+    addresses: (status?.addresses ?? [])
+      .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+      .map(({ address }) => address),
+  };
+}
+
+function podCIDRsOf(spec: Node['spec']): readonly string[] {
+  return spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+}
+
 /** What Services are compiled for on this node. */
 export function compileContext({ nodeName, cluster, caches }: AgentContext): CompileContext {
-  const zone = caches.nodes.get(nodeName)?.metadata.labels?.[zoneLabel];
+  const node = caches.nodes.get(nodeName);
+  const zone = node && rulesPartOf(node).zone;
   return {
     nodeName,
     dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
@@ -99,13 +116,9 @@ export function compileContext({ nodeName, cluster, caches }: AgentContext): Com
 
 /** What the rules must know of nodes and ranges. */
 export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext): NodeSettings {
-  const spec = caches.nodes.get(nodeName)?.spec;
-  const own = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+  const own = podCIDRsOf(caches.nodes.get(nodeName)?.spec);
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
-  const addresses = [...caches.nodes.list()]
-    .flatMap((node) => node.status?.addresses ?? [])
-    .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
-    .map(({ address }) => address);
+  const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
   return {
     clusterCIDRs,
     serviceCIDRs: normalized(cluster.serviceCIDRs, normalizeCIDR),

@@ -201,7 +201,43 @@ t.test('a Service that is refused is named once', async (t) => {
     message: 'the kernel said no',
     involvedObject: { kind: 'Service', namespace: 'default', name: 'a', uid: 'uid-a' },
   });
-  t.match(await context.metrics.metrics(), /^weft_services_refused 1$/m);
+  const metrics = await context.metrics.metrics();
+  t.match(metrics, /^weft_services_refused 1$/m);
+  t.match(metrics, /^weft_service_refused\{namespace="default",service="a"\} 1$/m);
+  t.match(metrics, /^weft_services 2$/m, 'without the one that is refused');
+  t.match(metrics, /^weft_services_waiting 0$/m);
+  t.match(metrics, /^weft_services_last_sync_timestamp_seconds [1-9]/m);
+});
+
+t.test('problems come and go: told once for the same words, and again when they come back', async (t) => {
+  const { caches, backend, rules, events, context } = setup(t);
+  const named = (externalIPs: string[]): Service => {
+    const good = service('a', '10.96.0.1');
+    return { ...good, spec: { ...good.spec, externalIPs } };
+  };
+  const change = async (one: Service): Promise<void> => {
+    const before = backend.syncs.length;
+    caches.services.set(one);
+    await until(() => backend.syncs.length > before);
+  };
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  await change(named(['nonsense']));
+  await change(named(['nonsense', '203.0.113.1']));
+  await until(() => events.length > 0);
+  await change(named(['rubbish']));
+  await until(() => events.length > 1);
+  await change(named([]));
+  t.notMatch(await context.metrics.metrics(), /^weft_service_refused\{/m);
+  await change(named(['rubbish']));
+  await until(() => events.length > 2);
+  t.strictSame(
+    events.map(({ message }) => message),
+    ['nonsense', 'rubbish', 'rubbish'].map((word) => `externalIPs: "${word}" is not an address`),
+  );
+  const names = new Set(events.map(({ metadata }) => metadata.name));
+  t.equal(names.size, 3);
 });
 
 t.test('UDP flows to an endpoint that is gone are forgotten', async (t) => {
@@ -251,6 +287,32 @@ t.test('nodePortAddresses: ranges as they are, primary for the addresses of the 
   await rules.start();
   await until(() => backend.syncs.length === 1);
   t.strictSame(backend.settings?.nodePortAddresses, ['198.51.100.0/24', '192.0.2.1/32']);
+});
+
+t.test('a node that tells that it lives costs nothing', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  const node = (heartbeat: string): Node => ({
+    metadata: { name: 'node2', resourceVersion: heartbeat },
+    status: {
+      addresses: [{ type: 'InternalIP', address: '192.0.2.2' }],
+      conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: heartbeat }],
+    },
+  });
+  caches.nodes.set(node('1'));
+  syncAll(caches);
+  await rules.start();
+  await until(() => rules.health().ready);
+  const { settings } = backend;
+  for (const heartbeat of ['2', '3', '4']) caches.nodes.set(node(heartbeat));
+  caches.services.set({ ...service('a', '10.96.0.1'), metadata: { name: 'a', namespace: 'default' } });
+  await until(() => backend.syncs.length === 2);
+  t.equal(backend.syncs[1]?.changed, 'default/a', 'the next sync is the one for the Service');
+  t.equal(backend.settings, settings, 'with the same settings');
+  caches.services.set({ ...service('a', '10.96.0.1'), status: { loadBalancer: {} } });
+  caches.nodes.delete('node2');
+  await until(() => backend.syncs.length === 3);
+  t.equal(backend.syncs[2]?.changed, '', 'what changed about the Service concerns no rule');
+  t.strictSame(backend.settings?.nodeIPs, ['192.0.2.1']);
 });
 
 t.test("the other backend's leftovers go when ours stands, once", async (t) => {
