@@ -7,8 +7,11 @@ export interface Dispatch {
   readonly chain: string;
   /** The 16-valued digits of a key, most telling first. */
   digits(key: string): readonly number[];
-  /** The match of packets whose key has `path`'s last digit at its place; those before it are known to fit. */
-  match(path: readonly number[]): string;
+  /**
+   * The match of packets whose key has the last digit of `path` (hexadecimal digits) at its place; those before it are
+   * known to fit.
+   */
+  match(path: string): string;
 }
 
 /** A leaf of more keys than this is split: reading 8 rules costs about what one more jump does. */
@@ -18,10 +21,10 @@ const leafSize = 8;
 const maxDepth = 16;
 
 interface Branch {
-  readonly path: readonly number[];
+  readonly path: string;
   size: number;
   /** Keys of a leaf; undefined for an inner node. */
-  keys: Set<string> | undefined;
+  keys: string[] | undefined;
   readonly children: (Branch | undefined)[];
 }
 
@@ -29,57 +32,59 @@ interface Branch {
  * A 16-way tree of chains that leads a packet to the few rules that can concern it, instead of past all of them.
  *
  * Its shape follows from its keys alone (a node with up to 8 keys is a leaf), so a restarted daemon builds the tree
- * that stands in the kernel, and one change rewrites one leaf, seldom its neighbours.
+ * that stands in the kernel, and one change rewrites one leaf, seldom its neighbours. The tree keeps values; their
+ * rules are made when a chain is written and kept by nobody.
  */
-export class DispatchTree {
+export class DispatchTree<Value> {
   readonly #dispatch: Dispatch;
-  readonly #rules = new Map<string, readonly string[]>();
-  readonly #root: Branch = newBranch([]);
-  #changed = new Map<string, readonly number[]>([['', []]]);
+  readonly #renderValue: (value: Value) => readonly string[];
+  readonly #values = new Map<string, Value>();
+  readonly #root: Branch = newBranch('');
+  #changed = new Set<string>(['']);
 
-  constructor(dispatch: Dispatch) {
+  constructor(dispatch: Dispatch, renderValue: (value: Value) => readonly string[]) {
     this.#dispatch = dispatch;
+    this.#renderValue = renderValue;
   }
 
-  /** The rules of `key`; empty removes it. */
-  set(key: string, rules: readonly string[]): void {
-    const known = this.#rules.has(key);
-    if (rules.length > 0) this.#rules.set(key, rules);
-    else this.#rules.delete(key);
+  get(key: string): Value | undefined {
+    return this.#values.get(key);
+  }
+
+  /** The value whose rules serve `key`; undefined removes it. */
+  set(key: string, value: Value | undefined): void {
+    const known = this.#values.has(key);
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
+    if (value === undefined && !known) return;
     const digits = this.#dispatch.digits(key);
-    if (rules.length > 0 && !known) this.#add(this.#root, key, digits);
-    else if (rules.length === 0 && known) this.#remove(this.#root, key, digits);
+    if (value === undefined) this.#remove(this.#root, key, digits);
     else if (known) this.#touch(this.#leaf(digits));
+    else this.#add(this.#root, key, digits);
   }
 
-  get size(): number {
-    return this.#root.size;
-  }
-
-  /** The chains that differ since the last call, rendered; undefined for those that must go. */
-  takeChanged(): Map<string, readonly string[] | undefined> {
-    const chains = new Map<string, readonly string[] | undefined>();
-    for (const path of this.#changed.values()) {
+  /** The chains that differ since the last call, each as what makes its rules; undefined for those that must go. */
+  *takeChanged(): Generator<[chain: string, render: (() => string[]) | undefined]> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    for (const path of changed) {
       const branch = this.#find(path);
-      chains.set(this.#chain(path), branch && this.#render(branch));
+      yield [this.#chain(path), branch && (() => this.#render(branch))];
     }
-    this.#changed = new Map();
-    return chains;
   }
 
   #render(branch: Branch): string[] {
     if (branch.keys) {
-      const keys = [...branch.keys].sort();
-      return keys.flatMap((key) => this.#rules.get(key) ?? []);
+      const values = [...branch.keys].sort().map((key) => this.#values.get(key));
+      return values.flatMap((value) => (value === undefined ? [] : this.#renderValue(value)));
     }
     return branch.children
       .filter((child) => child !== undefined)
       .map((child) => `${this.#dispatch.match(child.path)} -j ${this.#chain(child.path)}`);
   }
 
-  #chain(path: readonly number[]): string {
-    const digits = path.map((digit) => digit.toString(16)).join('');
-    return digits === '' ? this.#dispatch.chain : `${this.#dispatch.chain}-${digits}`;
+  #chain(path: string): string {
+    return path === '' ? this.#dispatch.chain : `${this.#dispatch.chain}-${path}`;
   }
 
   #add(branch: Branch, key: string, digits: readonly number[]): void {
@@ -88,9 +93,9 @@ export class DispatchTree {
       this.#add(this.#child(branch, digits), key, digits);
       return;
     }
-    branch.keys.add(key);
+    branch.keys.push(key);
     this.#touch(branch);
-    if (branch.keys.size <= leafSize || branch.path.length >= Math.min(maxDepth, digits.length)) return;
+    if (branch.keys.length <= leafSize || branch.path.length >= Math.min(maxDepth, digits.length)) return;
     const { keys } = branch;
     branch.keys = undefined;
     for (const each of keys) {
@@ -103,7 +108,7 @@ export class DispatchTree {
     const digit = digits[branch.path.length] ?? 0;
     const known = branch.children[digit];
     if (known) return known;
-    const child = newBranch([...branch.path, digit]);
+    const child = newBranch(branch.path + digit.toString(16));
     branch.children[digit] = child;
     this.#touch(branch);
     return child;
@@ -111,14 +116,9 @@ export class DispatchTree {
 
   #remove(branch: Branch, key: string, digits: readonly number[]): void {
     branch.size -= 1;
+    if (!branch.keys && branch.size <= leafSize) branch.keys = [...this.#drain(branch)];
     if (branch.keys) {
-      branch.keys.delete(key);
-      this.#touch(branch);
-      return;
-    }
-    if (branch.size <= leafSize) {
-      branch.keys = new Set(this.#drain(branch));
-      branch.keys.delete(key);
+      branch.keys = branch.keys.filter((each) => each !== key);
       this.#touch(branch);
       return;
     }
@@ -146,19 +146,19 @@ export class DispatchTree {
     return branch;
   }
 
-  #find(path: readonly number[]): Branch | undefined {
+  #find(path: string): Branch | undefined {
     let branch: Branch | undefined = this.#root;
-    for (const digit of path) branch = branch?.children[digit];
+    for (const digit of path) branch = branch?.children[parseInt(digit, 16)];
     return branch;
   }
 
   #touch(branch: Branch): void {
-    this.#changed.set(branch.path.join(' '), branch.path);
+    this.#changed.add(branch.path);
   }
 }
 
-function newBranch(path: readonly number[]): Branch {
-  return { path, size: 0, keys: new Set(), children: [] };
+function newBranch(path: string): Branch {
+  return { path, size: 0, keys: [], children: [] };
 }
 
 /** Destination addresses, told apart by their low bits: `-d 0.0.0.5/0.0.0.15`. Masks need not be contiguous. */
@@ -169,7 +169,7 @@ export function addressDispatch(chain: string, family: Family): Dispatch {
     digits: lowNibbles,
     match(path) {
       const place = path.length - 1;
-      return `-d ${maskedByte(bytes, place, path[place] ?? 0)}/${maskedByte(bytes, place, 0xf)}`;
+      return `-d ${maskedByte(bytes, place, parseInt(path.slice(-1), 16))}/${maskedByte(bytes, place, 0xf)}`;
     },
   };
 }
@@ -203,7 +203,7 @@ export function portDispatch(chain: string, protocol: string): Dispatch {
     digits: (key) => [12, 8, 4, 0].map((shift) => (Number(key) >> shift) & 0xf),
     match(path) {
       const width = 16 - 4 * path.length;
-      const first = path.reduce((value, digit) => (value << 4) | digit, 0) << width;
+      const first = parseInt(path, 16) << width;
       const last = first + (1 << width) - 1;
       const ports = first === last ? String(first) : `${String(first)}:${String(last)}`;
       return `-p ${protocol} -m ${protocol} --dport ${ports}`;

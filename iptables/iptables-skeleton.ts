@@ -1,14 +1,21 @@
 import { comment, keepSourceMark, ofFamily } from './iptables-rules.ts';
 import type { Rule } from './iptables-rules.ts';
 import { protocols } from './model.ts';
+import type { EndpointKey } from './endpoint-index.ts';
 import type { FamilyTraits } from './family.ts';
 import type { NodeSettings } from './model.ts';
 
 export const tables = ['raw', 'filter', 'nat'] as const;
 export type Table = (typeof tables)[number];
 
+/** A rule in a chain of the kernel's that jumps into one of ours. */
+export interface Hook {
+  readonly chain: string;
+  readonly rule: Rule;
+}
+
 /** The jumps from the kernel's chains into ours: each is there once, put first when missing. */
-export const hooks: Readonly<Record<Table, readonly { readonly chain: string; readonly rule: Rule }[]>> = {
+export const hooks: Readonly<Record<Table, readonly Hook[]>> = {
   raw: [hook('PREROUTING', 'WEFT-NOTRACK'), hook('OUTPUT', 'WEFT-NOTRACK')],
   filter: [hook('INPUT', 'WEFT-INPUT'), hook('FORWARD', 'WEFT-FORWARD'), hook('OUTPUT', 'WEFT-OUTPUT')],
   nat: [
@@ -18,16 +25,8 @@ export const hooks: Readonly<Record<Table, readonly { readonly chain: string; re
   ],
 };
 
-function hook(chain: string, target: string): { chain: string; rule: Rule } {
+function hook(chain: string, target: string): Hook {
   return { chain, rule: `${comment(`weft ${target.slice(5).toLowerCase()}`)} -j ${target}` };
-}
-
-/** Endpoints that the static chains name one by one. */
-export interface EndpointRules {
-  /** Addresses of endpoints on this node. */
-  readonly hairpin: Iterable<string>;
-  /** Endpoints outside the cluster's pod ranges (host network, or listed by hand). */
-  readonly far: Iterable<{ readonly protocol: string; readonly address: string; readonly port: number }>;
 }
 
 /** The chains around the dispatch trees. Packet walk: ARCHITECTURE.md. */
@@ -163,43 +162,39 @@ function withLength(traits: FamilyTraits, cidr: string): string {
   return cidr.includes('/') ? cidr : `${cidr}/${String(traits.bits)}`;
 }
 
-/** The chains that list endpoints. */
-export function renderEndpointChains(
-  traits: FamilyTraits,
-  endpoints: EndpointRules,
-): Record<Table, Map<string, Rule[]>> {
+/** Endpoints on this node, which may be sent back to themselves. */
+export function renderHairpin(traits: FamilyTraits, addresses: Iterable<string>): Rule[] {
   const length = String(traits.bits);
-  const hairpin = [...endpoints.hairpin].sort();
-  const far = [...endpoints.far].sort((a, b) => (farText(a) < farText(b) ? -1 : 1));
-  return {
-    raw: new Map(),
-    nat: new Map([
-      [
-        'WEFT-HAIRPIN',
-        hairpin.map(
-          (address) => `-s ${address}/${length} -d ${address}/${length} -j MASQUERADE --random-fully`,
-        ),
-      ],
-      [
-        'WEFT-FAR',
-        far.map(
-          ({ protocol, address, port }) =>
-            `-d ${address}/${length} -p ${protocol} -m ${protocol} --dport ${String(port)} -j MASQUERADE --random-fully`,
-        ),
-      ],
-    ]),
-    filter: new Map([
-      [
-        'WEFT-FAR',
-        far.flatMap(({ protocol, address, port }) => [
-          `-d ${address}/${length} -p ${protocol} -m ${protocol} --dport ${String(port)} -j ACCEPT`,
-          `-s ${address}/${length} -p ${protocol} -m ${protocol} --sport ${String(port)} -j ACCEPT`,
-        ]),
-      ],
-    ]),
-  };
+  return [...addresses]
+    .sort()
+    .map((address) => `-s ${address}/${length} -d ${address}/${length} -j MASQUERADE --random-fully`);
 }
 
-function farText({ protocol, address, port }: { protocol: string; address: string; port: number }): string {
-  return `${address} ${protocol} ${String(port)}`;
+/** Endpoints outside the cluster's pod ranges (host network, or listed by hand): their answers must come back here. */
+export function renderFarNat(traits: FamilyTraits, endpoints: Iterable<EndpointKey>): Rule[] {
+  return sortFar(endpoints).map(
+    (endpoint) => `${farMatch(traits, '-d', '--dport', endpoint)} -j MASQUERADE --random-fully`,
+  );
+}
+
+/** The same endpoints, there and back, where the host forwards nothing by itself. */
+export function renderFarFilter(traits: FamilyTraits, endpoints: Iterable<EndpointKey>): Rule[] {
+  return sortFar(endpoints).flatMap((endpoint) => [
+    `${farMatch(traits, '-d', '--dport', endpoint)} -j ACCEPT`,
+    `${farMatch(traits, '-s', '--sport', endpoint)} -j ACCEPT`,
+  ]);
+}
+
+function farMatch(
+  traits: FamilyTraits,
+  direction: '-s' | '-d',
+  ports: '--sport' | '--dport',
+  { protocol, address, port }: EndpointKey,
+): string {
+  return `${direction} ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} ${ports} ${String(port)}`;
+}
+
+function sortFar(endpoints: Iterable<EndpointKey>): EndpointKey[] {
+  const text = ({ protocol, address, port }: EndpointKey): string => `${address} ${protocol} ${String(port)}`;
+  return [...endpoints].sort((a, b) => (text(a) < text(b) ? -1 : 1));
 }

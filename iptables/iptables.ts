@@ -35,7 +35,7 @@ export class IptablesBackend implements Backend {
     const attempt = async (keys: readonly string[]): Promise<void> => {
       changes += await this.#attempt(rules, keys);
     };
-    const keys = full ? [...new Set([...this.#table.keys(), ...rules.services.keys()])] : [...changed];
+    const keys = full ? this.#listDiffering(rules.services) : [...changed];
     await syncIsolated(keys, this.#refused, attempt);
     return { changes, refused: new Map([...this.#table.listConflicts(), ...this.#refused]) };
   }
@@ -59,6 +59,13 @@ export class IptablesBackend implements Backend {
     for (const family of this.#families) removed = (await family.remove()) || removed;
     this.#settings = undefined;
     return removed;
+  }
+
+  /** Services that are not as they were programmed last; a Service that is another object may be another Service. */
+  #listDiffering(services: Ruleset['services']): string[] {
+    const gone = [...this.#table.keys()].filter((key) => !services.has(key));
+    const others = [...services].filter(([key, service]) => this.#table.get(key) !== service);
+    return [...gone, ...others.map(([key]) => key)];
   }
 
   #restart(settings: NodeSettings): void {
