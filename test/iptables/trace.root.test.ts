@@ -1,8 +1,10 @@
 import t from 'tap';
 
-import type { Endpoint, Frontend, NodeSettings, Ruleset } from '../../iptables/model.ts';
-import { tracePacket } from '../../iptables/tracer.ts';
-import type { Trace } from '../../iptables/tracer.ts';
+import type { Endpoint, Frontend, NodeSettings, Protocol, Ruleset } from '../../iptables/model.ts';
+import type { Trace } from '../../iptables/trace/packet.ts';
+import { tracePacket } from '../../iptables/trace/walk.ts';
+import { skipUnlessRoot } from '../root.ts';
+import { backends, RuleNamespace } from './rule-namespace.ts';
 
 // Who is who:
 const NODE = '192.0.2.1';
@@ -48,25 +50,51 @@ function rulesOf(...frontends: Frontend[]): Ruleset {
   return { settings, services: new Map([[service.key, service]]) };
 }
 
-/** `forward 10.244.1.2:8080 1/2 masqueraded, …` */
-function describe({ verdict, outcomes }: Trace): string {
-  const each = outcomes.map(
-    ({ address, port, probability, masqueraded }) =>
-      `${address}:${String(port)} 1/${String(Math.round(1 / probability))}${masqueraded ? ' masqueraded' : ''}`,
+/** `forward 10.244.1.2:8080 1/2 masqueraded, 10.244.2.2:8080 1/2`, `reject` */
+function describe({ outcomes }: Trace): string {
+  const each = outcomes.map(({ verdict, address, port, probability, masqueraded }) =>
+    verdict === 'reject' || verdict === 'drop'
+      ? verdict
+      : `${verdict} ${address}:${String(port)} 1/${(1 / probability).toFixed(3)}${masqueraded ? ' masqueraded' : ''}`,
   );
-  return [verdict, each.join(', ')].filter(Boolean).join(' ');
+  return each
+    .sort()
+    .join(', ')
+    .replaceAll('.000', '')
+    .replaceAll(/, (forward|pass) /g, ', ');
 }
 
 interface Row {
   readonly what: string;
   readonly rules: Ruleset;
   readonly packet: string;
+  readonly protocol?: Protocol;
   readonly expect: string;
 }
 
 const nodePort = { kind: 'nodePort', address: undefined, port: 30_080 } as const;
 const local = { kind: 'loadBalancer', address: EXTERNAL } as const;
 const both = rulesOf(frontend({}));
+
+/** Two Services that claim the same address. */
+const conflict = {
+  settings,
+  services: new Map(
+    [
+      { key: 'default/a', created: '2026-02-02T00:00:00Z', endpoints: [here] },
+      { key: 'default/b', created: '2026-01-01T00:00:00Z', endpoints: [there] },
+    ].map(({ key, created, endpoints }) => [
+      key,
+      {
+        key,
+        created,
+        frontends: [frontend({ kind: 'externalIP', address: EXTERNAL, name: key, endpoints })],
+        localEndpoints: 0,
+        problems: [],
+      },
+    ]),
+  ),
+};
 
 const rows: readonly Row[] = [
   {
@@ -206,33 +234,35 @@ const rows: readonly Row[] = [
   },
   { what: 'DNS', rules: both, packet: `${POD} ${DNS} 53`, expect: 'pass 10.96.0.10:53 1/1' },
   { what: 'the DNS address, another port', rules: both, packet: `${POD} ${DNS} 22`, expect: 'reject' },
+  {
+    what: 'the older of two Services has what both claim',
+    rules: conflict,
+    packet: `${POD} ${EXTERNAL} 80`,
+    expect: 'forward 10.244.2.2:8080 1/1',
+  },
+  {
+    what: 'a protocol is another address',
+    rules: both,
+    protocol: 'udp',
+    packet: `${POD} ${VIP} 80`,
+    expect: 'reject',
+  },
 ];
 
-for (const { what, rules, packet, expect } of rows) {
-  const [source = '', destination = '', port] = packet.split(' ');
-  const trace = tracePacket(rules, node, { source, destination, protocol: 'tcp', port: Number(port) });
-  t.equal(describe(trace), expect, `${what}: ${packet}`);
+if (skipUnlessRoot(t)) {
+  for (const backend of Object.keys(backends)) {
+    await t.test(backend, async (t) => {
+      using kernel = new RuleNamespace(backend);
+      for (const { what, rules, packet, protocol = 'tcp', expect } of rows) {
+        const [source = '', destination = '', port] = packet.split(' ');
+        const trace = tracePacket(await kernel.load(rules), node, {
+          source,
+          destination,
+          protocol,
+          port: Number(port),
+        });
+        t.equal(describe(trace), expect, `${what}: ${packet}`);
+      }
+    });
+  }
 }
-
-t.test('a protocol is another address', (t) => {
-  const trace = tracePacket(both, node, { source: POD, destination: VIP, protocol: 'udp', port: 80 });
-  t.equal(trace.verdict, 'reject');
-  t.end();
-});
-
-t.test('the older of two Services has what both claim', (t) => {
-  const service = (key: string, created: string) => ({
-    key,
-    created,
-    frontends: [frontend({ kind: 'externalIP', address: EXTERNAL, name: key })],
-    localEndpoints: 0,
-    problems: [],
-  });
-  const services = new Map([
-    ['default/a', service('default/a', '2026-02-02T00:00:00Z')],
-    ['default/b', service('default/b', '2026-01-01T00:00:00Z')],
-  ]);
-  const packet = { source: POD, destination: EXTERNAL, protocol: 'tcp', port: 80 } as const;
-  t.equal(tracePacket({ settings, services }, node, packet).decidedBy, 'default/b');
-  t.end();
-});

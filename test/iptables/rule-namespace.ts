@@ -1,0 +1,54 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Backend } from '../../iptables/backend.ts';
+import { runCommand } from '../../iptables/command.ts';
+import type { Run } from '../../iptables/command.ts';
+import { IptablesBackend } from '../../iptables/iptables.ts';
+import type { Ruleset } from '../../iptables/model.ts';
+import { NftablesBackend } from '../../iptables/nftables.ts';
+import type { BaseChain } from '../../iptables/trace/program.ts';
+import { readRules } from '../../iptables/trace/read.ts';
+import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
+
+/** Everything that can hold our rules. */
+export const backends: Readonly<Record<string, (run: Run) => Backend>> = {
+  'iptables-nft': (run) => new IptablesBackend('nft', run),
+  'iptables-legacy': (run) => new IptablesBackend('legacy', run),
+  nftables: (run) => new NftablesBackend(run),
+};
+
+/** An empty network namespace whose kernel takes rules and lists them again: there are no packets in it. */
+export class RuleNamespace implements Disposable {
+  readonly #name: string;
+  readonly #lockFile: string;
+  readonly #backend: Backend;
+  readonly #run: Run;
+
+  constructor(backend: string) {
+    const make = backends[backend];
+    if (!make) throw new TypeError(`no such backend: ${backend}`);
+    this.#name = `weft-t-rules-${backend}-${String(process.pid)}`;
+    this.#lockFile = join(tmpdir(), `${this.#name}.lock`);
+    process.env['XTABLES_LOCKFILE'] = this.#lockFile;
+    createNamespace(this.#name).close();
+    this.#run = (program, args, input) => this.#within(() => runCommand(program, args, input));
+    this.#backend = make(this.#run);
+  }
+
+  /** Makes the kernel hold these rules, and reads from it what it holds then. */
+  async load(rules: Ruleset): Promise<BaseChain[]> {
+    await this.#within(() => this.#backend.sync(rules));
+    return this.#within(() => readRules(this.#run));
+  }
+
+  [Symbol.dispose](): void {
+    removeNamespace(this.#name);
+    rmSync(this.#lockFile, { force: true });
+  }
+
+  #within<T>(act: () => T): T {
+    return runInNamespace(this.#name, act);
+  }
+}
