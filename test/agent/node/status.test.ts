@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import t from 'tap';
+import type { Test } from 'tap';
 import { AgentCaches } from '../../../agent/caches.ts';
 import { NodeRegistration } from '../../../agent/node/status.ts';
 import type { AgentContext, Health } from '../../../agent/subsystem.ts';
@@ -20,16 +21,15 @@ class Part {
   }
 }
 
-async function contextOf({
-  admin,
-  config,
-}: TestApi): Promise<{ context: AgentContext; stop: () => Promise<void> }> {
+async function contextOf(t: Test, { admin, config }: TestApi): Promise<AgentContext> {
   mkdirSync(config.stateDir, { recursive: true });
   const { nodeName, stateDir } = config;
   const caches = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
   caches.start();
+  // What a failed assertion leaves running would keep the file from ending.
+  t.teardown(() => caches.stop());
   await caches.caches.nodes.whenSynced();
-  const context = {
+  return {
     nodeName: config.nodeName,
     config,
     cluster: undefined as unknown as AgentContext['cluster'],
@@ -38,7 +38,13 @@ async function contextOf({
     metrics: new Registry(),
     caches: caches.caches,
   };
-  return { context, stop: () => caches.stop() };
+}
+
+async function register(t: Test, context: AgentContext, part: Part): Promise<NodeRegistration> {
+  const registration = new NodeRegistration(context, () => [part]);
+  await registration.start();
+  t.teardown(() => registration.stop());
+  return registration;
 }
 
 function readyOf(node: Node): NodeCondition | undefined {
@@ -56,10 +62,9 @@ async function eventually(test: TestApi, holds: (node: Node) => boolean): Promis
 
 t.test('the node registers, becomes Ready with its parts, and renews its lease', async (t) => {
   const test = await startTestApi(t);
-  const { context, stop } = await contextOf(test);
+  const context = await contextOf(t, test);
   const part = new Part();
-  const registration = new NodeRegistration(context, () => [part]);
-  await registration.start();
+  const registration = await register(t, context, part);
   const registered = await eventually(test, (node) => readyOf(node)?.status === 'False');
   t.equal(readyOf(registered)?.message, 'network: no podCIDR yet');
   t.equal(registered.metadata.labels?.['kubernetes.io/hostname'], 'node1');
@@ -68,23 +73,19 @@ t.test('the node registers, becomes Ready with its parts, and renews its lease',
   const lease = await test.admin.get(leases, { namespace: 'kube-node-lease', name: 'node1' });
   t.match(lease.spec, { holderIdentity: 'node1', leaseDurationSeconds: 40, renewTime: /\.\d{6}Z$/ });
   t.same(registration.health(), { ready: true });
-  await registration.stop();
-  await stop();
 });
 
 t.test('a restarted agent leaves its Ready node alone until it knows better', async (t) => {
   const test = await startTestApi(t);
-  const { context, stop } = await contextOf(test);
+  const context = await contextOf(t, test);
   const before = new Part();
   before.health_ = { ready: true };
-  const first = new NodeRegistration(context, () => [before]);
-  await first.start();
+  const first = await register(t, context, before);
   const ready = await eventually(test, (node) => readyOf(node)?.status === 'True');
   await first.stop();
 
   const part = new Part();
-  const second = new NodeRegistration(context, () => [part]);
-  await second.start();
+  await register(t, context, part);
   // Several polls: nothing may be posted meanwhile. Over a second, so that the heartbeat after it is another one.
   await sleep(1100);
   const during = await test.admin.get(nodes, { name: 'node1' });
@@ -94,22 +95,17 @@ t.test('a restarted agent leaves its Ready node alone until it knows better', as
   part.health_ = { ready: false, reason: 'broken' };
   const broken = await eventually(test, (node) => readyOf(node)?.status === 'False');
   t.equal(readyOf(broken)?.message, 'network: broken', 'what breaks later is told at once');
-  await second.stop();
-  await stop();
 });
 
 t.test('a Node that somebody deleted comes back', async (t) => {
   const test = await startTestApi(t);
-  const { context, stop } = await contextOf(test);
+  const context = await contextOf(t, test);
   const part = new Part();
   part.health_ = { ready: true };
-  const registration = new NodeRegistration(context, () => [part]);
-  await registration.start();
+  await register(t, context, part);
   const node = await eventually(test, (each) => readyOf(each)?.status === 'True');
   await test.admin.delete(nodes, { name: 'node1' });
   const again = await eventually(test, (each) => each.metadata.uid !== node.metadata.uid);
   t.equal(again.metadata.name, 'node1');
   await eventually(test, (each) => readyOf(each)?.status === 'True');
-  await registration.stop();
-  await stop();
 });
