@@ -1,7 +1,7 @@
 /**
  * Runs a benchmark, prints each figure beside its aim, its peers and its floor, and writes
  * `docs/performance/NAME.json` and `.svg`. Exits non-zero when an aim is missed and names it on the last line.
- * Usage: main.ts NAME
+ * Usage: main.ts NAME [PART…]. With parts only these are run, and no file is written.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
@@ -10,33 +10,23 @@ import { bench as api } from './api.ts';
 import { bench as attach } from './attach.ts';
 import { bench as lab } from './lab.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
-import type { Bench } from './result.ts';
+import { renderPlot } from './plot.ts';
+import type { Bench, BenchResult } from './result.ts';
+import { bench as services } from './services.ts';
 
-const benches: readonly Bench[] = [api, attach, lab];
+const benches: readonly Bench[] = [api, attach, lab, services];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
-const name = process.argv[2];
+const [name, ...parts] = process.argv.slice(2);
 const bench = benches.find((candidate) => candidate.name === name);
-if (!bench) {
-  process.stderr.write(
-    `usage: scripts/bench NAME, where NAME is one of: ${benches.map(({ name }) => name).join(', ')}\n`,
-  );
-  process.exit(2);
-}
+if (!bench)
+  fail(`usage: scripts/bench NAME, where NAME is one of: ${benches.map(({ name }) => name).join(', ')}`);
+const unknown = parts.find((part) => !bench.parts?.includes(part));
+if (unknown !== undefined)
+  fail(`${bench.name} has no part ${unknown}: ${bench.parts?.join(', ') ?? 'it has none'}`);
 
-const result = await bench.run();
-mkdirSync(directory, { recursive: true });
-const machine = {
-  cpu: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  kernel: release(),
-  node: process.version,
-};
-writeFileSync(
-  join(directory, `${result.name}.json`),
-  `${JSON.stringify({ ...result, machine }, undefined, 2)}\n`,
-);
-writeFileSync(join(directory, `${result.name}.svg`), renderSvg(result));
+const result = await bench.run(parts);
+if (parts.length === 0) write(result);
 process.stdout.write(renderTable(result));
 
 const missed = result.figures.filter(missesAim);
@@ -45,4 +35,23 @@ if (missed.length > 0) {
   process.exitCode = 1;
 } else {
   process.stdout.write(`${result.name}: every aim met\n`);
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
+
+function write({ plot, ...result }: BenchResult): void {
+  mkdirSync(directory, { recursive: true });
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    kernel: release(),
+    node: process.version,
+  };
+  const file = (suffix: string): string => join(directory, `${result.name}${suffix}`);
+  writeFileSync(file('.json'), `${JSON.stringify({ ...result, machine }, undefined, 2)}\n`);
+  writeFileSync(file('.svg'), renderSvg(result));
+  if (plot) writeFileSync(file('-plot.svg'), renderPlot(plot));
 }

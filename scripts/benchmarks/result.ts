@@ -1,3 +1,5 @@
+import type { Plot } from './plot.ts';
+
 /** One measured number beside what it is judged by. */
 export interface BenchFigure {
   readonly name: string;
@@ -16,10 +18,15 @@ export interface BenchFigure {
 export interface BenchResult {
   readonly name: string;
   readonly figures: readonly BenchFigure[];
+  /** A picture beside the bars of the figures: `docs/performance/NAME-plot.svg`. */
+  readonly plot?: Plot;
 }
 
 /** A benchmark as `scripts/bench NAME` runs it. */
 export interface Bench {
   readonly name: string;
-  run(): Promise<BenchResult>;
+  /** Parts that can be run alone. */
+  readonly parts?: readonly string[];
+  /** Runs these parts; empty: all of it. */
+  run(parts: readonly string[]): Promise<BenchResult>;
 }

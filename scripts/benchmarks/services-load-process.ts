@@ -1,0 +1,90 @@
+/**
+ * Loads Services into this process's network namespace and sends its parent what that took ({@link LoadCost}).
+ * Our own rules take the agent's way: objects arrive in its caches, its subsystem compiles and programs them.
+ * Usage: services-load-process.ts OWNER TOOL COUNT POD_RANGE
+ */
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { ServiceRules } from '../../agent/services/services.ts';
+import type { AgentContext } from '../../agent/subsystem.ts';
+import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { FakeCache } from '../../test/agent/fake-cache.ts';
+import { cluster, serviceOf, sliceOf } from './services-data.ts';
+import { loadForeign, makeBackend, owners, tools } from './services-layouts.ts';
+import type { Tool } from './services-layouts.ts';
+
+/** In seconds. */
+export interface LoadCost {
+  readonly seconds: number;
+  /** Of this process and of the tools it runs. */
+  readonly cpu: number;
+}
+
+const nodeName = 'node-7';
+const keyOf = ({ metadata }: Service | EndpointSlice | Node): string => `default/${metadata.name}`;
+
+/** CPU seconds of this process and of its children that have ended. */
+function cpuSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const ticks = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15);
+  const ticksPerSecond = 100;
+  return ticks.reduce((sum, each) => sum + Number(each), 0) / ticksPerSecond;
+}
+
+async function measure(action: () => Promise<void> | void): Promise<LoadCost> {
+  const [startedAt, cpuBefore] = [performance.now(), cpuSeconds()];
+  await action();
+  return { seconds: (performance.now() - startedAt) / 1000, cpu: cpuSeconds() - cpuBefore };
+}
+
+async function loadOurs(tool: Tool, count: number, podRange: string): Promise<LoadCost> {
+  const caches = {
+    services: new FakeCache<Service>(keyOf),
+    endpointSlices: new FakeCache<EndpointSlice>(keyOf),
+    nodes: new FakeCache<Node>(({ metadata }) => metadata.name),
+  };
+  const objects = Array.from({ length: count }, (_, i) => ({ service: serviceOf(i), slice: sliceOf(i) }));
+  const node = { metadata: { name: nodeName }, spec: { podCIDRs: [podRange] } } as Node;
+  const context = {
+    nodeName,
+    config: { backend: tool === 'nftables' ? 'nftables' : 'iptables', nodeIPs: [], externalIPs: [] },
+    cluster,
+    client: { create: () => Promise.reject(new Error('the benchmark has no API')) },
+    caches,
+    log: pino({ level: 'warn' }),
+    metrics: new Registry(),
+  } as unknown as AgentContext;
+  const rules = new ServiceRules(context, {
+    choose: () => Promise.resolve({ backend: makeBackend(tool), others: [] }),
+  });
+  await rules.start();
+  const cost = await measure(async () => {
+    caches.nodes.set(node);
+    for (const { service, slice } of objects) {
+      caches.services.set(service);
+      caches.endpointSlices.set(slice);
+    }
+    for (const cache of Object.values(caches)) cache.sync();
+    while (!rules.health().ready) await nextTurn();
+  });
+  await rules.stop();
+  return cost;
+}
+
+const [ownerText, toolText, count = '0', podRange = ''] = process.argv.slice(2);
+const owner = owners.find((each) => each === ownerText);
+const tool = tools.find((each) => each === toolText);
+if (!owner || !tool) throw new Error(`no such rules: ${ownerText} ${toolText}`);
+process.once('disconnect', () => process.exit(1));
+const cost =
+  owner === 'weft'
+    ? await loadOurs(tool, Number(count), podRange)
+    : await measure(() => loadForeign(owner, tool, Number(count)));
+process.send?.(cost, () => process.exit(0));
