@@ -5,7 +5,9 @@ import { Reflector } from '../api/client/reflector.ts';
 import type { ApiObject, Resource } from '../api/client/resource.ts';
 import * as resources from '../api/client/resources.ts';
 import { CacheFile } from './cache-file.ts';
+import { SharedValues } from './shared-values.ts';
 import type { AgentContext, Health } from './subsystem.ts';
+import { trimNode, trimService, trimSlice, withoutManagedFields } from './trim.ts';
 
 /** The API is quiet for so long at most: watches carry a bookmark a minute. */
 const staleAfterMs = 120_000;
@@ -40,17 +42,18 @@ export class AgentCaches {
       return reflector;
     };
     /** Names are asked for all the time, and an agent that starts while the API is away has no other source. */
-    const remember = <T extends ApiObject>(resource: Resource<T>) => {
+    const remember = <T extends ApiObject>(resource: Resource<T>, trim?: (object: T) => T) => {
       const file = new CacheFile<T>(join(stateDir, 'caches', `${resource.plural}.json`), log);
-      const reflector = reflect({ resource, lastKnown: () => file.read() });
+      const reflector = reflect({ resource, lastKnown: () => file.read(), ...(trim ? { trim } : {}) });
       files.push({ file, follow: () => file.follow(reflector) });
       return reflector;
     };
+    const shared = new SharedValues();
     this.caches = {
-      nodes: reflect({ resource: resources.nodes }),
+      nodes: reflect({ resource: resources.nodes, trim: trimNode }),
       pods: reflect({ resource: resources.pods, fieldSelector: `spec.nodeName=${nodeName}` }),
-      services: remember(resources.services),
-      endpointSlices: remember(resources.endpointSlices),
+      services: remember(resources.services, (service) => trimService(service, shared)),
+      endpointSlices: remember(resources.endpointSlices, (slice) => trimSlice(slice, shared)),
       namespaces: remember(resources.namespaces),
     };
     this.#reflectors = all;
@@ -79,10 +82,4 @@ export class AgentCaches {
     }
     return { ready: true };
   }
-}
-
-/** Who wrote which field matters to nobody here and is half of an object's size. */
-function withoutManagedFields<T extends ApiObject>(object: T): T {
-  const { managedFields: _, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown };
-  return { ...object, metadata };
 }

@@ -1,4 +1,4 @@
-import { cidrContains } from './address.ts';
+import { CidrSet } from './address.ts';
 import type { Endpoint, Frontend, Protocol } from './model.ts';
 
 /** One endpoint as the kernel names it. */
@@ -13,14 +13,13 @@ export interface EndpointKey {
  * (hairpin), those outside the pod ranges are not recognized by their address (far). Counted, because Services share them.
  */
 export class EndpointIndex {
-  readonly #clusterCIDRs: readonly string[];
+  readonly #cluster: CidrSet;
   readonly #local = new Map<string, number>();
   readonly #far = new Map<string, { count: number; key: EndpointKey }>();
   #changed = false;
-  readonly #isFar = new Map<string, boolean>();
 
   constructor(clusterCIDRs: readonly string[]) {
-    this.#clusterCIDRs = clusterCIDRs;
+    this.#cluster = new CidrSet(clusterCIDRs);
   }
 
   /** Replaces what one frontend contributed. Returns whether any of the two lists changed. */
@@ -44,7 +43,7 @@ export class EndpointIndex {
   #count(frontend: Frontend, by: 1 | -1): void {
     for (const endpoint of [...frontend.endpoints, ...(frontend.outside ?? [])]) {
       if (endpoint.local) this.#countLocal(endpoint.address, by);
-      if (this.#liesOutside(endpoint.address)) this.#countFar(frontend.protocol, endpoint, by);
+      if (!this.#cluster.contains(endpoint.address)) this.#countFar(frontend.protocol, endpoint, by);
     }
   }
 
@@ -63,13 +62,5 @@ export class EndpointIndex {
     if (known === 0 || count === 0) this.#changed = true;
     if (count > 0) this.#far.set(id, { count, key: { protocol, address, port } });
     else this.#far.delete(id);
-  }
-
-  #liesOutside(address: string): boolean {
-    const known = this.#isFar.get(address);
-    if (known !== undefined) return known;
-    const outside = !this.#clusterCIDRs.some((cidr) => cidrContains(cidr, address));
-    this.#isFar.set(address, outside);
-    return outside;
   }
 }

@@ -52,6 +52,8 @@ export function listCandidates(
   return [...byAddress.values()].sort((a, b) => compareText(a.address, b.address) || a.port - b.port);
 }
 
+const none: readonly string[] = [];
+
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -75,8 +77,8 @@ function* candidatesOf(
       local: endpoint.nodeName === place.nodeName,
       ready,
       draining,
-      forNodes: (endpoint.hints?.forNodes ?? []).map((hint) => hint.name),
-      forZones: (endpoint.hints?.forZones ?? []).map((hint) => hint.name),
+      forNodes: endpoint.hints?.forNodes?.map((hint) => hint.name) ?? none,
+      forZones: endpoint.hints?.forZones?.map((hint) => hint.name) ?? none,
     };
   }
 }

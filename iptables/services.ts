@@ -19,7 +19,10 @@ type ServicePort = NonNullable<Service['spec']['ports']>[number];
 const nameForm = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 /** Labels by which an administrator hands a Service to another proxy, or marks it as having none. */
-const foreignLabels = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
+export const foreignLabels: readonly string[] = [
+  'service.kubernetes.io/service-proxy-name',
+  'service.kubernetes.io/headless',
+];
 
 /** `sessionAffinityConfig.clientIP.timeoutSeconds` when the object has none (Kubernetes Service API). */
 const defaultAffinitySeconds = 10_800;
@@ -146,8 +149,9 @@ function* frontendsOf(input: PortInput): Generator<Frontend> {
   const ofFamily = (address: string): boolean =>
     familyOf(address) === family && !context.dnsIPs.includes(address);
   const common = commonPart(input);
-  const inside = insideTargets(input);
-  const external = externalTargets(input);
+  const everywhere = clusterEndpoints(input.candidates, context);
+  const inside = insideTargets(input, everywhere);
+  const external = externalTargets(input, everywhere);
   for (const address of clusterIPs(service).filter(ofFamily)) {
     yield { ...common, ...inside, kind: 'clusterIP', address, port: port.port };
   }
@@ -179,16 +183,15 @@ function commonPart({ service, port, protocol, family, compiled }: PortInput) {
 
 type Targets = Pick<Frontend, 'endpoints' | 'whenEmpty'> & { readonly outside?: readonly Endpoint[] };
 
-function insideTargets({ service, candidates, context }: PortInput): Targets {
-  const everywhere = clusterEndpoints(candidates, context);
+function insideTargets({ service, candidates }: PortInput, everywhere: readonly Endpoint[]): Targets {
   if (service.spec.internalTrafficPolicy !== 'Local') return { endpoints: everywhere, whenEmpty: 'reject' };
   return { endpoints: localEndpoints(candidates), whenEmpty: everywhere.length > 0 ? 'drop' : 'reject' };
 }
 
-function externalTargets({ service, candidates, context }: PortInput): Targets {
-  const endpoints = clusterEndpoints(candidates, context);
-  if (service.spec.externalTrafficPolicy !== 'Local') return { endpoints, whenEmpty: 'reject' };
-  return { endpoints, whenEmpty: 'reject', outside: localEndpoints(candidates) };
+function externalTargets({ service, candidates }: PortInput, everywhere: readonly Endpoint[]): Targets {
+  const targets = { endpoints: everywhere, whenEmpty: 'reject' } as const;
+  if (service.spec.externalTrafficPolicy !== 'Local') return targets;
+  return { ...targets, outside: localEndpoints(candidates) };
 }
 
 function sourceRangesOf({ service, family, compiled }: PortInput): { sourceRanges?: readonly string[] } {

@@ -1,20 +1,17 @@
 import type { Logger } from 'pino';
-import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import { DnsError } from '../../dns/dns-error.ts';
 import type { ClusterZone } from '../../dns/zone.ts';
+import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
 
 type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'namespaces'>;
-
-const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 /** Keeps a zone in step with the API: each change of an object changes the names of one Service or namespace. */
 export class ZoneFeed {
   readonly #caches: Caches;
   readonly #zone: ClusterZone;
   readonly #log: Logger;
-  /** EndpointSlices by their Service's key, then by their own. */
-  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  readonly #slices = new SliceIndex();
   /** Services to look at again, all at once when the events of this turn are in. */
   readonly #dirty = new Set<string>();
   #flush: NodeJS.Immediate | undefined;
@@ -48,16 +45,17 @@ export class ZoneFeed {
         if (event.type !== 'synced') this.#touch(event.key);
       }),
       endpointSlices.subscribe((event) => {
-        if (event.type === 'updated') this.#setSlice(event.previous, undefined);
-        if (event.type !== 'synced')
-          this.#setSlice(event.object, event.type === 'deleted' ? undefined : event.object);
+        if (event.type === 'synced') return;
+        if (event.type === 'updated') this.#touchOwner(this.#slices.remove(event.previous));
+        const { object, type } = event;
+        this.#touchOwner(type === 'deleted' ? this.#slices.remove(object) : this.#slices.add(object));
       }),
       namespaces.subscribe((event) => {
         if (event.type !== 'synced') this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
       }),
     ];
     for (const namespace of namespaces.list()) this.#setNamespace(namespace.metadata.name, true);
-    for (const slice of endpointSlices.list()) this.#setSlice(slice, slice);
+    for (const slice of endpointSlices.list()) this.#touchOwner(this.#slices.add(slice));
     for (const { metadata } of services.list()) this.#touch(keyOf(metadata.namespace, metadata.name));
   }
 
@@ -71,18 +69,9 @@ export class ZoneFeed {
     this.#guard(name, () => this.#zone.setNamespace(name, exists));
   }
 
-  /** Puts `slice` in the place that `known` has in the index, or takes it out. */
-  #setSlice(known: EndpointSlice, slice: EndpointSlice | undefined): void {
-    const { name, namespace, labels } = known.metadata;
-    const serviceName = labels?.[SERVICE_NAME_LABEL];
-    if (serviceName === undefined) return;
-    const key = keyOf(namespace, serviceName);
-    const slices = this.#slices.get(key) ?? new Map<string, EndpointSlice>();
-    if (slice) slices.set(name, slice);
-    else slices.delete(name);
-    if (slices.size > 0) this.#slices.set(key, slices);
-    else this.#slices.delete(key);
-    // Endpoints have names only where the Service is headless, or not known yet.
+  /** Endpoints have names only where the Service is headless, or not known yet. */
+  #touchOwner(key: string | undefined): void {
+    if (key === undefined) return;
     if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#touch(key);
   }
 
@@ -107,8 +96,7 @@ export class ZoneFeed {
 
   #update(key: string): void {
     const service = this.#caches.services.get(key);
-    const slices = [...(this.#slices.get(key)?.values() ?? [])];
-    this.#guard(key, () => this.#zone.setService(key, service, slices));
+    this.#guard(key, () => this.#zone.setService(key, service, this.#slices.of(key)));
   }
 
   /** One object with an impossible name must not keep the others from being served. */

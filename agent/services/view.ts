@@ -6,17 +6,17 @@ import { normalizeAddress, normalizeCIDR } from '../../iptables/address.ts';
 import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
 import { compileService } from '../../iptables/services.ts';
 import type { CompileContext } from '../../iptables/services.ts';
+import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
 
 type Caches = Pick<AgentContext['caches'], 'nodes' | 'services' | 'endpointSlices'>;
 
-const serviceNameLabel = 'kubernetes.io/service-name';
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** Which EndpointSlices belong to which Service, and which Services an event concerns. */
 export class ServiceView {
   readonly #caches: Caches;
-  readonly #slices = new Map<string, Set<string>>();
+  readonly #slices = new SliceIndex();
 
   constructor(caches: Caches) {
     this.#caches = caches;
@@ -25,24 +25,16 @@ export class ServiceView {
   /** Takes one event of the slices over; returns the Services it concerns. A relist rebuilds nothing: events tell all. */
   noteSlice(event: CacheEvent<EndpointSlice>): string[] {
     if (event.type === 'synced') return [];
-    const owners: string[] = [];
-    if (event.type !== 'added') {
-      const owner = ownerOf(event.type === 'updated' ? event.previous : event.object);
-      if (owner !== undefined) {
-        this.#forget(owner, event.key);
-        owners.push(owner);
-      }
-    }
-    if (event.type !== 'deleted') owners.push(...this.#remember(event.key, event.object));
-    return [...new Set(owners)];
+    const owners = new Set<string | undefined>();
+    if (event.type === 'updated') owners.add(this.#slices.remove(event.previous));
+    owners.add(event.type === 'deleted' ? this.#slices.remove(event.object) : this.#slices.add(event.object));
+    return [...owners].filter((owner) => owner !== undefined);
   }
 
   /** Reads slices that were there before anybody listened. */
   readSlices(): void {
     this.#slices.clear();
-    for (const slice of this.#caches.endpointSlices.list()) {
-      this.#remember(`${slice.metadata.namespace ?? ''}/${slice.metadata.name}`, slice);
-    }
+    for (const slice of this.#caches.endpointSlices.list()) this.#slices.add(slice);
   }
 
   keys(): string[] {
@@ -58,34 +50,8 @@ export class ServiceView {
   compile(key: string, context: CompileContext): CompiledService | undefined {
     const service = this.#caches.services.get(key);
     if (!service) return undefined;
-    const slices = [...(this.#slices.get(key) ?? [])]
-      .sort()
-      .map((slice) => this.#caches.endpointSlices.get(slice));
-    return compileService(
-      service,
-      slices.filter((slice) => slice !== undefined),
-      context,
-    );
+    return compileService(service, this.#slices.of(key), context);
   }
-
-  #remember(key: string, slice: EndpointSlice): string[] {
-    const owner = ownerOf(slice);
-    if (owner === undefined) return [];
-    const keys = this.#slices.get(owner) ?? new Set();
-    this.#slices.set(owner, keys.add(key));
-    return [owner];
-  }
-
-  #forget(owner: string, key: string): void {
-    const keys = this.#slices.get(owner);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#slices.delete(owner);
-  }
-}
-
-function ownerOf({ metadata }: EndpointSlice): string | undefined {
-  const name = metadata.labels?.[serviceNameLabel];
-  return name === undefined ? undefined : `${metadata.namespace ?? ''}/${name}`;
 }
 
 /** What of a node the two functions below read. */
