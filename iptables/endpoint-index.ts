@@ -40,6 +40,16 @@ export class EndpointIndex {
     return this.#far.values().map(({ key }) => key);
   }
 
+  /** Whether {@link hairpin} has this address. */
+  isHairpin(address: string): boolean {
+    return this.#local.has(address);
+  }
+
+  /** Whether {@link far} has this endpoint. */
+  isFar(key: EndpointKey): boolean {
+    return this.#far.has(farId(key));
+  }
+
   #count(frontend: Frontend, by: 1 | -1): void {
     for (const endpoint of [...frontend.endpoints, ...(frontend.outside ?? [])]) {
       if (endpoint.local) this.#countLocal(endpoint.address, by);
@@ -56,11 +66,15 @@ export class EndpointIndex {
   }
 
   #countFar(protocol: Protocol, { address, port }: Endpoint, by: 1 | -1): void {
-    const id = `${protocol} ${address} ${String(port)}`;
+    const id = farId({ protocol, address, port });
     const known = this.#far.get(id)?.count ?? 0;
     const count = known + by;
     if (known === 0 || count === 0) this.#changed = true;
     if (count > 0) this.#far.set(id, { count, key: { protocol, address, port } });
     else this.#far.delete(id);
   }
+}
+
+function farId({ protocol, address, port }: EndpointKey): string {
+  return `${protocol} ${address} ${String(port)}`;
 }

@@ -50,6 +50,11 @@ export class FrontendTable {
     return this.#services.keys();
   }
 
+  /** All frontends, each as the one Service asks that has it. */
+  owned(): Iterable<Frontend> {
+    return this.#owned.values();
+  }
+
   /** Services that go without a frontend because an older Service has it, each with the reason. */
   listConflicts(): Map<string, RulesError> {
     const conflicts = new Map<string, RulesError>();

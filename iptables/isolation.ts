@@ -1,8 +1,8 @@
 import { RulesError } from './error.ts';
 
 /**
- * Applies `keys` together; when the kernel refuses, finds the ones at fault by halving and leaves only those out, so
- * that one Service that cannot be programmed holds up no other.
+ * Applies `keys` together; when the kernel refuses, leaves out only those at fault, so that one Service that cannot be
+ * programmed holds up no other. A refusal that names a Service names the one at fault; else it is found by halving.
  *
  * `attempt` programs these keys on top of what was accepted before, all or nothing; a throw of REFUSED means that none
  * of them is programmed and that it may be asked again with fewer.
@@ -13,32 +13,47 @@ async function applyIsolated(
   attempt: (keys: readonly string[]) => Promise<void>,
 ): Promise<Map<string, RulesError>> {
   const refused = new Map<string, RulesError>();
-  const visit = async (some: readonly string[]): Promise<void> => {
+  let rest = keys;
+  for (;;) {
     try {
-      await attempt(some);
+      await attempt(rest);
+      return refused;
     } catch (error) {
-      if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
-      const [first] = some;
-      if (first === undefined) return;
-      if (some.length === 1) {
-        refused.set(first, new RulesError('REFUSED', error.message, { cause: error, service: first }));
-        return;
-      }
-      const half = Math.ceil(some.length / 2);
-      await visit(some.slice(0, half));
-      await visit(some.slice(half));
+      if (!isRefusal(error)) throw error;
+      const { service } = error;
+      if (service === undefined || !rest.includes(service)) break;
+      refused.set(service, error);
+      rest = rest.filter((key) => key !== service);
     }
-  };
+  }
+  await attempt([]);
+  for (const [key, error] of await halve(rest, attempt)) refused.set(key, error);
+  // A refusal by the second family may have come after the first had agreed.
+  await attempt([]);
+  return refused;
+}
+
+async function halve(
+  keys: readonly string[],
+  attempt: (keys: readonly string[]) => Promise<void>,
+): Promise<[string, RulesError][]> {
   try {
     await attempt(keys);
+    return [];
   } catch (error) {
-    if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
-    await attempt([]);
-    await visit(keys);
-    // A refusal by the second family may have come after the first had agreed.
-    await attempt([]);
+    if (!isRefusal(error)) throw error;
+    const [first] = keys;
+    if (first === undefined) return [];
+    if (keys.length === 1) {
+      return [[first, new RulesError('REFUSED', error.message, { cause: error, service: first })]];
+    }
+    const half = Math.ceil(keys.length / 2);
+    return [...(await halve(keys.slice(0, half), attempt)), ...(await halve(keys.slice(half), attempt))];
   }
-  return refused;
+}
+
+function isRefusal(error: unknown): error is RulesError {
+  return error instanceof RulesError && error.code === 'REFUSED';
 }
 
 /**

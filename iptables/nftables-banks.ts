@@ -2,7 +2,8 @@ import { families } from './family.ts';
 import type { FamilyTraits } from './family.ts';
 
 /** Everything of ours is in this table; nothing else is. */
-export const table = 'inet weft';
+export const tableName = 'weft';
+export const table = `inet ${tableName}`;
 
 /**
  * The maps in which packets find their endpoint, one group for each way of looking:

@@ -9,8 +9,9 @@ import {
   splitClass,
 } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
-import type { Element } from './nftables-elements.ts';
-import { clientKey } from './nftables-objects.ts';
+import { numberBytes } from './nftables-bytes.ts';
+import type { Element } from './nftables-door.ts';
+import { chainBytes, clientKey } from './nftables-objects.ts';
 import type { SkeletonChain } from './nftables-skeleton.ts';
 
 /** The chain that chooses among `count` endpoints, the same for all frontends that have so many. */
@@ -50,15 +51,15 @@ export function listSplitElements(): Element[] {
     .filter(({ view }) => view === 'main')
     .map((bank) => ({
       object: bankObjects(bank).classes,
-      key: String(splitClass),
-      value: `goto ${splitChainName(bank.traits, bank.by)}`,
+      key: numberBytes(splitClass),
+      value: chainBytes(splitChainName(bank.traits, bank.by)),
     }));
 }
 
 export function classElement(endpointClass: EndpointClass): Element {
   return {
     object: bankObjects(endpointClass.bank).classes,
-    key: String(classNumber(endpointClass)),
-    value: `goto ${classChain(endpointClass)}`,
+    key: numberBytes(classNumber(endpointClass)),
+    value: chainBytes(classChain(endpointClass)),
   };
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { cidrContains, familyOf } from './address.ts';
 import { families, traitsOf } from './family.ts';
-import type { EndpointIndex } from './endpoint-index.ts';
+import type { EndpointKey } from './endpoint-index.ts';
 import type { Endpoint, Frontend, NodeSettings } from './model.ts';
 import {
   bankName,
@@ -15,13 +15,16 @@ import {
   splitClass,
 } from './nftables-banks.ts';
 import type { EndpointClass, View } from './nftables-banks.ts';
-
-/** One element of a set (without value) or map, in nft's own notation: `10.96.0.1 . tcp . 80`. */
-export interface Element {
-  readonly object: string;
-  readonly key: string;
-  readonly value: string | undefined;
-}
+import {
+  addressBytes,
+  concatenate,
+  nextAddress,
+  numberBytes,
+  portBytes,
+  protocolBytes,
+  rangeBytes,
+} from './nftables-bytes.ts';
+import type { Element } from './nftables-door.ts';
 
 /** What one frontend puts into sets and maps, and the classes that must have chains. */
 export interface FrontendElements {
@@ -29,6 +32,7 @@ export interface FrontendElements {
   readonly classes: readonly EndpointClass[];
 }
 
+/** @throws RulesError REFUSED when an address or port is none */
 export function renderFrontendElements(frontend: Frontend, settings: NodeSettings): FrontendElements {
   const elements: Element[] = [...blockedElements(frontend, settings)];
   const classes: EndpointClass[] = [];
@@ -40,7 +44,8 @@ export function renderFrontendElements(frontend: Frontend, settings: NodeSetting
   if (!frontend.outside) add('main', frontend.endpoints);
   else if (frontend.endpoints.length + frontend.outside.length > 0) {
     const { services } = bankObjects(bankOf(frontend, 'main'));
-    elements.push({ object: services, key: keyOf(frontend), value: String(splitClass) });
+    const value = numberBytes(splitClass);
+    elements.push({ object: services, key: keyOf(frontend), value, comment: commentOf(frontend) });
     add('inside', frontend.endpoints);
     add('outside', frontend.outside);
   }
@@ -54,21 +59,25 @@ function viewElements(frontend: Frontend, view: View, endpoints: readonly Endpoi
   const key = keyOf(frontend);
   const affinitySeconds = endpoints.length > 1 ? (frontend.affinitySeconds ?? 0) : 0;
   const endpointClass = { bank, count: endpoints.length, affinitySeconds };
-  const service = { object: objects.services, key, value: String(classNumber(endpointClass)) };
+  const number = numberBytes(classNumber(endpointClass));
+  const service = { object: objects.services, key, value: number, comment: commentOf(frontend) };
+  const keyed = (object: string, number: number, value: Buffer): Element => ({
+    object,
+    key: concatenate(key, numberBytes(number)),
+    value,
+  });
   if (affinitySeconds === 0) {
-    const numbered = endpoints.map((endpoint, index) => ({
-      object: objects.endpoints,
-      key: `${key} . ${String(firstMark(bank) + index)}`,
-      value: valueOf(endpoint),
-    }));
+    const numbered = endpoints.map((endpoint, index) =>
+      keyed(objects.endpoints, firstMark(bank) + index, valueOf(endpoint)),
+    );
     return { elements: [service, ...numbered], classes: [endpointClass] };
   }
   const marks = marksOf(endpoints, firstMark(bank));
   const sticky = endpoints.flatMap((endpoint, index) => {
-    const mark = String(marks[index]);
+    const mark = marks[index] ?? 0;
     return [
-      { object: objects.slots, key: `${key} . ${String(index)}`, value: mark },
-      { object: objects.endpoints, key: `${key} . ${mark}`, value: valueOf(endpoint) },
+      keyed(objects.slots, index, numberBytes(mark)),
+      keyed(objects.endpoints, mark, valueOf(endpoint)),
     ];
   });
   return { elements: [service, ...sticky], classes: [endpointClass] };
@@ -77,9 +86,10 @@ function viewElements(frontend: Frontend, view: View, endpoints: readonly Endpoi
 /** A mark per endpoint that stays the same whoever comes and goes: remembered clients keep theirs. */
 function marksOf(endpoints: readonly Endpoint[], first: number): number[] {
   const taken = new Set<number>();
-  return endpoints.map((endpoint) => {
+  return endpoints.map(({ address, port }) => {
     // 23 bits around the one that keeps the client's address.
-    const hash = createHash('sha256').update(valueOf(endpoint)).digest().readUIntBE(0, 3) & ~keepMark;
+    const text = `${address} . ${String(port)}`;
+    const hash = createHash('sha256').update(text).digest().readUIntBE(0, 3) & ~keepMark;
     let low = hash;
     while (taken.has(low)) low = (low + 1) & 0xff_ffff & ~keepMark;
     taken.add(low);
@@ -92,17 +102,19 @@ function* blockedElements(frontend: Frontend, settings: NodeSettings): Generator
   const { suffix } = traitsOf(frontend.family);
   const kind = frontend.address === undefined ? `-nodeports${suffix}` : suffix;
   const key = keyOf(frontend);
+  const comment = commentOf(frontend);
   const empty = frontend.endpoints.length === 0;
   if (empty ? frontend.whenEmpty === 'drop' : frontend.outside?.length === 0) {
-    yield { object: `dropped${kind}`, key, value: undefined };
+    yield { object: `dropped${kind}`, key, value: undefined, comment };
   }
   if (empty && frontend.whenEmpty === 'reject' && !isRejectedAnyway(frontend, settings)) {
-    yield { object: `rejected${kind}`, key, value: undefined };
+    yield { object: `rejected${kind}`, key, value: undefined, comment };
   }
   if (!frontend.sourceRanges) return;
-  yield { object: `restricted${suffix}`, key, value: undefined };
+  yield { object: `restricted${suffix}`, key, value: undefined, comment };
   for (const cidr of frontend.sourceRanges) {
-    yield { object: `allowed${suffix}`, key: `${key} . ${intervalText(cidr)}`, value: undefined };
+    const { first, last } = rangeBytes(cidr);
+    yield { object: `allowed${suffix}`, key: concatenate(key, first, key, last), value: undefined };
   }
 }
 
@@ -118,65 +130,78 @@ function bankOf(frontend: Frontend, view: View) {
   return bank;
 }
 
-function keyOf({ address, protocol, port }: Frontend): string {
-  return `${address === undefined ? '' : `${address} . `}${protocol} . ${String(port)}`;
+function keyOf({ address, protocol, port }: Pick<Frontend, 'address' | 'protocol' | 'port'>): Buffer {
+  const rest = [protocolBytes(protocol), portBytes(port)];
+  return address === undefined ? concatenate(...rest) : concatenate(addressBytes(address), ...rest);
 }
 
-function valueOf({ address, port }: Endpoint): string {
-  return `${address} . ${String(port)}`;
+/** nft reads and writes comments of at most 127 characters. */
+function commentOf({ name }: Frontend): string {
+  return name.slice(0, 127);
 }
 
-/** A CIDR as nft lists it: a single address has no length. */
-function intervalText(cidr: string): string {
-  return cidr.replace(/^([^:]*)\/32$|^(.*)\/128$/, '$1$2');
+function valueOf({ address, port }: Endpoint): Buffer {
+  return concatenate(addressBytes(address), portBytes(port));
 }
 
 /** The elements that come from the node and the cluster. */
 export function renderSettings(settings: NodeSettings): Element[] {
-  return families.flatMap((traits) => {
-    const { suffix, family, multicast } = traits;
-    const set = (name: string, cidrs: readonly string[]): Element[] => {
-      const ours = cidrs.filter((cidr) => familyOf(cidr) === family).map(intervalText);
-      return withoutContained(ours).map((key) => ({ object: `${name}${suffix}`, key, value: undefined }));
-    };
+  return families.flatMap(({ suffix, family, multicast }) => {
+    const set = (name: string, cidrs: readonly string[]): Element[] =>
+      boundElements(
+        `${name}${suffix}`,
+        cidrs.filter((cidr) => familyOf(cidr) === family),
+      );
     const everywhere = settings.nodePortAddresses.length === 0;
+    const dns = settings.dnsIPs.filter((address) => familyOf(address) === family);
     return [
       ...set('cluster', settings.clusterCIDRs),
       ...set('service-ranges', settings.serviceCIDRs),
       ...set('pods', settings.podCIDRs),
       ...set('stays', [...settings.clusterCIDRs, ...settings.serviceCIDRs, multicast, ...settings.nodeIPs]),
       ...set('nodeport-addresses', everywhere ? ['0.0.0.0/0', '::/0'] : settings.nodePortAddresses),
-      ...set('dns', settings.dnsIPs),
+      ...[...new Set(dns)].map((address) => ({
+        object: `dns${suffix}`,
+        key: addressBytes(address),
+        value: undefined,
+      })),
     ];
   });
 }
 
-/** An interval set refuses what overlaps: a node's address within a range adds nothing to it. */
-function withoutContained(intervals: readonly string[]): string[] {
-  const distinct = [...new Set(intervals)];
-  return distinct.filter(
-    (one) =>
-      !distinct.some((other) => {
-        if (other === one || !other.includes('/')) return false;
-        const [address = one, length = '129'] = one.split('/');
-        return Number(length) > Number(other.split('/')[1]) && cidrContains(other, address);
-      }),
-  );
+/** Two elements per range: where it starts, and what is the first address behind it (none behind the last). */
+function boundElements(object: string, cidrs: readonly string[]): Element[] {
+  const ranges = withoutContained(cidrs.map(rangeBytes));
+  return ranges.flatMap(({ first, last }) => {
+    const next = nextAddress(last);
+    const keys = [[first, numberBytes(0)], ...(next ? [[next, numberBytes(1)]] : [])];
+    return keys.map((parts) => ({ object, key: concatenate(...parts), value: undefined }));
+  });
 }
 
-/** The elements of the sets that list endpoints. */
-export function renderEndpointElements(index: Pick<EndpointIndex, 'hairpin' | 'far'>): Element[] {
-  const object = (name: string, address: string): string =>
-    `${name}${familyOf(address) === 'ipv4' ? '4' : '6'}`;
-  const hairpin = [...index.hairpin()].map((address) => ({
-    object: object('hairpin', address),
-    key: `${address} . ${address}`,
-    value: undefined,
-  }));
-  const far = [...index.far()].map(({ address, protocol, port }) => ({
-    object: object('far', address),
-    key: `${address} . ${protocol} . ${String(port)}`,
-    value: undefined,
-  }));
-  return [...hairpin, ...far];
+/** In order, and without those that lie in another one: a set of ranges refuses what overlaps. */
+function withoutContained(ranges: readonly { first: Buffer; last: Buffer }[]) {
+  // Of two that start alike the longer one comes first.
+  const sorted = [...ranges].sort((a, b) => a.first.compare(b.first) || b.last.compare(a.last));
+  const kept: typeof sorted = [];
+  for (const range of sorted) {
+    const before = kept.at(-1);
+    if (!before || before.last.compare(range.last) < 0) kept.push(range);
+  }
+  return kept;
+}
+
+/** The element of an endpoint's address on this node. */
+export function hairpinElement(address: string): Element {
+  const bytes = addressBytes(address);
+  return { object: `hairpin${suffixOf(address)}`, key: concatenate(bytes, bytes), value: undefined };
+}
+
+/** The element of an endpoint that is no pod. */
+export function farElement(endpoint: EndpointKey): Element {
+  return { object: `far${suffixOf(endpoint.address)}`, key: keyOf(endpoint), value: undefined };
+}
+
+function suffixOf(address: string): '4' | '6' {
+  return traitsOf(familyOf(address)).suffix;
 }

@@ -237,13 +237,18 @@ function forFamilies(render: (traits: FamilyTraits) => readonly string[]): strin
   return families.flatMap(render);
 }
 
-/** Declares objects and chains, and writes the chains' rules anew; elements stay as they are. */
-export function renderSkeleton(): string {
+/** Lines that declare the table, its objects and the chains that others go to; none of it acts on any packet yet. */
+export function renderDeclarations(): string[] {
   return [
-    `add table ${table}`,
-    ...listObjects().map(({ kind, name, declaration }) => `add ${kind} ${table} ${name} { ${declaration} }`),
-    ...renderChains(listChains()),
-  ].join('\n');
+    `add table ${table} { comment "Services, by weft"; }`,
+    ...listObjects().map(
+      ({ kind, name, declaration, comment }) =>
+        `add ${kind} ${table} ${name} { ${declaration} comment "${comment}"; }`,
+    ),
+    ...listChains()
+      .filter(({ hook: at }) => at === '')
+      .map(({ name }) => `add chain ${table} ${name}`),
+  ];
 }
 
 /** Lines that make chains hold exactly their rules. All chains are declared first: they jump to each other. */

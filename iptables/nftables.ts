@@ -3,168 +3,240 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Backend, SyncResult } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
-import { EndpointIndex } from './endpoint-index.ts';
 import { RulesError } from './error.ts';
-import { FrontendTable } from './frontends.ts';
-import type { FrontendChange } from './frontends.ts';
 import { syncIsolated } from './isolation.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
-import { classChain, table } from './nftables-banks.ts';
+import { table } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
-import { renderEndpointElements, renderFrontendElements, renderSettings } from './nftables-elements.ts';
-import type { Element } from './nftables-elements.ts';
-import { ElementStore } from './nftables-store.ts';
-import { parseListing } from './nftables-listing.ts';
-import type { Listing } from './nftables-listing.ts';
-import { classElement, listSplitElements, renderClass } from './nftables-classes.ts';
-import { listChains, renderChains, renderSkeleton } from './nftables-skeleton.ts';
+import { classElement, renderClass } from './nftables-classes.ts';
+import { compareElements } from './nftables-compare.ts';
+import type { ElementDiff } from './nftables-compare.ts';
+import { ElementRefusal } from './nftables-door.ts';
+import type { Layout, NftDoor } from './nftables-door.ts';
+import { NetlinkDoor } from './nftables-netlink.ts';
+import { listObjects } from './nftables-objects.ts';
+import { listChains, renderChains, renderDeclarations } from './nftables-skeleton.ts';
+import { WantedElements } from './nftables-wanted.ts';
+import type { WantedChange } from './nftables-wanted.ts';
 
-/** Services as elements of nftables maps, without a chain or rule per Service: read with `nft list table inet weft`. */
+/**
+ * Services as elements of nftables maps, without a chain or rule per Service: read with `nft list table inet weft`.
+ *
+ * What is the same on every node is text for `nft`; all that changes with Services is elements, and those go to the
+ * kernel by netlink, in one transaction per sync for both families. Where a sync needs both, nobody meets one without
+ * the other:
+ *
+ * 1. declarations, and chains that are new: nothing leads to them yet;
+ * 2. elements: those that lead to new chains find them complete, and every Service changes at once;
+ * 3. when our chains are missing or are not as we wrote them: all of them, in one transaction. On a node without rules
+ *    of ours this is when the first packet meets them, and all elements are there. On one that has them, chains of
+ *    another version find old objects with their old meaning until then: what an element means belongs to the name of
+ *    its object.
+ */
 export class NftablesBackend implements Backend {
   readonly name = 'nftables';
   readonly #run: Run;
-  #frontends = new FrontendTable();
+  readonly #door: NftDoor;
+  #wanted: WantedElements | undefined;
+  /** The settings whose elements the kernel has. */
   #settings: NodeSettings | undefined;
-  #index = new EndpointIndex([]);
-  #store = new ElementStore();
-  /** Chains of endpoint classes that are needed, and those that the kernel has. */
-  readonly #classes = new Map<string, EndpointClass>();
-  readonly #classChains = new Set<string>();
+  /** Endpoint classes whose chain and element the kernel has, by chain. */
+  readonly #classes = new Set<string>();
   /** How our chains looked when they had just been written; empty: write them. */
-  #written: ReadonlyMap<string, string> = new Map();
-  /** Chains in our table that nothing needs any more. */
-  #strayChains: readonly string[] = [];
+  #written: Layout['chains'] = new Map();
   #refused = new Map<string, RulesError>();
   /** The kernel may hold something else than we believe. */
   #doubtful = true;
+  /** The rules' generation while nobody but us has touched them since they were compared; undefined: somebody may have. */
+  #generation: number | undefined;
 
-  constructor(run: Run = runCommand) {
+  constructor(run: Run = runCommand, door: NftDoor = new NetlinkDoor()) {
     this.#run = run;
+    this.#door = door;
   }
 
   async sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult> {
-    const moved = !isDeepStrictEqual(this.#settings, rules.settings);
-    const full = changed === undefined || moved;
-    if (full) this.#doubtful = true;
-    if (moved) this.#restart(rules.settings);
+    const known = this.#wanted;
+    const wanted = this.#want(rules.settings);
+    const full = changed === undefined || wanted !== known;
+    if (full && !this.#isUntouched()) this.#doubtful = true;
     let changes = 0;
     const attempt = async (keys: readonly string[]): Promise<void> => {
-      changes += await this.#attempt(rules, keys);
+      changes += await this.#attempt(wanted, rules, keys);
     };
-    const keys = full ? [...new Set([...this.#frontends.keys(), ...rules.services.keys()])] : [...changed];
+    const candidates = full ? new Set([...wanted.frontends.keys(), ...rules.services.keys()]) : changed;
+    const keys = [...candidates].filter((key) => wanted.frontends.get(key) !== rules.services.get(key));
     await syncIsolated(keys, this.#refused, attempt);
-    return { changes, refused: new Map([...this.#frontends.listConflicts(), ...this.#refused]) };
+    return { changes, refused: new Map([...wanted.frontends.listConflicts(), ...this.#refused]) };
   }
 
   async remove(): Promise<boolean> {
-    const there = await this.#list();
+    const there = this.#door.readLayout() !== undefined;
     if (there) await this.#run('nft', ['-f', '-'], `delete table ${table}\n`);
-    this.#settings = undefined;
+    this.#wanted = undefined;
     this.#doubtful = true;
-    return there !== undefined;
+    return there;
   }
 
-  #restart(settings: NodeSettings): void {
-    this.#settings = settings;
-    this.#frontends = new FrontendTable();
-    this.#index = new EndpointIndex(settings.clusterCIDRs);
-    this.#store.clearWanted();
-    this.#classes.clear();
-    for (const { object, key, value } of listSplitElements()) this.#store.add({ object, key, value });
-    for (const element of renderSettings(settings)) this.#store.add(element);
+  /** What is wanted under these settings; a new, empty one where every frontend depends on what differs. */
+  #want(settings: NodeSettings): WantedElements {
+    const known = this.#wanted;
+    if (!known || !isDeepStrictEqual(rangesOf(known.settings), rangesOf(settings))) {
+      this.#doubtful = true;
+      return (this.#wanted = new WantedElements(settings));
+    }
+    if (!isDeepStrictEqual(known.settings, settings)) known.settings = settings;
+    return known;
+  }
+
+  /** Whether the kernel is known to hold what we wrote last. */
+  #isUntouched(): boolean {
+    return this.#generation !== undefined && this.#door.generation() === this.#generation;
   }
 
   /** Programs these Services on top of the others, or none of them. */
-  async #attempt(rules: Ruleset, keys: readonly string[]): Promise<number> {
-    const before = keys.map((key) => [key, this.#frontends.get(key)] as const);
-    this.#take(
-      keys.flatMap((key) => this.#frontends.update(key, rules.services.get(key))),
-      rules.settings,
-    );
+  async #attempt(wanted: WantedElements, rules: Ruleset, keys: readonly string[]): Promise<number> {
+    const before = keys.map((key) => [key, wanted.frontends.get(key)] as const);
+    const change = wanted.update(keys.map((key) => [key, rules.services.get(key)] as const));
     try {
-      return await this.#apply();
+      return await this.#apply(wanted, change);
     } catch (error) {
-      this.#take(
-        before.flatMap(([key, service]) => this.#frontends.update(key, service)),
-        rules.settings,
-      );
-      throw error;
+      const blamed = blame(error, wanted, rules, keys);
+      wanted.update(before);
+      throw blamed;
     }
   }
 
-  #take(changes: readonly FrontendChange[], settings: NodeSettings): void {
-    const endpoints = renderEndpointElements(this.#index);
-    let endpointsChanged = false;
-    for (const { before, after } of changes) {
-      endpointsChanged = this.#index.update(before, after) || endpointsChanged;
-      // The new ones first: what both have is then never taken out.
-      if (after) this.#takeElements(renderFrontendElements(after, settings));
-      if (before)
-        for (const element of renderFrontendElements(before, settings).elements) this.#store.drop(element);
+  /** Brings the kernel from what it holds to what is wanted. */
+  async #apply(wanted: WantedElements, change: WantedChange): Promise<number> {
+    if (!this.#doubtful) {
+      const diff = wanted.diff(change, this.#settings ?? wanted.settings);
+      const elements = this.#newClasses(wanted).map(([, endpointClass]) => classElement(endpointClass));
+      try {
+        return await this.#write(wanted, { ...diff, added: [...diff.added, ...elements] });
+      } catch (error) {
+        // The kernel may not be as we believe: that is looked into before anybody is blamed.
+        if (!isRefusal(error)) throw error;
+      }
     }
-    if (!endpointsChanged) return;
-    for (const element of renderEndpointElements(this.#index)) this.#store.add(element);
-    for (const element of endpoints) this.#store.drop(element);
+    return this.#applyCompared(wanted);
   }
 
-  #takeElements({
-    elements,
-    classes,
-  }: {
-    elements: readonly Element[];
-    classes: readonly EndpointClass[];
-  }): void {
-    for (const element of elements) this.#store.add(element);
-    for (const endpointClass of classes) {
-      const chain = classChain(endpointClass);
-      if (this.#classes.has(chain)) continue;
-      this.#classes.set(chain, endpointClass);
-      this.#store.add(classElement(endpointClass));
-    }
-  }
-
-  /** Brings the kernel from what it holds to what is wanted, in one transaction. */
-  async #apply(): Promise<number> {
-    if (this.#doubtful) await this.#read();
-    const skeleton = this.#written.size === 0;
-    const newClasses = [...this.#classes].filter(([chain]) => !this.#classChains.has(chain));
-    const { lines, changes } = this.#store.renderChanges();
-    const script = [
-      ...(skeleton ? [renderSkeleton()] : []),
-      ...renderChains(newClasses.map(([, endpointClass]) => renderClass(endpointClass))),
-      ...lines,
-      ...(skeleton ? this.#strayChains.map((chain) => `delete chain ${table} ${chain}`) : []),
-    ];
-    if (script.length === 0) return 0;
-    this.#doubtful = true;
-    await this.#run('nft', ['-f', '-'], `${script.join('\n')}\n`);
-    this.#store.noteApplied();
-    for (const [chain] of newClasses) this.#classChains.add(chain);
-    this.#doubtful = false;
-    if (skeleton || newClasses.length > 0) this.#written = (await this.#list(['-t']))?.chains ?? new Map();
-    return changes + newClasses.length + (skeleton ? listChains().length : 0);
-  }
-
-  /** Reads what the kernel holds, so that everything is compared. */
-  async #read(): Promise<void> {
-    const listing = await this.#list();
-    this.#store.setCurrent(listing?.elements ?? new Map());
-    const intact = [...this.#written].every(([chain, text]) => listing?.chains.get(chain) === text);
-    if (!intact || this.#written.size === 0) {
+  /** The same from what the kernel really holds. */
+  async #applyCompared(wanted: WantedElements): Promise<number> {
+    const tables = wanted.tables();
+    this.#generation = this.#door.generation();
+    const layout = this.#door.readLayout();
+    const intact = layout !== undefined && isIntact(layout, this.#written);
+    if (!intact) {
       this.#written = new Map();
-      this.#classChains.clear();
-      const needed = new Set([...listChains().map(({ name }) => name), ...this.#classes.keys()]);
-      this.#strayChains = [...(listing?.chains.keys() ?? [])].filter((chain) => !needed.has(chain));
+      this.#classes.clear();
     }
-    this.#doubtful = false;
+    const diff = compareElements(tables, this.#door);
+    return this.#write(wanted, diff, intact ? undefined : (layout ?? emptyLayout));
   }
 
-  async #list(options: readonly string[] = []): Promise<Listing | undefined> {
-    try {
-      return parseListing(await this.#run('nft', ['-j', ...options, 'list', 'table', ...table.split(' ')]));
-    } catch (error) {
-      if (error instanceof RulesError && /No such file or directory/.test(error.message)) return undefined;
-      throw error;
+  /** @param found what our table is made of, when our chains are to be written anew */
+  async #write(wanted: WantedElements, diff: ElementDiff, found?: Layout): Promise<number> {
+    const classes = this.#newClasses(wanted);
+    const declared = renderNewChains(classes, found);
+    const chains = found ? renderOurChains(classes, found) : [];
+    if (diff.changes > 0 || declared.length > 0 || chains.length > 0) {
+      this.#doubtful = true;
+      await this.#runScript(declared);
+      await this.#commit(() => {
+        this.#door.apply(diff);
+      });
+      await this.#runScript(chains);
     }
+    for (const [chain] of classes) this.#classes.add(chain);
+    if (declared.length > 0 || chains.length > 0)
+      this.#written = this.#door.readLayout()?.chains ?? new Map();
+    this.#settings = wanted.settings;
+    this.#doubtful = false;
+    return diff.changes + classes.length + (found ? listChains().length : 0);
   }
+
+  /** Classes that a frontend needs and the kernel may not have. */
+  #newClasses(wanted: WantedElements): Classes {
+    return [...wanted.classes].filter(([chain]) => !this.#classes.has(chain));
+  }
+
+  async #runScript(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return;
+    await this.#commit(() => this.#run('nft', ['-f', '-'], `${lines.join('\n')}\n`));
+  }
+
+  /** Makes at most one transaction, and notices whether somebody else made one meanwhile. */
+  async #commit(write: () => unknown): Promise<void> {
+    const before = this.#door.generation();
+    await write();
+    const after = this.#door.generation();
+    const alone = before === this.#generation && (after === before || after === (before ?? 0) + 1);
+    this.#generation = alone ? after : undefined;
+  }
+}
+
+const emptyLayout: Layout = { chains: new Map(), objects: new Set() };
+
+/** What decides which elements a frontend has. */
+function rangesOf({ clusterCIDRs, serviceCIDRs }: NodeSettings) {
+  return { clusterCIDRs, serviceCIDRs };
+}
+
+function isIntact(layout: Layout, written: Layout['chains']): boolean {
+  return (
+    written.size > 0 &&
+    [...written].every(([chain, text]) => layout.chains.get(chain) === text) &&
+    listObjects().every(({ name }) => layout.objects.has(name))
+  );
+}
+
+type Classes = readonly (readonly [chain: string, endpointClass: EndpointClass])[];
+
+/** Declarations, and chains of classes that no element leads to yet. */
+function renderNewChains(classes: Classes, found: Layout | undefined): string[] {
+  const fresh = classes.filter(([chain]) => found?.chains.has(chain) !== true);
+  return [
+    ...(found ? renderDeclarations() : []),
+    ...renderChains(fresh.map(([, endpointClass]) => renderClass(endpointClass))),
+  ];
+}
+
+/** All chains that packets may already meet, and the removal of what of ours nothing needs any more. */
+function renderOurChains(classes: Classes, found: Layout): string[] {
+  const old = classes.filter(([chain]) => found.chains.has(chain));
+  const needed = new Set([...listChains().map(({ name }) => name), ...classes.map(([chain]) => chain)]);
+  const objects = new Set(listObjects().map(({ name }) => name));
+  return [
+    ...renderChains([...listChains(), ...old.map(([, endpointClass]) => renderClass(endpointClass))]),
+    ...[...found.chains.keys()]
+      .filter((chain) => !needed.has(chain))
+      .map((chain) => `delete chain ${table} ${chain}`),
+    // Sets without a name of their own go with their rule.
+    ...[...found.objects]
+      .filter((name) => !objects.has(name) && !name.startsWith('__'))
+      .map((name) => `delete set ${table} ${name}`),
+  ];
+}
+
+function isRefusal(error: unknown): error is RulesError {
+  return error instanceof RulesError && error.code === 'REFUSED';
+}
+
+/** Names the Service that a refusal is about, if one of these is to blame. */
+function blame(
+  error: unknown,
+  wanted: WantedElements,
+  { services }: Ruleset,
+  keys: readonly string[],
+): unknown {
+  if (!isRefusal(error)) return error;
+  const element = error instanceof ElementRefusal ? error.element : undefined;
+  const culprit = keys.find((key) => {
+    const service = services.get(key);
+    return service !== undefined && wanted.isToBlame(service, element);
+  });
+  if (culprit === undefined) return error;
+  return new RulesError('REFUSED', error.message, { cause: error, service: culprit });
 }

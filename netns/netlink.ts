@@ -14,6 +14,7 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const NLMSGERR_ATTR_MSG = 1;
+const NLMSGERR_ATTR_OFFS = 2;
 /** A default receive buffer holds 256 acknowledgements; stay well below. */
 const requestsPerSend = 100;
 const bufferBytes = 1 << 20;
@@ -82,8 +83,8 @@ export class NetlinkSocket implements Disposable {
   /** Lists objects: the payload of each. A listing that changed while it was read is read again. */
   dump(request: Request): Buffer[] {
     for (;;) {
-      const payloads = this.#dumpOnce(request);
-      if (payloads) return payloads;
+      const payloads: Buffer[] = [];
+      if (this.visit(request, (payload) => payloads.push(Buffer.from(payload)))) return payloads;
     }
   }
 
@@ -96,9 +97,12 @@ export class NetlinkSocket implements Disposable {
     this.close();
   }
 
-  #dumpOnce(request: Request): Buffer[] | undefined {
+  /**
+   * Lists objects without keeping them: `visit` gets each payload, valid only during the call.
+   * @returns false when the listing changed while it was read: some may be missing or twice
+   */
+  visit(request: Request, visit: (payload: Buffer) => void): boolean {
     const sequence = this.#send(request, message.NLM_F_DUMP);
-    const payloads: Buffer[] = [];
     let interrupted = false;
     for (;;) {
       for (const answer of this.#receive()) {
@@ -107,9 +111,31 @@ export class NetlinkSocket implements Disposable {
         if (answer.type === message.NLMSG_ERROR || answer.type === message.NLMSG_DONE) {
           const error = decodeError(answer, request);
           if (error) throw error;
-          return interrupted ? undefined : payloads;
+          return !interrupted;
         }
-        payloads.push(Buffer.from(answer.payload));
+        visit(answer.payload);
+      }
+    }
+  }
+
+  /**
+   * Sends an nfnetlink batch: the kernel does all of it or nothing.
+   * Nothing in it needs to ask for an acknowledgement: refusals are queued when send(2) returns, silence is consent.
+   * @returns what was refused
+   */
+  commit(batch: Buffer): Refusal[] {
+    // A message larger than the socket's send buffer is EMSGSIZE.
+    if (batch.length > bufferBytes) {
+      libc.setsockopt(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, batch.length);
+    }
+    libc.send(this.#fd, batch);
+    const refusals: Refusal[] = [];
+    for (;;) {
+      const length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+      if (length === undefined) return refusals;
+      for (const answer of message.decodeMessages(this.#buffer.subarray(0, length))) {
+        const refusal = decodeRefusal(answer);
+        if (refusal) refusals.push(refusal);
       }
     }
   }
@@ -151,6 +177,17 @@ export class NetlinkSocket implements Disposable {
     if (length > this.#buffer.length) throw new Error(`netlink: an answer of ${length} bytes was cut`);
     return message.decodeMessages(this.#buffer.subarray(0, length));
   }
+}
+
+/** One message of a batch that the kernel refused. */
+export interface Refusal {
+  /** The message's own number. */
+  readonly sequence: number;
+  readonly errno: number;
+  /** Where in the message the attribute stands that is to blame, from its header on, when the kernel says so. */
+  readonly offset: number | undefined;
+  /** The kernel's own words, when it has any. */
+  readonly text: string;
 }
 
 export interface MonitorOptions extends NetlinkOptions {
@@ -244,13 +281,24 @@ function openSocket(options: NetlinkOptions, groups: number): number {
 
 /** The error in an NLMSG_ERROR or NLMSG_DONE message, with the kernel's own words when it gave any. */
 function decodeError(answer: Message, request: Request): KernelError | undefined {
+  const refusal = decodeRefusal(answer);
+  return refusal && new KernelError(request.name, refusal.errno, request.about, refusal.text);
+}
+
+function decodeRefusal(answer: Message): Refusal | undefined {
   const errno = answer.payload.length >= 4 ? -answer.payload.readInt32LE(0) : 0;
   if (errno === 0) return undefined;
   // Behind the errno: in an error the header of the refused message (capped), then the attributes.
   const offset = answer.type === message.NLMSG_ERROR ? 4 + 16 : 4;
-  const text =
+  const extended =
     (answer.flags & message.NLM_F_ACK_TLVS) === 0
-      ? undefined
-      : message.decodeAttributes(answer.payload, offset).get(NLMSGERR_ATTR_MSG);
-  return new KernelError(request.name, errno, request.about, text ? message.decodeString(text) : '');
+      ? new Map<number, Buffer>()
+      : message.decodeAttributes(answer.payload, offset);
+  const text = extended.get(NLMSGERR_ATTR_MSG);
+  return {
+    sequence: answer.sequence,
+    errno,
+    offset: extended.get(NLMSGERR_ATTR_OFFS)?.readUInt32LE(0),
+    text: text ? message.decodeString(text) : '',
+  };
 }

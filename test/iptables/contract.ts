@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 
 import type { Backend } from '../../iptables/backend.ts';
-import type { Run } from '../../iptables/command.ts';
 import type { CompiledService, Endpoint, Frontend, NodeSettings, Ruleset } from '../../iptables/model.ts';
 import { listConntrack } from '../../netns/conntrack.ts';
 import { addresses, familyNames, TestNetwork } from './network.ts';
@@ -13,7 +12,7 @@ import type { FamilyName, Place } from './network.ts';
 /** What the contract needs to know of a backend beside its interface. */
 export interface Subject {
   readonly name: string;
-  make(run: Run): Backend;
+  make(network: TestNetwork): Backend;
   /** A rule of somebody else's, and how to see it. */
   readonly foreign: {
     readonly add: readonly string[];
@@ -59,7 +58,7 @@ class Bench {
   constructor(network: TestNetwork, subject: Subject) {
     this.network = network;
     this.subject = subject;
-    this.backend = subject.make(network.run);
+    this.backend = subject.make(network);
   }
 
   rules(): Ruleset {
@@ -576,7 +575,7 @@ async function upkeep(t: Test, bench: Bench, before: string): Promise<void> {
     await works('and repaired');
     t.equal((await bench.backend.sync(bench.rules())).changes, 0, 'once');
   }
-  bench.backend = subject.make(network.run);
+  bench.backend = subject.make(network);
   await bench.backend.sync(bench.rules());
   await works('a restarted daemon takes over');
   t.equal((await bench.backend.sync(bench.rules())).changes, 0, 'and then has nothing to do');

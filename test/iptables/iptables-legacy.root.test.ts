@@ -7,7 +7,7 @@ import { runContract } from './contract.ts';
 if (skipUnlessRoot(t)) {
   await runContract(t, {
     name: 'iptables-legacy',
-    make: (run) => new IptablesBackend('legacy', run),
+    make: ({ run }) => new IptablesBackend('legacy', run),
     foreign: {
       add: ['iptables-legacy', '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT'],
       list: ['iptables-legacy', '-t', 'nat', '-S'],

@@ -7,7 +7,7 @@ import { runContract } from './contract.ts';
 if (skipUnlessRoot(t)) {
   await runContract(t, {
     name: 'iptables-nft',
-    make: (run) => new IptablesBackend('nft', run),
+    make: ({ run }) => new IptablesBackend('nft', run),
     foreign: {
       add: ['iptables-nft', '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT'],
       list: ['iptables-nft', '-t', 'nat', '-S'],

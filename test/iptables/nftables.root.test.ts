@@ -3,11 +3,12 @@ import t from 'tap';
 import { NftablesBackend } from '../../iptables/nftables.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { runContract } from './contract.ts';
+import { doorOn } from './nft-door.ts';
 
 if (skipUnlessRoot(t)) {
   await runContract(t, {
     name: 'nftables',
-    make: (run) => new NftablesBackend(run),
+    make: (network) => new NftablesBackend(network.run, doorOn(network)),
     foreign: {
       add: ['nft', 'add table inet stranger { chain c { counter; }; }'],
       list: ['nft', 'list', 'table', 'inet', 'stranger'],

@@ -5,18 +5,20 @@ import { join } from 'node:path';
 import type { Backend } from '../../iptables/backend.ts';
 import { runCommand } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
+import type { NftDoor } from '../../iptables/nftables-door.ts';
 import { IptablesBackend } from '../../iptables/iptables.ts';
 import type { Ruleset } from '../../iptables/model.ts';
 import { NftablesBackend } from '../../iptables/nftables.ts';
 import type { BaseChain } from '../../iptables/trace/program.ts';
 import { readRules } from '../../iptables/trace/read.ts';
 import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
+import { doorOn } from './nft-door.ts';
 
 /** Everything that can hold our rules. */
-export const backends: Readonly<Record<string, (run: Run) => Backend>> = {
+export const backends: Readonly<Record<string, (run: Run, door: NftDoor) => Backend>> = {
   'iptables-nft': (run) => new IptablesBackend('nft', run),
   'iptables-legacy': (run) => new IptablesBackend('legacy', run),
-  nftables: (run) => new NftablesBackend(run),
+  nftables: (run, door) => new NftablesBackend(run, door),
 };
 
 /** An empty network namespace whose kernel takes rules and lists them again: there are no packets in it. */
@@ -34,12 +36,12 @@ export class RuleNamespace implements Disposable {
     process.env['XTABLES_LOCKFILE'] = this.#lockFile;
     createNamespace(this.#name).close();
     this.#run = (program, args, input) => this.#within(() => runCommand(program, args, input));
-    this.#backend = make(this.#run);
+    this.#backend = make(this.#run, doorOn({ onNode: (act) => this.#within(act) }));
   }
 
   /** Makes the kernel hold these rules, and reads from it what it holds then. */
   async load(rules: Ruleset): Promise<BaseChain[]> {
-    await this.#within(() => this.#backend.sync(rules));
+    await this.#backend.sync(rules);
     return this.#within(() => readRules(this.#run));
   }
 

@@ -6,6 +6,7 @@ import { NftablesBackend } from '../../../iptables/nftables.ts';
 import { deleteConntrack } from '../../../netns/conntrack.ts';
 import { addresses, familyNames, TestNetwork } from '../../iptables/network.ts';
 import type { FamilyName } from '../../iptables/network.ts';
+import { doorOn } from '../../iptables/nft-door.ts';
 import { skipUnlessRoot } from '../../root.ts';
 
 const vips = { ipv4: '10.96.0.20', ipv6: 'fd00:10:96::20' };
@@ -40,7 +41,7 @@ function service(family: FamilyName, ...pods: ('pod2' | 'far')[]): CompiledServi
 
 if (skipUnlessRoot(t)) {
   await using network = await TestNetwork.create('flows');
-  const backend = new NftablesBackend(network.run);
+  const backend = new NftablesBackend(network.run, doorOn(network));
   for (const family of familyNames) {
     await network.serve('pod2', 'pod2', 'udp', addresses[family].pod2, 8080);
     await network.serve('peer', 'far', 'udp', addresses[family].far, 8080);

@@ -1,0 +1,176 @@
+import type { Element, NftDoor, NftTransaction } from './nftables-door.ts';
+import { elementBytes } from './nftables-objects.ts';
+import type { NftObject } from './nftables-objects.ts';
+
+/**
+ * All elements that one set or map should have, one behind the other in a few bytes each: tens of thousands are compared
+ * with the kernel without an object for any of them.
+ */
+export class ElementTable {
+  readonly object: NftObject;
+  readonly #keyBytes: number;
+  readonly #entryBytes: number;
+  #bytes = Buffer.alloc(0);
+  #count = 0;
+  /** By entry; only objects for people have any. */
+  readonly #comments: (string | undefined)[] = [];
+  /** Hash table of entry numbers, 1 for the first, with open addressing: at most half full. */
+  #slots = new Int32Array(16);
+  /** Entries that the kernel has. */
+  #seen = new Uint8Array(0);
+
+  constructor(object: NftObject) {
+    this.object = object;
+    const { key, value } = elementBytes(object);
+    this.#keyBytes = key;
+    this.#entryBytes = key + value;
+  }
+
+  add({ key, value, comment }: Element): void {
+    const start = this.#count * this.#entryBytes;
+    if (start + this.#entryBytes > this.#bytes.length) this.#grow();
+    this.#bytes.set(key, start);
+    if (value) this.#bytes.set(value, start + this.#keyBytes);
+    if (comment !== undefined) this.#comments[this.#count] = comment;
+    this.#count += 1;
+    this.#slots[this.#slotOf(key)] = this.#count;
+  }
+
+  /** Notes that the kernel has this element, and says how it compares with the one that should be there. */
+  note({ key, value, comment }: Element): 'same' | 'different' | 'unwanted' {
+    const entry = (this.#slots[this.#slotOf(key)] ?? 0) - 1;
+    if (entry < 0) return 'unwanted';
+    const start = entry * this.#entryBytes + this.#keyBytes;
+    const wanted = this.#bytes.subarray(start, start + this.#entryBytes - this.#keyBytes);
+    if (value ? !wanted.equals(value) : wanted.length > 0) return 'different';
+    if (comment !== this.#comments[entry]) return 'different';
+    this.#seen[entry] = 1;
+    return 'same';
+  }
+
+  /** Forgets what {@link note} was told. */
+  reset(): void {
+    this.#seen.fill(0);
+  }
+
+  /** Elements that were never noted: the kernel lacks them. */
+  *missing(): Generator<Element> {
+    for (let entry = 0; entry < this.#count; entry += 1) {
+      if (this.#seen[entry] === 1) continue;
+      const start = entry * this.#entryBytes;
+      const split = start + this.#keyBytes;
+      yield {
+        object: this.object.name,
+        key: this.#bytes.subarray(start, split),
+        value:
+          this.#entryBytes > this.#keyBytes
+            ? this.#bytes.subarray(split, start + this.#entryBytes)
+            : undefined,
+        comment: this.#comments[entry],
+      };
+    }
+  }
+
+  /** Where the entry with this key is, or would be. */
+  #slotOf(key: Uint8Array): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = hash(key) & mask; ; slot = (slot + 1) & mask) {
+      const entry = this.#slots[slot] ?? 0;
+      if (entry === 0 || this.#hasKey(entry - 1, key)) return slot;
+    }
+  }
+
+  #hasKey(entry: number, key: Uint8Array): boolean {
+    const start = entry * this.#entryBytes;
+    for (let index = 0; index < this.#keyBytes; index += 1) {
+      if (this.#bytes[start + index] !== key[index]) return false;
+    }
+    return true;
+  }
+
+  #grow(): void {
+    const capacity = Math.max(8, 2 * this.#count);
+    const bytes = Buffer.alloc(capacity * this.#entryBytes);
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+    this.#seen = new Uint8Array(capacity);
+    this.#slots = new Int32Array(2 * capacity);
+    for (let entry = 0; entry < this.#count; entry += 1) {
+      const start = entry * this.#entryBytes;
+      this.#slots[this.#slotOf(bytes.subarray(start, start + this.#keyBytes))] = entry + 1;
+    }
+  }
+}
+
+/** FNV-1a, which spreads addresses and ports that differ in a few bits. */
+function hash(key: Uint8Array): number {
+  let sum = 0x811c9dc5;
+  for (const byte of key) sum = Math.imul(sum ^ byte, 0x01000193);
+  return sum ^ (sum >>> 15);
+}
+
+/** Elements that go and come, and how many elements that concerns. */
+export interface ElementDiff extends NftTransaction {
+  readonly changes: number;
+}
+
+/** What leads from the elements `before` to those `after`. */
+export function diffElements(before: readonly Element[], after: readonly Element[]): ElementDiff {
+  const then = new Map(before.map((element) => [identify(element), element]));
+  const now = new Map(after.map((element) => [identify(element), element]));
+  const removed = [...then].filter(([id, element]) => !isSame(element, now.get(id)));
+  const added = [...now].filter(([id, element]) => !isSame(element, then.get(id)));
+  return {
+    removed: removed.map(([, element]) => element),
+    added: added.map(([, element]) => element),
+    changes: new Set([...removed, ...added].map(([id]) => id)).size,
+  };
+}
+
+function identify({ object, key }: Element): string {
+  return `${object} ${key.toString('latin1')}`;
+}
+
+function isSame(one: Element, other: Element | undefined): boolean {
+  if (!other || one.comment !== other.comment) return false;
+  return one.value && other.value ? one.value.equals(other.value) : one.value === other.value;
+}
+
+/**
+ * What leads from the kernel's elements to those in `tables`. While it is read nobody may change rules; when somebody
+ * does, it is read again.
+ */
+export function compareElements(
+  tables: Iterable<ElementTable>,
+  door: Pick<NftDoor, 'readElements'>,
+): ElementDiff {
+  const all = [...tables];
+  const removed: Element[] = [];
+  let changes = 0;
+  for (const table of all) {
+    const unwanted = readUnwanted(table, door);
+    removed.push(...unwanted.elements);
+    changes += unwanted.elements.length - unwanted.different;
+    for (const _ of table.missing()) changes += 1;
+  }
+  return { removed, added: missing(all), changes };
+}
+
+function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>) {
+  for (;;) {
+    const elements: Element[] = [];
+    let different = 0;
+    table.reset();
+    const whole = door.readElements(table.object.name, (element) => {
+      const is = table.note(element);
+      if (is === 'same') return;
+      if (is === 'different') different += 1;
+      elements.push(element);
+    });
+    if (whole) return { elements, different };
+  }
+}
+
+function* missing(tables: readonly ElementTable[]): Generator<Element> {
+  for (const table of tables) yield* table.missing();
+}
