@@ -7,11 +7,14 @@ import { IptablesBackend } from './iptables.ts';
 import type { Variant } from './iptables-family.ts';
 import { listLegacyTables } from './legacy-counters.ts';
 import { NftablesBackend } from './nftables.ts';
+import type { RuleInterface } from './rule-watch.ts';
 
 /** The backend to use, and those whose leftovers would stand in its way: packets would pass both. */
 export interface Choice {
   readonly backend: Backend;
   readonly others: readonly Backend[];
+  /** Where the backend's rules are. */
+  readonly rules: RuleInterface;
 }
 
 /**
@@ -23,10 +26,10 @@ export async function chooseBackend(name: Backend['name'], run: Run = runCommand
   const nft = new IptablesBackend('nft', run);
   const legacy = new IptablesBackend('legacy', run);
   const nftables = new NftablesBackend(run);
-  if (name === 'nftables') return { backend: nftables, others: [nft, legacy] };
+  if (name === 'nftables') return { backend: nftables, others: [nft, legacy], rules: 'nft' };
   return (await chooseVariant(run)) === 'nft'
-    ? { backend: nft, others: [legacy, nftables] }
-    : { backend: legacy, others: [nft, nftables] };
+    ? { backend: nft, others: [legacy, nftables], rules: 'nft' }
+    : { backend: legacy, others: [nft, nftables], rules: 'legacy' };
 }
 
 /** Removes the traces that backends of ours left in this network namespace, whichever they are. */

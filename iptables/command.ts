@@ -10,23 +10,30 @@ const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filt
 
 /**
  * The folder's one door to processes: rule programs act on the network namespace of this process.
+ * @param onStart told each program's process number as it starts, before it can have changed anything
  * @throws RulesError PROGRAM_MISSING, or REFUSED with what the program said
  */
-export const runCommand: Run = async (program, args, input = '') => {
-  const result = await execa(program, args, {
-    input,
-    reject: false,
-    // The answer to "what is there?" is compared with our own text: no translated or localized words.
-    env: { PATH: path, LC_ALL: 'C' },
-    maxBuffer: 1024 ** 3,
-    stripFinalNewline: false,
-  });
-  if (result.code === 'ENOENT') {
-    throw new RulesError('PROGRAM_MISSING', `${program} is not installed`, { cause: result });
-  }
-  if (result.failed) {
-    const said = result.stderr.trim() || result.shortMessage || 'no reason given';
-    throw new RulesError('REFUSED', `${program}: ${said}`, { cause: result });
-  }
-  return result.stdout;
-};
+export function makeRun(onStart?: (pid: number) => void): Run {
+  return async (program, args, input = '') => {
+    const child = execa(program, args, {
+      input,
+      reject: false,
+      // The answer to "what is there?" is compared with our own text: no translated or localized words.
+      env: { PATH: path, LC_ALL: 'C' },
+      maxBuffer: 1024 ** 3,
+      stripFinalNewline: false,
+    });
+    if (child.pid !== undefined) onStart?.(child.pid);
+    const result = await child;
+    if (result.code === 'ENOENT') {
+      throw new RulesError('PROGRAM_MISSING', `${program} is not installed`, { cause: result });
+    }
+    if (result.failed) {
+      const said = result.stderr.trim() || result.shortMessage || 'no reason given';
+      throw new RulesError('REFUSED', `${program}: ${said}`, { cause: result });
+    }
+    return result.stdout;
+  };
+}
+
+export const runCommand: Run = makeRun();

@@ -1,27 +1,53 @@
-import { decodeAttributes } from '../netns/message.ts';
-import { NETLINK_NETFILTER, NetlinkSocket } from '../netns/netlink.ts';
+import { decodeAttributes, decodeString } from '../netns/message.ts';
+import type { NetlinkSocket } from '../netns/netlink.ts';
+import { NFNL_SUBSYS_NFTABLES } from './rule-messages.ts';
 
-/** linux/netfilter/nfnetlink.h and nf_tables.h */
-const NFNL_SUBSYS_NFTABLES = 10;
+/** linux/netfilter/nf_tables.h */
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_ID = 1;
+const NFTA_GEN_PROC_PID = 2;
+const NFTA_GEN_PROC_NAME = 3;
+
+/** One state of all nf_tables rules of a network namespace. */
+export interface Generation {
+  /** Counts up by one with each transaction, whoever makes it, iptables-nft included; 32 bits. */
+  readonly id: number;
+  /** In a notification: the process that made it. As an answer: the process that asks. */
+  readonly process: {
+    /** The thread's number in the machine's first PID namespace, whichever the reader is in. */
+    readonly pid: number;
+    readonly name: string;
+  };
+}
+
+/** Decodes the payload of NFT_MSG_NEWGEN. */
+export function decodeGeneration(payload: Buffer): Generation {
+  const attributes = decodeAttributes(payload, 4);
+  const id = attributes.get(NFTA_GEN_ID);
+  if (!id) throw new RangeError('NFT_MSG_NEWGEN: no generation id');
+  const name = attributes.get(NFTA_GEN_PROC_NAME);
+  return {
+    id: id.readUInt32BE(0),
+    process: {
+      pid: attributes.get(NFTA_GEN_PROC_PID)?.readUInt32BE(0) ?? 0,
+      name: name ? decodeString(name) : '',
+    },
+  };
+}
 
 /**
- * The number that nf_tables counts up with each transaction in this network namespace, whoever makes it, iptables-nft
- * included: the cheap answer to "has anybody touched the rules?" (some 50 µs).
+ * Asks for the generation that stands now (some 50 µs).
  * @throws KernelError when the kernel has no nf_tables
  */
-export function readGeneration(): number {
-  using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
-  const answer = socket.get({
-    type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN,
-    flags: 0,
-    // struct nfgenmsg: any family, version 0.
-    payload: Buffer.alloc(4),
-    name: 'NFT_MSG_GETGEN',
-    about: 'nftables',
-  });
-  const id = decodeAttributes(answer, 4).get(NFTA_GEN_ID);
-  if (!id) throw new RangeError('NFT_MSG_GETGEN: an answer without a generation id');
-  return id.readUInt32BE(0);
+export function readGeneration(socket: NetlinkSocket): Generation {
+  return decodeGeneration(
+    socket.get({
+      type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN,
+      flags: 0,
+      // struct nfgenmsg: any family, version 0.
+      payload: Buffer.alloc(4),
+      name: 'NFT_MSG_GETGEN',
+      about: 'nftables',
+    }),
+  );
 }

@@ -106,6 +106,8 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+const SO_ATTACH_FILTER = 26;
+const SO_DETACH_FILTER = 27;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 export const SOL_NETLINK = 270;
@@ -130,6 +132,36 @@ export function getsockopt(fd: number, level: number, name: number, value: Uint8
   const length = Buffer.alloc(4);
   length.writeUInt32LE(value.length);
   invoke('getsockopt', about, fd, level, name, value, length);
+}
+
+/** One instruction of classic BPF (linux/filter.h, struct sock_filter). */
+export interface FilterInstruction {
+  readonly code: number;
+  readonly jumpTrue?: number;
+  readonly jumpFalse?: number;
+  readonly value: number;
+}
+
+/** The socket from now on takes only datagrams for which `program` returns more than 0; without one, all. */
+export function setFilter(fd: number, program: readonly FilterInstruction[]): void {
+  if (program.length === 0) {
+    // ENOENT: there was none.
+    if (calls.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, Buffer.alloc(4), 4) >= 0) return;
+    if (koffi.errno() !== koffi.os.errno['ENOENT']) throw new KernelError('setsockopt', koffi.errno());
+    return;
+  }
+  const instructions = Buffer.alloc(8 * program.length);
+  for (const [index, { code, jumpTrue = 0, jumpFalse = 0, value }] of program.entries()) {
+    instructions.writeUInt16LE(code, 8 * index);
+    instructions.writeUInt8(jumpTrue, 8 * index + 2);
+    instructions.writeUInt8(jumpFalse, 8 * index + 3);
+    instructions.writeUInt32LE(value, 8 * index + 4);
+  }
+  // struct sock_fprog: their number, and where they are.
+  const header = Buffer.alloc(16);
+  header.writeUInt16LE(program.length, 0);
+  header.writeBigUInt64LE(koffi.address(instructions), 8);
+  invoke('setsockopt', 'filter', fd, SOL_SOCKET, SO_ATTACH_FILTER, header, header.length);
 }
 
 /** bind(2) to an encoded socket address (see sockaddr.ts). */

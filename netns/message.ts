@@ -37,6 +37,8 @@ export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Netlink port of the socket that asked for it; in a notification of whoever made the change, 0 for the kernel. */
+  readonly port: number;
   readonly payload: Buffer;
 }
 
@@ -62,6 +64,7 @@ export function* decodeMessages(datagram: Buffer): Generator<Message> {
       type: datagram.readUInt16LE(offset + 4),
       flags: datagram.readUInt16LE(offset + 6),
       sequence: datagram.readUInt32LE(offset + 8),
+      port: datagram.readUInt32LE(offset + 12),
       payload: datagram.subarray(offset + headerLength, offset + length),
     };
     offset += align(length);

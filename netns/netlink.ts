@@ -193,8 +193,8 @@ export interface Refusal {
 export interface MonitorOptions extends NetlinkOptions {
   /** Bit mask of multicast groups: the RTMGRP_… constants. */
   readonly groups: number;
-  /** One notification; its payload is only valid during the call. */
-  readonly onMessage: (type: number, payload: Buffer) => void;
+  /** One notification; its payload is only valid during the call. `port` is the netlink port of who made the change. */
+  readonly onMessage: (type: number, payload: Buffer, port: number) => void;
   /** Notifications were lost (the receive buffer overran): read everything again. */
   readonly onOverrun: () => void;
 }
@@ -221,6 +221,29 @@ export class NetlinkMonitor implements Disposable {
     this.#stopPolling = this.#poll();
   }
 
+  /** Hands over what the kernel has already told, before this returns. */
+  drain(): void {
+    for (;;) {
+      let length: number | undefined;
+      try {
+        length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
+        this.#options.onOverrun();
+        continue;
+      }
+      if (length === undefined) return;
+      for (const { type, payload, port } of message.decodeMessages(this.#buffer.subarray(0, length))) {
+        this.#options.onMessage(type, payload, port);
+      }
+    }
+  }
+
+  /** From now on only datagrams that begin with a message of this type are queued; undefined: all. */
+  listenFor(type: number | undefined): void {
+    libc.setFilter(this.#fd, type === undefined ? [] : passOnly(type));
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -235,32 +258,26 @@ export class NetlinkMonitor implements Disposable {
   #poll(): () => void {
     return libc.pollReadable(
       this.#fd,
-      () => this.#drain(),
+      () => this.drain(),
       () => {
         // On an overrun epoll reports an error and the poll ends: take what is queued, then poll anew.
         this.#stopPolling();
-        this.#drain();
+        this.drain();
         this.#stopPolling = this.#poll();
       },
     );
   }
+}
 
-  #drain(): void {
-    for (;;) {
-      let length: number | undefined;
-      try {
-        length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
-      } catch (error) {
-        if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
-        this.#options.onOverrun();
-        continue;
-      }
-      if (length === undefined) return;
-      for (const { type, payload } of message.decodeMessages(this.#buffer.subarray(0, length))) {
-        this.#options.onMessage(type, payload);
-      }
-    }
-  }
+/** Classic BPF (linux/bpf_common.h): loads the first message's type, which BPF takes for big-endian, and compares it. */
+function passOnly(type: number): libc.FilterInstruction[] {
+  const [loadHalf, jumpEqual, accept] = [0x28, 0x15, 0x06];
+  return [
+    { code: loadHalf, value: 4 },
+    { code: jumpEqual, jumpFalse: 1, value: ((type & 0xff) << 8) | (type >> 8) },
+    { code: accept, value: 0xffff_ffff },
+    { code: accept, value: 0 },
+  ];
 }
 
 function openSocket(options: NetlinkOptions, groups: number): number {

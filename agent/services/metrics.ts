@@ -35,6 +35,11 @@ export function makeServiceMetrics(registry: Registry, facts: () => ServiceFacts
       help: 'Syncs that put right what somebody else had changed',
       registers,
     }),
+    compares: new Counter({
+      name: 'weft_services_compares_total',
+      help: 'Times that all rules were read back from the kernel and compared',
+      registers,
+    }),
     failures: new Counter({
       name: 'weft_services_sync_failures_total',
       help: 'Syncs that changed nothing because the kernel or its tools refused',

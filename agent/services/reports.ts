@@ -62,11 +62,12 @@ export class ServiceReports {
     this.#send(...referenceOf(service), 'FailedToStartServiceHealthcheck', message);
   }
 
-  /** Tells that rules of ours were changed from outside and put right. */
-  noteRepair(node: Node | undefined, changes: number): void {
-    this.#log.warn({ changes }, 'rules were changed from outside; repaired');
+  /** Tells that rules of ours were changed from outside, by whom as far as it is known, and put right. */
+  noteRepair(node: Node | undefined, changes: number, by: readonly string[]): void {
+    this.#log.warn({ changes, by }, 'rules were changed from outside; repaired');
     const reference = { kind: 'Node', apiVersion: 'v1', name: this.#nodeName, uid: node?.metadata.uid ?? '' };
-    const message = `Service rules were changed from outside weft and repaired (${String(changes)} changes)`;
+    const whom = by.length > 0 ? ` by ${by.join(', ')}` : '';
+    const message = `Service rules were changed from outside weft${whom} and repaired (${String(changes)} changes)`;
     this.#send('default', reference, 'ServiceRulesRepaired', message);
   }
 

@@ -1,12 +1,15 @@
 import type { Logger } from 'pino';
 import type { Backend, SyncResult } from '../../iptables/backend.ts';
+import { makeRun } from '../../iptables/command.ts';
+import type { Run } from '../../iptables/command.ts';
 import { chooseBackend, removeAllRules, removeRulesOf } from '../../iptables/choice.ts';
 import type { Choice } from '../../iptables/choice.ts';
-import { readGeneration } from '../../iptables/generation.ts';
 import type { NodeSettings } from '../../iptables/model.ts';
+import { watchRules } from '../../iptables/rule-watch.ts';
 import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { CompiledServices } from './compiled.ts';
+import { Drift, fullCompareMs } from './drift.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { HealthChecks } from './health-check.ts';
 import { makeServiceMetrics } from './metrics.ts';
@@ -18,27 +21,21 @@ import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 
 /** A burst of changes costs one transaction; the first of them does not wait. */
 const minIntervalMs = 20;
-/** Everything is compared with the kernel so often, whether or not anything seems to have happened. */
-const fullCompareMs = 30_000;
-/** Where others change rules all the time, comparing may take at most this share of ours. */
-const compareShare = 0.1;
-/** How soon an outside change is noticed. */
-const watchMs = 500;
 
 /** The kernel as this subsystem meets it; tests hand in their own. */
 export interface ServiceDoors {
-  readonly choose: (name: Backend['name']) => Promise<Choice>;
+  readonly choose: (name: Backend['name'], run: Run) => Promise<Choice>;
   readonly listFlows: typeof listConntrack;
   readonly forgetFlows: typeof deleteConntrack;
-  /** Changes whenever anybody changes rules; throws where the kernel cannot tell. */
-  readonly generation: () => number;
+  /** Throws where the kernel cannot tell of changes. */
+  readonly watch: typeof watchRules;
 }
 
 const kernelDoors: ServiceDoors = {
   choose: chooseBackend,
   listFlows: listConntrack,
   forgetFlows: deleteConntrack,
-  generation: readGeneration,
+  watch: watchRules,
 };
 
 /** Keeps the node's Service rules as Services, EndpointSlices and nodes ask for. */
@@ -55,17 +52,11 @@ export class ServiceRules implements Subsystem {
   readonly #metrics: ReturnType<typeof makeServiceMetrics>;
   readonly #runner: Runner;
   #unsubscribe: (() => void)[] = [];
-  #watch: NodeJS.Timeout | undefined;
+  readonly #drift: Drift;
   #choice: Choice | undefined;
   #leftoversRemoved = false;
   /** What the last successful sync was for. */
   #settings: NodeSettings | undefined;
-  #fullCompareAt = 0;
-  /** Somebody else changed rules since the last full compare. */
-  #touched = false;
-  /** No sooner than then is that looked into. */
-  #touchAt = 0;
-  #generation: number | undefined;
   #failure: string | undefined;
   #synced = false;
 
@@ -87,6 +78,9 @@ export class ServiceRules implements Subsystem {
       waiting: this.#compiled.waiting,
       troubled: this.#reports.troubled,
     }));
+    this.#drift = new Drift(() => {
+      this.#runner.request();
+    });
     this.#runner = new Runner({
       run: () => this.#run(),
       minIntervalMs,
@@ -100,7 +94,11 @@ export class ServiceRules implements Subsystem {
   }
 
   async start(): Promise<void> {
-    this.#choice = await this.#doors.choose(this.#context.config.backend);
+    const run = makeRun((pid) => {
+      this.#drift.noteProgram(pid);
+    });
+    this.#choice = await this.#doors.choose(this.#context.config.backend, run);
+    this.#watchRules(this.#choice);
     const { services, endpointSlices, nodes } = this.#context.caches;
     this.#view.readSlices();
     this.#unsubscribe = [
@@ -116,17 +114,13 @@ export class ServiceRules implements Subsystem {
     ];
     this.#reports.start();
     this.#runner.start();
-    this.#watch = setInterval(() => {
-      if (this.#synced && this.#noticeOutsideChange()) this.#runner.request();
-    }, watchMs);
-    this.#watch.unref();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#watch);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#unsubscribe = [];
     await this.#runner.stop();
+    this.#drift[Symbol.dispose]();
     this.#healthChecks.stop();
     await this.#reports.stop();
   }
@@ -145,23 +139,20 @@ export class ServiceRules implements Subsystem {
     const { services, endpointSlices, nodes } = this.#context.caches;
     // An incomplete view would delete what it does not know yet.
     if (!services.synced || !endpointSlices.synced || !nodes.synced || !this.#choice) return;
+    const standing = this.#failure === undefined ? this.#settings : undefined;
+    if (standing && this.#drift.isDue) await this.#repair(this.#choice, standing);
     const endTimer = this.#metrics.syncSeconds.startTimer();
     const changed = this.#compiled.update(this.#nodes.context);
     const { settings } = this.#nodes;
-    const full = this.#needsFullCompare();
-    if (!full && changed.size === 0 && settings === this.#settings) return;
-    const startMs = Date.now();
+    if (changed.size === 0 && settings === standing) return;
+    const { backend } = this.#choice;
     const rules = { settings, services: this.#compiled.all };
-    const result = await this.#choice.backend.sync(rules, full ? undefined : changed);
-    this.#generation = this.#readGeneration();
-    if (full) {
-      this.#touched = false;
-      this.#fullCompareAt = Date.now() + fullCompareMs;
-      this.#touchAt = Date.now() + (Date.now() - startMs) / compareShare;
-    }
+    const result = standing
+      ? await this.#drift.own(() => backend.sync(rules, changed))
+      : (await this.#drift.compare(() => backend.sync(rules))).result;
     this.#forgetStaleFlows(settings);
     endTimer();
-    this.#report(result, changed, full && this.#synced && this.#failure === undefined && changed.size === 0);
+    this.#report(result, changed);
     this.#failure = undefined;
     this.#synced = true;
     this.#healthChecks.update(
@@ -170,6 +161,17 @@ export class ServiceRules implements Subsystem {
     this.#settings = settings;
     this.#compiled.noteSynced();
     await this.#removeLeftovers(this.#choice);
+  }
+
+  /** Puts right what others did to the rules, before anything new is asked of them: what is changed is damage then. */
+  async #repair({ backend }: Choice, settings: NodeSettings): Promise<void> {
+    const rules = { settings, services: this.#compiled.all };
+    this.#metrics.compares.inc();
+    const { result, by } = await this.#drift.compare(() => backend.sync(rules));
+    this.#report(result, new Set());
+    if (result.changes === 0) return;
+    this.#metrics.repairs.inc();
+    this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), result.changes, by);
   }
 
   /** At the start nobody knows what was before: the kernel's own list is gone through, this once. */
@@ -182,45 +184,29 @@ export class ServiceRules implements Subsystem {
     if (filters.length > 0) this.#doors.forgetFlows(...filters);
   }
 
-  #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>, wasCompareOnly: boolean): void {
+  #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {
     this.#metrics.changes.inc(changes);
     this.#metrics.programmed.set(this.#compiled.all.size - refused.size);
     this.#metrics.lastSync.setToCurrentTime();
     if (changes > 0) this.#log.debug({ changes }, 'rules changed');
-    if (changes > 0 && wasCompareOnly) {
-      this.#metrics.repairs.inc();
-      this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), changes);
-    }
     this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#view.service(key));
   }
 
   /** What another backend left would still rewrite packets. It goes only when ours stands. */
   async #removeLeftovers({ others }: Choice): Promise<void> {
     if (this.#leftoversRemoved) return;
-    const removed = await removeRulesOf(others);
+    const removed = await this.#drift.own(() => removeRulesOf(others));
     if (removed) this.#log.info('removed the rules that another backend of ours had left');
     this.#leftoversRemoved = true;
-    this.#generation = this.#readGeneration();
   }
 
-  #needsFullCompare(): boolean {
-    const touched = this.#noticeOutsideChange();
-    return touched || !this.#synced || this.#failure !== undefined || Date.now() >= this.#fullCompareAt;
-  }
-
-  /** Whether somebody else changed rules and it is time to look what. */
-  #noticeOutsideChange(): boolean {
-    if (this.#generation !== undefined && this.#readGeneration() !== this.#generation) this.#touched = true;
-    return this.#touched && Date.now() >= this.#touchAt;
-  }
-
-  /** Undefined where the kernel has no such number: then the regular full compare must do. */
-  #readGeneration(): number | undefined {
+  /** Where the kernel cannot tell, the regular comparison must do. */
+  #watchRules({ rules }: Choice): void {
+    const onTouch = this.#drift.noteTouch.bind(this.#drift);
     try {
-      return this.#doors.generation();
+      this.#drift.start(this.#doors.watch(rules, { onTouch }));
     } catch (error) {
-      this.#log.trace({ err: error }, 'no generation number');
-      return undefined;
+      this.#log.warn({ err: error }, 'outside changes of rules are not told; comparing now and then');
     }
   }
 }

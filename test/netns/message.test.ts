@@ -4,7 +4,10 @@ import * as m from '../../netns/message.ts';
 t.test('a message is a header, the payload and padding', (t) => {
   const bytes = m.encodeMessage(16, m.NLM_F_REQUEST | m.NLM_F_ACK, 7, Buffer.of(1, 2, 3));
   t.equal(bytes.toString('hex'), '13000000100005000700000000000000' + '01020300');
-  t.same([...m.decodeMessages(bytes)], [{ type: 16, flags: 5, sequence: 7, payload: Buffer.of(1, 2, 3) }]);
+  t.same(
+    [...m.decodeMessages(bytes)],
+    [{ type: 16, flags: 5, sequence: 7, port: 0, payload: Buffer.of(1, 2, 3) }],
+  );
   t.end();
 });
 

@@ -31,6 +31,8 @@ endpointSlices.set({
 for (const cache of [services, endpointSlices, nodes]) cache.sync();
 
 const reasons: string[] = [];
+const messages: string[] = [];
+const metrics = new Registry();
 const rules = new ServiceRules({
   nodeName: 'node1',
   config: { backend, nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
@@ -42,17 +44,22 @@ const rules = new ServiceRules({
   client: {
     create: (_resource: unknown, event: Event) => {
       reasons.push(event.reason ?? '');
+      messages.push(event.message ?? '');
       return Promise.resolve(event);
     },
   },
   caches: { services, endpointSlices, nodes },
   log: pino({ level: 'silent' }),
-  metrics: new Registry(),
+  metrics,
 } as unknown as AgentContext);
 await rules.start();
-const report = setInterval(() => {
-  process.stdout.write(`${JSON.stringify({ ...rules.health(), reasons })}\n`);
-}, 50);
+const count = async (name: string): Promise<number> =>
+  (await metrics.getSingleMetric(`weft_services_${name}_total`)?.get())?.values[0]?.value ?? 0;
+const tell = async (): Promise<void> => {
+  const counts = { repairs: await count('repairs'), compares: await count('compares') };
+  process.stdout.write(`${JSON.stringify({ ...rules.health(), reasons, messages, ...counts })}\n`);
+};
+const report = setInterval(() => void tell(), 50);
 process.stdin.on('end', () => {
   clearInterval(report);
   void rules.stop();

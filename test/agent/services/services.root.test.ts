@@ -1,8 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import t from 'tap';
 
 import {
@@ -12,6 +9,8 @@ import {
   runInNamespace,
 } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
+import { startDaemon, until } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
 
 const namespace = `weft-test-services${process.pid}`;
 const lockFile = `/tmp/${namespace}.lock`;
@@ -20,44 +19,7 @@ function run(...[command, ...args]: [string, ...string[]]): string {
   return runInNamespace(namespace, () => execFileSync(command, args, { encoding: 'utf8' }));
 }
 
-interface Report {
-  readonly ready: boolean;
-  readonly reason?: string;
-  readonly reasons: readonly string[];
-}
-
-/** The subsystem in a process inside the namespace, and what it said last. */
-class Daemon {
-  readonly child: ChildProcess;
-  report: Report = { ready: false, reasons: [] };
-
-  constructor(backend: string) {
-    const script = new URL('services-process.ts', import.meta.url).pathname;
-    this.child = runInNamespace(namespace, () =>
-      spawn(process.execPath, [script, backend], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-        env: { ...process.env, XTABLES_LOCKFILE: lockFile },
-      }),
-    );
-    if (!this.child.stdout) throw new Error('no output');
-    createInterface({ input: this.child.stdout }).on('line', (line) => {
-      this.report = JSON.parse(line) as Report;
-    });
-  }
-
-  async end(signal?: NodeJS.Signals): Promise<void> {
-    const exited = once(this.child, 'exit');
-    if (signal) this.child.kill(signal);
-    else this.child.stdin?.end();
-    await exited;
-  }
-}
-
-/** Waits until `condition` holds; the test's own time limit is the only one. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
+const start = (backend: string): Daemon => startDaemon(namespace, backend, lockFile);
 const nat = (): string => run('iptables-nft', '-t', 'nat', '-S');
 const ruleset = (): string => run('nft', 'list', 'ruleset');
 const endpointsOf = (text: string): string[] => text.match(/10\.244\.\d\.2:8080/g) ?? [];
@@ -70,7 +32,7 @@ if (skipUnlessRoot(t)) {
   });
 
   await t.test('rules come, are repaired, survive the daemon, and change hands', async (t) => {
-    const first = new Daemon('iptables');
+    const first = start('iptables');
     await until(() => first.report.ready);
     t.strictSame(endpointsOf(nat()), ['10.244.1.2:8080', '10.244.2.2:8080']);
     t.match(nat(), /"default\/nginxsvc"/, 'an operator finds a Service by its name');
@@ -83,18 +45,18 @@ if (skipUnlessRoot(t)) {
     const before = run('iptables-nft-save').replaceAll(/^#.*$/gm, '');
     await first.end('SIGKILL');
     t.equal(run('iptables-nft-save').replaceAll(/^#.*$/gm, ''), before, 'killed: the rules stand');
-    const second = new Daemon('iptables');
+    const second = start('iptables');
     await until(() => second.report.ready);
     t.equal(run('iptables-nft-save').replaceAll(/^#.*$/gm, ''), before, 'restarted: the same rules');
     t.strictSame(second.report.reasons, []);
     await second.end();
     t.equal(run('iptables-nft-save').replaceAll(/^#.*$/gm, ''), before, 'stopped: the rules stand');
 
-    const third = new Daemon('nftables');
+    const third = start('nftables');
     await until(() => third.report.ready && !nat().includes('WEFT'));
     t.match(run('nft', 'list', 'map', 'inet', 'weft', 'services4'), /10\.96\.1\.2 \. tcp \. 80/);
     await third.end();
-    const fourth = new Daemon('iptables');
+    const fourth = start('iptables');
     await until(() => fourth.report.ready && !ruleset().includes('table inet weft'));
     t.strictSame(endpointsOf(nat()), ['10.244.1.2:8080', '10.244.2.2:8080'], 'and back');
     await fourth.end();

@@ -12,6 +12,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import type { Backend, SyncResult } from '../../../iptables/backend.ts';
 import { RulesError } from '../../../iptables/error.ts';
 import type { Ruleset } from '../../../iptables/model.ts';
+import type { Touch } from '../../../iptables/rule-watch.ts';
 import type { ConntrackFilter, TrackedFlow } from '../../../netns/conntrack.ts';
 import { FakeCache } from '../fake-cache.ts';
 
@@ -55,7 +56,7 @@ function setup(t: Test) {
   const other = new FakeBackend();
   const events: Event[] = [];
   const forgotten: ConntrackFilter[] = [];
-  const kernel = { generation: 1, flows: [] as TrackedFlow[] };
+  const kernel = { touch: (_: Touch): void => undefined, flows: [] as TrackedFlow[] };
   const context = {
     nodeName: 'node1',
     config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
@@ -71,12 +72,16 @@ function setup(t: Test) {
     metrics: new Registry(),
   } as unknown as AgentContext;
   const rules = new ServiceRules(context, {
-    choose: () => Promise.resolve({ backend, others: [other] }),
+    choose: () => Promise.resolve({ backend, others: [other], rules: 'nft' }),
     listFlows: () => kernel.flows,
     forgetFlows: (...filters) => {
       forgotten.push(...filters);
     },
-    generation: () => kernel.generation,
+    watch: (_rules, { onTouch }) => {
+      kernel.touch = onTouch;
+      const nothing = (): void => undefined;
+      return { beginOwn: nothing, noteProgram: nothing, endOwn: nothing, [Symbol.dispose]: nothing };
+    },
   });
   t.teardown(() => rules.stop());
   return { caches, backend, other, events, forgotten, kernel, context, rules };
@@ -175,11 +180,15 @@ t.test('an outside change is noticed, repaired and told', async (t) => {
   await until(() => rules.health().ready);
   const before = backend.syncs.length;
   backend.result = { changes: 3, refused: new Map() };
-  kernel.generation += 1;
+  kernel.touch({ certain: true, by: 'nft (process 7)' });
   await until(() => backend.syncs.length > before);
   t.equal(backend.syncs[before]?.changed, undefined, 'everything is compared');
   await until(() => events.length === 1);
-  t.match(events[0], { reason: 'ServiceRulesRepaired', involvedObject: { kind: 'Node', name: 'node1' } });
+  t.match(events[0], {
+    reason: 'ServiceRulesRepaired',
+    message: /by nft \(process 7\)/,
+    involvedObject: { kind: 'Node', name: 'node1' },
+  });
 });
 
 t.test('a Service that is refused is named once', async (t) => {

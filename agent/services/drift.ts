@@ -1,0 +1,123 @@
+import type { RuleWatch, Touch } from '../../iptables/rule-watch.ts';
+import type { Clock } from '../runner.ts';
+import { systemClock } from '../runner.ts';
+
+/** Everything is compared with the kernel so often, whether or not anything seems to have happened. */
+export const fullCompareMs = 30_000;
+/** Where others change rules all the time, comparing may take at most this share of a processor. */
+const compareShare = 0.1;
+/** The same where it is known to be our rules that they change. */
+const repairShare = 0.5;
+
+/**
+ * Decides when the rules are compared with the kernel: when others touched them, as soon as that costs no more than its
+ * share, and now and then. A touch is forgotten only when a comparison that began after it has succeeded.
+ */
+export class Drift implements Disposable {
+  readonly #onDue: () => void;
+  readonly #clock: Clock;
+  #watch: RuleWatch | undefined;
+  #touch: { certain: boolean; readonly by: Set<string> } | undefined;
+  #lastCompare = { endMs: -Infinity, tookMs: 0 };
+  #timer: unknown;
+  /** It is time to look into {@link #touch}. */
+  #isTouchDue = false;
+
+  /** @param onDue told when it is time to look what others did */
+  constructor(onDue: () => void, clock: Clock = systemClock) {
+    this.#onDue = onDue;
+    this.#clock = clock;
+  }
+
+  /** Begins to listen; `watch` is closed with this object. */
+  start(watch: RuleWatch): void {
+    this.#watch = watch;
+  }
+
+  noteTouch({ certain, by }: Touch): void {
+    this.#touch ??= { certain, by: new Set() };
+    this.#touch.certain ||= certain;
+    if (by !== undefined) this.#touch.by.add(by);
+    this.#arm();
+  }
+
+  /** A program that we started: what it does is no outside change. */
+  noteProgram(pid: number): void {
+    this.#watch?.noteProgram(pid);
+  }
+
+  /** Whether it is time for a comparison. */
+  get isDue(): boolean {
+    return this.#isTouchDue || this.#clock.now() >= this.#lastCompare.endMs + fullCompareMs;
+  }
+
+  /** Runs `act`, whose changes are ours. */
+  async own<T>(act: () => Promise<T>): Promise<T> {
+    this.#watch?.beginOwn();
+    try {
+      return await act();
+    } finally {
+      this.#watch?.endOwn();
+    }
+  }
+
+  /**
+   * Runs `act`, which compares everything and repairs it.
+   * @returns its result, and who changed something before
+   */
+  async compare<T>(act: () => Promise<T>): Promise<{ readonly result: T; readonly by: readonly string[] }> {
+    const touch = this.#touch;
+    const startMs = this.#clock.now();
+    this.#touch = undefined;
+    this.#isTouchDue = false;
+    this.#disarm();
+    try {
+      const result = await this.own(act);
+      return { result, by: [...(touch?.by ?? [])] };
+    } catch (error) {
+      for (const by of touch?.by ?? []) this.noteTouch({ certain: touch?.certain ?? false, by });
+      if (touch) this.noteTouch({ certain: touch.certain });
+      throw error;
+    } finally {
+      const endMs = this.#clock.now();
+      this.#lastCompare = { endMs, tookMs: endMs - startMs };
+      // What was noted meanwhile waits its time, counted from now.
+      this.#isTouchDue = false;
+      this.#arm();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#disarm();
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+  }
+
+  #dueAt(): number {
+    const { endMs, tookMs } = this.#lastCompare;
+    const share = this.#touch?.certain === true ? repairShare : compareShare;
+    return endMs + tookMs / share - tookMs;
+  }
+
+  #arm(): void {
+    this.#disarm();
+    if (!this.#touch) return;
+    const delayMs = this.#dueAt() - this.#clock.now();
+    const tell = (): void => {
+      this.#isTouchDue = true;
+      this.#onDue();
+    };
+    if (delayMs <= 0) {
+      tell();
+      return;
+    }
+    const timer = this.#clock.setTimeout(tell, delayMs);
+    timer.unref();
+    this.#timer = timer;
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,125 @@
+import t from 'tap';
+import type { Test } from 'tap';
+
+import { Drift } from '../../../agent/services/drift.ts';
+import type { RuleWatch } from '../../../iptables/rule-watch.ts';
+
+/** Time that passes only when the test says so. */
+class FakeClock {
+  nowMs = 0;
+  #timers = new Map<object, { atMs: number; callback: () => void }>();
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  setTimeout(callback: () => void, ms: number): { unref(): unknown } {
+    const timer = { unref: () => timer };
+    this.#timers.set(timer, { atMs: this.nowMs + ms, callback });
+    return timer;
+  }
+
+  clearTimeout(timer: unknown): void {
+    this.#timers.delete(timer as object);
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    for (const [timer, { atMs, callback }] of this.#timers) {
+      if (atMs > this.nowMs) continue;
+      this.#timers.delete(timer);
+      callback();
+    }
+  }
+}
+
+function setup(t: Test) {
+  const clock = new FakeClock();
+  const calls: string[] = [];
+  const drift = new Drift(() => calls.push('due'), clock);
+  const watch: RuleWatch = {
+    beginOwn: () => calls.push('begin'),
+    noteProgram: (pid) => calls.push(`program ${String(pid)}`),
+    endOwn: () => calls.push('end'),
+    [Symbol.dispose]: () => calls.push('closed'),
+  };
+  drift.start(watch);
+  t.teardown(() => {
+    drift[Symbol.dispose]();
+  });
+  const compare = (tookMs: number, act = (): string => 'done') =>
+    drift.compare(() => {
+      clock.pass(tookMs);
+      return Promise.resolve(act());
+    });
+  return { clock, calls, drift, compare };
+}
+
+t.test('at the start and now and then everything is compared', async (t) => {
+  const { clock, drift, compare } = setup(t);
+  t.equal(drift.isDue, true);
+  await compare(10);
+  t.equal(drift.isDue, false);
+  clock.pass(29_999);
+  t.equal(drift.isDue, false);
+  clock.pass(1);
+  t.equal(drift.isDue, true);
+});
+
+t.test(
+  'a touch is looked into when that costs no more than its share, and told with who did it',
+  async (t) => {
+    const { clock, drift, calls, compare } = setup(t);
+    await compare(100);
+    calls.splice(0);
+    drift.noteTouch({ certain: false, by: 'docker (process 7)' });
+    drift.noteTouch({ certain: false, by: 'docker (process 7)' });
+    clock.pass(899);
+    t.equal(drift.isDue, false, '100 ms in 1000 ms');
+    clock.pass(1);
+    t.equal(drift.isDue, true);
+    t.strictSame(calls, ['due'], 'told once');
+    t.strictSame(await compare(100), { result: 'done', by: ['docker (process 7)'] });
+    t.equal(drift.isDue, false);
+    drift.noteTouch({ certain: true, by: 'nft (process 8)' });
+    clock.pass(99);
+    t.equal(drift.isDue, false);
+    clock.pass(1);
+    t.equal(drift.isDue, true, 'sooner where our rules are touched for certain');
+  },
+);
+
+t.test('what happens during a comparison is not lost', async (t) => {
+  const { clock, drift, compare } = setup(t);
+  await compare(100, () => {
+    drift.noteTouch({ certain: false });
+    return 'done';
+  });
+  t.equal(drift.isDue, false, 'but waits its time');
+  clock.pass(900);
+  t.equal(drift.isDue, true);
+});
+
+t.test('a comparison that failed has seen nothing', async (t) => {
+  const { clock, drift, compare } = setup(t);
+  await compare(0);
+  drift.noteTouch({ certain: true, by: 'nft (process 8)' });
+  const fail = (): string => {
+    throw new Error('no');
+  };
+  await t.rejects(compare(10, fail), { message: 'no' });
+  clock.pass(10);
+  t.equal(drift.isDue, true);
+  t.strictSame((await compare(10)).by, ['nft (process 8)']);
+});
+
+t.test('own changes are marked for who listens', async (t) => {
+  const { drift, calls } = setup(t);
+  await drift.own(() => {
+    drift.noteProgram(9);
+    return Promise.resolve();
+  });
+  await t.rejects(drift.own(() => Promise.reject(new Error('no'))));
+  drift[Symbol.dispose]();
+  t.strictSame(calls, ['begin', 'program 9', 'end', 'begin', 'end', 'closed']);
+});
