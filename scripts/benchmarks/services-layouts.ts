@@ -1,3 +1,5 @@
+import { runCommand } from '../../iptables/command.ts';
+import type { Run } from '../../iptables/command.ts';
 import { execFileSync } from 'node:child_process';
 import type { Backend } from '../../iptables/backend.ts';
 import { IptablesBackend } from '../../iptables/iptables.ts';
@@ -12,9 +14,9 @@ export type Tool = (typeof tools)[number];
 export const owners = ['weft', 'kube-proxy', 'single rule'] as const;
 export type Owner = (typeof owners)[number];
 
-export function makeBackend(tool: Tool): Backend {
-  if (tool === 'nftables') return new NftablesBackend();
-  return new IptablesBackend(tool === 'iptables-nft' ? 'nft' : 'legacy');
+export function makeBackend(tool: Tool, run: Run = runCommand): Backend {
+  if (tool === 'nftables') return new NftablesBackend(run);
+  return new IptablesBackend(tool === 'iptables-nft' ? 'nft' : 'legacy', run);
 }
 
 /**

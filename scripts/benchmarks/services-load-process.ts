@@ -62,7 +62,12 @@ async function loadOurs(tool: Tool, count: number, podRange: string): Promise<Lo
     metrics: new Registry(),
   } as unknown as AgentContext;
   const rules = new ServiceRules(context, {
-    choose: () => Promise.resolve({ backend: makeBackend(tool), others: [] }),
+    choose: (_name, run) =>
+      Promise.resolve({
+        backend: makeBackend(tool, run),
+        others: [],
+        rules: tool === 'iptables-legacy' ? 'legacy' : 'nft',
+      }),
   });
   await rules.start();
   const cost = await measure(async () => {
