@@ -1,6 +1,6 @@
 import type { NamespaceHandle } from '../netns/namespace.ts';
 import { NETLINK_NETFILTER, NetlinkMonitor, NetlinkSocket } from '../netns/netlink.ts';
-import { decodeGeneration, readGeneration } from './generation.ts';
+import { askGeneration, decodeGeneration } from './generation.ts';
 import type { Generation } from './generation.ts';
 import { readLegacyCounters } from './legacy-counters.ts';
 import { concernsOurs, NFNL_SUBSYS_NFTABLES } from './rule-messages.ts';
@@ -75,12 +75,12 @@ class TransactionWatch implements RuleWatch {
           this.#note(type, payload, port);
         },
         onOverrun: () => {
-          this.#blindUntil = readGeneration(this.#socket).id;
+          this.#blindUntil = askGeneration(this.#socket).id;
           onTouch({ certain: false });
         },
       }),
     );
-    const { id, process } = readGeneration(this.#socket);
+    const { id, process } = askGeneration(this.#socket);
     this.#self = process.pid;
     this.#blindUntil = id;
     undo.move();
@@ -97,7 +97,7 @@ class TransactionWatch implements RuleWatch {
 
   endOwn(): void {
     this.#monitor.listenFor(undefined);
-    this.#blindUntil = readGeneration(this.#socket).id;
+    this.#blindUntil = askGeneration(this.#socket).id;
     // A program has ended only after the kernel told of its transactions: they are all there.
     this.#monitor.drain();
     this.#programs.clear();
