@@ -5,13 +5,16 @@ import { RulesError } from './error.ts';
 /** Runs a program with `input` on its standard input and returns its standard output. Tests hand in their own. */
 export type Run = (program: string, args: readonly string[], input?: string) => Promise<string>;
 
+/** How the rule programs say that somebody else was in the way (xtables lock, EAGAIN). */
+const busy = /xtables lock|Resource temporarily unavailable/;
+
 /** Administrators' programs are not in every service manager's PATH. */
 const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filter(Boolean).join(':');
 
 /**
  * The folder's one door to processes: rule programs act on the network namespace of this process.
  * @param onStart told each program's process number as it starts, before it can have changed anything
- * @throws RulesError PROGRAM_MISSING, or REFUSED with what the program said
+ * @throws RulesError PROGRAM_MISSING, BUSY, or REFUSED with what the program said
  */
 export function makeRun(onStart?: (pid: number) => void): Run {
   return async (program, args, input = '') => {
@@ -30,7 +33,7 @@ export function makeRun(onStart?: (pid: number) => void): Run {
     }
     if (result.failed) {
       const said = result.stderr.trim() || result.shortMessage || 'no reason given';
-      throw new RulesError('REFUSED', `${program}: ${said}`, { cause: result });
+      throw new RulesError(busy.test(said) ? 'BUSY' : 'REFUSED', `${program}: ${said}`, { cause: result });
     }
     return result.stdout;
   };

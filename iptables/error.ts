@@ -4,6 +4,8 @@ export type RulesErrorCode =
   | 'PROGRAM_MISSING'
   /** The kernel or its tool refused a transaction; nothing of it was applied. */
   | 'REFUSED'
+  /** Others hold the lock, or change rules faster than we can: nothing is wrong with ours, they go in later. */
+  | 'BUSY'
   /** Another Service already has this address and port. */
   | 'CONFLICT'
   /** The program's answer could not be understood. */

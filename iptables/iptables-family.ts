@@ -1,10 +1,12 @@
 import type { Run } from './command.ts';
 import { EndpointIndex } from './endpoint-index.ts';
+import { RulesError } from './error.ts';
 import type { FamilyTraits } from './family.ts';
 import type { FrontendChange } from './frontends.ts';
 import { FrontendBanks } from './iptables-banks.ts';
 import { WantedChains } from './iptables-chains.ts';
 import type { Source } from './iptables-chains.ts';
+import { explainRefusal } from './iptables-refusal.ts';
 import { countChanges, noteApplied, planChanges, renderRestore } from './iptables-restore.ts';
 import type { TableChange } from './iptables-restore.ts';
 import { ofFamily, renderBlocked, renderFrontend } from './iptables-rules.ts';
@@ -22,6 +24,9 @@ export type Variant = 'nft' | 'legacy';
  * more (10,000 Services: 2.9 s in one, 2.0 s in ten); the legacy one writes the whole table each time.
  */
 const pieceLengths: Readonly<Record<Variant, number>> = { nft: 1_000_000, legacy: Infinity };
+
+/** How often a table is offered that was refused as a whole: somebody may have changed it at the same moment. */
+const commitTries = 3;
 
 type ByTable<T> = Readonly<Record<Table, T>>;
 
@@ -137,12 +142,26 @@ export class IptablesFamily {
 
   async #restoreOne(changes: readonly TableChange[]): Promise<void> {
     const program = `${this.#traits.command}-${this.#variant}-restore`;
-    // -w 10: wait for others who hold the lock (legacy only; nft transactions need none).
-    // Each table is a transaction of its own: after a failure only the kernel knows how far it came.
-    this.#doubtful = true;
-    await this.#run(program, ['--noflush', '-w', '10'], renderRestore(changes));
-    this.#doubtful = false;
-    noteApplied(this.#current, changes);
+    let left = changes;
+    for (let tries = 1; ; tries++) {
+      this.#doubtful = true;
+      try {
+        // -w 10: wait for others who hold the lock (legacy only; nft transactions need none).
+        await this.#run(program, ['--noflush', '-w', '10'], renderRestore(left));
+        noteApplied(this.#current, left);
+        this.#doubtful = false;
+        return;
+      } catch (error) {
+        if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
+        const { applied, certain, service, atCommit } = explainRefusal(left, error.message);
+        noteApplied(this.#current, applied);
+        left = left.slice(applied.length);
+        this.#doubtful = !certain;
+        if (!atCommit || tries === commitTries) {
+          throw new RulesError('REFUSED', error.message, { cause: error, ...(service ? { service } : {}) });
+        }
+      }
+    }
   }
 
   #updateFrontend(before: Frontend | undefined, after: Frontend | undefined): void {

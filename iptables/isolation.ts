@@ -1,8 +1,14 @@
 import { RulesError } from './error.ts';
 
 /**
- * Applies `keys` together; when the kernel refuses, leaves out only those at fault, so that one Service that cannot be
- * programmed holds up no other. A refusal that names a Service names the one at fault; else it is found by halving.
+ * After so many refusals in one sync the kernel's reason is hardly a Service: all that are left are held back with it,
+ * instead of asking minute after minute about each.
+ */
+const refusalLimit = 50;
+
+/**
+ * Applies `keys` together; when the kernel refuses, finds the ones at fault and leaves only those out, so that one
+ * Service that cannot be programmed holds up no other. A refusal that names its Service is believed; else by halving.
  *
  * `attempt` programs these keys on top of what was accepted before, all or nothing; a throw of REFUSED means that none
  * of them is programmed and that it may be asked again with fewer.
@@ -13,52 +19,50 @@ async function applyIsolated(
   attempt: (keys: readonly string[]) => Promise<void>,
 ): Promise<Map<string, RulesError>> {
   const refused = new Map<string, RulesError>();
-  let rest = keys;
-  for (;;) {
+  let refusals = 0;
+  const refuse = (some: readonly string[], reason: RulesError): void => {
+    for (const key of some) {
+      refused.set(key, new RulesError('REFUSED', reason.message, { cause: reason, service: key }));
+    }
+  };
+  /** Why `some` are not programmed; undefined: they are. */
+  const refusalOf = async (some: readonly string[]): Promise<RulesError | undefined> => {
     try {
-      await attempt(rest);
-      return refused;
+      await attempt(some);
+      return undefined;
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      const { service } = error;
-      if (service === undefined || !rest.includes(service)) break;
-      refused.set(service, error);
-      rest = rest.filter((key) => key !== service);
+      if (!(error instanceof RulesError) || error.code !== 'REFUSED' || some.length === 0) throw error;
+      refusals += 1;
+      return error;
     }
-  }
-  await attempt([]);
-  for (const [key, error] of await halve(rest, attempt)) refused.set(key, error);
+  };
+  const isolate = async (some: readonly string[]): Promise<void> => {
+    const error = await refusalOf(some);
+    if (!error) return;
+    const culprit = some.length === 1 ? some[0] : some.find((key) => key === error.service);
+    if (refusals >= refusalLimit) {
+      refuse(some, error);
+    } else if (culprit !== undefined) {
+      refuse([culprit], error);
+      const others = some.filter((key) => key !== culprit);
+      if (others.length > 0) await isolate(others);
+    } else {
+      // Not even without them? Then that is the error.
+      if (refusals === 1) await attempt([]);
+      const half = Math.ceil(some.length / 2);
+      await isolate(some.slice(0, half));
+      await isolate(some.slice(half));
+    }
+  };
+  await isolate(keys);
   // A refusal by the second family may have come after the first had agreed.
-  await attempt([]);
+  if (refused.size > 0) await attempt([]);
   return refused;
-}
-
-async function halve(
-  keys: readonly string[],
-  attempt: (keys: readonly string[]) => Promise<void>,
-): Promise<[string, RulesError][]> {
-  try {
-    await attempt(keys);
-    return [];
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    const [first] = keys;
-    if (first === undefined) return [];
-    if (keys.length === 1) {
-      return [[first, new RulesError('REFUSED', error.message, { cause: error, service: first })]];
-    }
-    const half = Math.ceil(keys.length / 2);
-    return [...(await halve(keys.slice(0, half), attempt)), ...(await halve(keys.slice(half), attempt))];
-  }
-}
-
-function isRefusal(error: unknown): error is RulesError {
-  return error instanceof RulesError && error.code === 'REFUSED';
 }
 
 /**
  * Applies `keys` like {@link applyIsolated} and keeps `refused`, key by key, as it is after it. Those that were refused
- * before are tried alone, so that they do not hold up the others once more.
+ * before are tried by themselves, so that they do not hold up the others once more.
  */
 export async function syncIsolated(
   keys: readonly string[],
@@ -66,15 +70,9 @@ export async function syncIsolated(
   attempt: (keys: readonly string[]) => Promise<void>,
 ): Promise<void> {
   const suspects = keys.filter((key) => refused.has(key));
-  const outcomes = [
-    await applyIsolated(
-      keys.filter((key) => !refused.has(key)),
-      attempt,
-    ),
-  ];
-  for (const key of suspects) {
-    refused.delete(key);
-    outcomes.push(await applyIsolated([key], attempt));
-  }
+  const innocent = keys.filter((key) => !refused.has(key));
+  const outcomes = [await applyIsolated(innocent, attempt)];
+  if (suspects.length > 0) outcomes.push(await applyIsolated(suspects, attempt));
+  for (const key of suspects) refused.delete(key);
   for (const outcome of outcomes) for (const [key, error] of outcome) refused.set(key, error);
 }
