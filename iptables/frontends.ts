@@ -11,35 +11,42 @@ export interface FrontendChange {
   readonly after: Frontend | undefined;
 }
 
+/** One Service's claim on a frontend. Nearly every frontend has one only: a list that costs nothing more then. */
+interface Claim {
+  readonly key: string;
+  readonly created: string;
+  readonly frontend: Frontend;
+  readonly next: Claim | undefined;
+}
+
 /** Which Service has which frontend: the one place where Services can get in each other's way. */
 export class FrontendTable {
   readonly #services = new Map<string, CompiledService>();
-  /** Every claim on a frontend, by frontend and Service. */
-  readonly #claims = new Map<string, Map<string, Frontend>>();
-  /** The claims that won. */
-  readonly #owned = new Map<string, Frontend>();
+  /** Every claim on a frontend, by its id. */
+  readonly #claims = new Map<string, Claim>();
   /** Frontends that more than one Service claims. */
   readonly #contested = new Set<string>();
 
   /** Puts `service` in the place of what `key` had before, or removes it. Returns what differs afterwards. */
   update(key: string, service: CompiledService | undefined): FrontendChange[] {
-    const touched = new Set<string>();
-    for (const frontend of this.#services.get(key)?.frontends ?? []) {
-      const id = frontendId(frontend);
-      this.#claims.get(id)?.delete(key);
-      touched.add(id);
-    }
+    const gone = this.#services.get(key)?.frontends.map(frontendId) ?? [];
+    const come = service?.frontends.map(frontendId) ?? [];
+    const before = new Map([...gone, ...come].map((id) => [id, this.#winner(id)?.frontend]));
+    for (const id of gone) this.#setClaims(id, withoutKey(this.#claims.get(id), key));
     if (service) this.#services.set(key, service);
     else this.#services.delete(key);
-    for (const frontend of service?.frontends ?? []) {
-      const id = frontendId(frontend);
-      const claims = this.#claims.get(id) ?? new Map<string, Frontend>();
-      this.#claims.set(id, claims);
+    for (const [index, frontend] of service?.frontends.entries() ?? []) {
+      const id = come[index] ?? '';
       // A Service that names an address twice (clusterIP and externalIP) has it by its first claim.
-      if (!claims.has(key)) claims.set(key, frontend);
-      touched.add(id);
+      if (come.indexOf(id) < index) continue;
+      this.#setClaims(id, { key, created: service?.created ?? '', frontend, next: this.#claims.get(id) });
     }
-    return [...touched].map((id) => this.#settle(id)).filter((change) => change !== undefined);
+    const changes = Array.from(before, ([id, was]) => ({
+      id,
+      before: was,
+      after: this.#winner(id)?.frontend,
+    }));
+    return changes.filter((change) => !isDeepStrictEqual(change.before, change.after));
   }
 
   get(key: string): CompiledService | undefined {
@@ -51,44 +58,54 @@ export class FrontendTable {
   }
 
   /** All frontends, each as the one Service asks that has it. */
-  owned(): Iterable<Frontend> {
-    return this.#owned.values();
+  *owned(): Iterable<Frontend> {
+    for (const id of this.#claims.keys()) {
+      const winner = this.#winner(id);
+      if (winner) yield winner.frontend;
+    }
   }
 
   /** Services that go without a frontend because an older Service has it, each with the reason. */
   listConflicts(): Map<string, RulesError> {
     const conflicts = new Map<string, RulesError>();
     for (const id of this.#contested) {
-      const winner = this.#winner(id) ?? '';
-      for (const [loser, frontend] of this.#claims.get(id) ?? []) {
-        if (loser === winner) continue;
-        const what = `${frontend.kind} ${frontend.address ?? ''} port ${String(frontend.port)}/${frontend.protocol}`;
-        conflicts.set(
-          loser,
-          new RulesError('CONFLICT', `${what} belongs to the older Service ${winner}`, { service: loser }),
-        );
+      const winner = this.#winner(id);
+      for (let claim = this.#claims.get(id); claim; claim = claim.next) {
+        if (claim.key === winner?.key) continue;
+        const { kind, address = '', port, protocol } = claim.frontend;
+        const what = `${kind} ${address} port ${String(port)}/${protocol}`;
+        const message = `${what} belongs to the older Service ${winner?.key ?? ''}`;
+        conflicts.set(claim.key, new RulesError('CONFLICT', message, { service: claim.key }));
       }
     }
     return conflicts;
   }
 
-  #settle(id: string): FrontendChange | undefined {
-    const before = this.#owned.get(id);
-    const winner = this.#winner(id);
-    const after = winner === undefined ? undefined : this.#claims.get(id)?.get(winner);
-    if (after) this.#owned.set(id, after);
-    else this.#owned.delete(id);
-    const claims = this.#claims.get(id)?.size ?? 0;
-    if (claims === 0) this.#claims.delete(id);
-    if (claims > 1) this.#contested.add(id);
+  #setClaims(id: string, claims: Claim | undefined): void {
+    if (claims) this.#claims.set(id, claims);
+    else this.#claims.delete(id);
+    if (claims?.next) this.#contested.add(id);
     else this.#contested.delete(id);
-    return isDeepStrictEqual(before, after) ? undefined : { id, before, after };
   }
 
-  #winner(id: string): string | undefined {
-    const keys = [...(this.#claims.get(id)?.keys() ?? [])];
-    if (keys.length < 2) return keys[0];
-    const rank = (key: string): string => `${this.#services.get(key)?.created ?? ''} ${key}`;
-    return keys.reduce((first, key) => (rank(key) < rank(first) ? key : first));
+  #winner(id: string): Claim | undefined {
+    const first = this.#claims.get(id);
+    let winner = first;
+    for (let claim = first?.next; claim; claim = claim.next) {
+      if (winner && rank(claim) < rank(winner)) winner = claim;
+    }
+    return winner;
   }
+}
+
+/** The oldest Service has a frontend; of two of the same second, the first by name. */
+function rank({ created, key }: Claim): string {
+  return `${created} ${key}`;
+}
+
+function withoutKey(claims: Claim | undefined, key: string): Claim | undefined {
+  if (!claims) return undefined;
+  const next = withoutKey(claims.next, key);
+  if (claims.key === key) return next;
+  return next === claims.next ? claims : { ...claims, next };
 }

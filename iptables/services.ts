@@ -68,13 +68,16 @@ function isOurs(service: Service): boolean {
   return !foreignLabels.some((label) => metadata.labels?.[label] !== undefined);
 }
 
+const none: readonly string[] = [];
+
 function finish(service: Service, compiled: MutableService): CompiledService {
   const { key, frontends, problems, localAddresses } = compiled;
   return {
     key,
     created: service.metadata.creationTimestamp ?? '',
-    frontends,
-    problems,
+    // Copied: a list that grew holds room for more, and there are many of them.
+    frontends: [...frontends],
+    problems: problems.length === 0 ? none : problems,
     localEndpoints: localAddresses.size,
     ...healthCheckOf(service, compiled),
   };
@@ -148,36 +151,39 @@ function* frontendsOf(input: PortInput): Generator<Frontend> {
   const { spec } = service;
   const ofFamily = (address: string): boolean =>
     familyOf(address) === family && !context.dnsIPs.includes(address);
-  const common = commonPart(input);
   const everywhere = clusterEndpoints(input.candidates, context);
   const inside = insideTargets(input, everywhere);
   const external = externalTargets(input, everywhere);
+  const frontend = frontendMaker(input);
   for (const address of clusterIPs(service).filter(ofFamily)) {
-    yield { ...common, ...inside, kind: 'clusterIP', address, port: port.port };
+    yield frontend('clusterIP', address, inside);
   }
   for (const address of validAddresses(spec.externalIPs ?? [], 'externalIPs', compiled).filter(ofFamily)) {
-    yield { ...common, ...external, kind: 'externalIP', address, port: port.port };
+    yield frontend('externalIP', address, external);
   }
   // ipMode Proxy: the load balancer delivers to node addresses, so its own address must reach it.
   const ingress = (service.status?.loadBalancer?.ingress ?? []).filter((entry) => entry.ipMode !== 'Proxy');
   const addresses = ingress.map((entry) => entry.ip).filter((ip) => ip !== undefined);
   const sourceRanges = sourceRangesOf(input);
   for (const address of validAddresses(addresses, 'status.loadBalancer', compiled).filter(ofFamily)) {
-    yield { ...common, ...external, ...sourceRanges, kind: 'loadBalancer', address, port: port.port };
+    yield { ...frontend('loadBalancer', address, external), ...sourceRanges };
   }
   if (isPort(port.nodePort)) {
-    yield { ...common, ...external, kind: 'nodePort', address: undefined, port: port.nodePort };
+    yield { ...frontend('nodePort', undefined, external), port: port.nodePort };
   }
 }
 
-function commonPart({ service, port, protocol, family, compiled }: PortInput) {
+/** Makes frontends of one Service port. The common ones are written at once: objects that grow take half as much again. */
+function frontendMaker({ service, port, protocol, family, compiled }: PortInput) {
+  const name = port.name ? `${compiled.key}:${port.name}` : compiled.key;
   const affinity = service.spec.sessionAffinity === 'ClientIP';
-  const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds;
-  return {
-    family,
-    protocol,
-    name: port.name ? `${compiled.key}:${port.name}` : compiled.key,
-    ...(affinity ? { affinitySeconds: seconds } : {}),
+  const affinitySeconds =
+    service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds;
+  return (kind: Frontend['kind'], address: string | undefined, targets: Targets): Frontend => {
+    const { endpoints, whenEmpty, outside } = targets;
+    const frontend = { family, protocol, kind, address, port: port.port, name, endpoints, whenEmpty };
+    if (!affinity && !outside) return frontend;
+    return { ...frontend, ...(affinity ? { affinitySeconds } : {}), ...(outside ? { outside } : {}) };
   };
 }
 

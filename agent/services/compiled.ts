@@ -67,10 +67,21 @@ export class CompiledServices {
 
   #compile(key: string, context: CompileContext): void {
     const before = this.#services.get(key);
-    const after = this.#view.compile(key, context);
+    const after = this.#compileSafely(key, context);
     if (isDeepStrictEqual(before, after)) return;
     if (after) this.#services.set(key, after);
     else this.#services.delete(key);
     if (!this.#pending.has(key)) this.#pending.set(key, before);
+  }
+
+  /** An object that makes no sense in a way nobody foresaw keeps the rules it had; the others go on. */
+  #compileSafely(key: string, context: CompileContext): CompiledService | undefined {
+    try {
+      return this.#view.compile(key, context);
+    } catch (error) {
+      const before = this.#services.get(key) ?? { key, created: '', frontends: [], localEndpoints: 0 };
+      const message = error instanceof Error ? error.message : String(error);
+      return { ...before, problems: [`the Service or a slice of it cannot be understood: ${message}`] };
+    }
   }
 }

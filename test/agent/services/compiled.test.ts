@@ -13,6 +13,7 @@ function setup(services: Record<string, string>) {
       compiles.push(key);
       const created = known.get(key);
       if (created === undefined) return undefined;
+      if (created === 'nonsense') throw new TypeError('endpoints is not iterable');
       return { key, created, frontends: [], localEndpoints: 0, problems: [] };
     },
   });
@@ -70,5 +71,24 @@ t.test('another context concerns all, also those that are gone', (t) => {
   known.set('b', '1');
   compiled.update({ ...context, zone: 'z' });
   t.strictSame(compiles(), ['a', 'b']);
+  t.end();
+});
+
+t.test('an object that cannot be understood keeps what it had, and is named', (t) => {
+  const { compiled, known } = setup({ a: '1', b: 'nonsense' });
+  t.strictSame([...compiled.update(context)], ['a', 'b']);
+  t.match(compiled.all.get('b'), { frontends: [], problems: [/cannot be understood: endpoints is not/] });
+  compiled.noteSynced();
+  known.set('a', 'nonsense');
+  compiled.mark(['a']);
+  t.strictSame([...compiled.update(context)], ['a']);
+  t.match(compiled.all.get('a'), { created: '1', problems: [/cannot be understood/] });
+  compiled.mark(['a']);
+  compiled.noteSynced();
+  t.strictSame([...compiled.update(context)], [], 'once');
+  known.set('a', '1');
+  compiled.mark(['a']);
+  compiled.update(context);
+  t.strictSame(compiled.all.get('a')?.problems, []);
   t.end();
 });
