@@ -30,7 +30,8 @@ export async function deleteObjects(client: ApiClient, round: string): Promise<v
   await client.request('DELETE', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', { query });
 }
 
-async function overConnections(count: number, action: (i: number) => Promise<unknown>): Promise<void> {
+/** Runs `action` for 0 … count − 1, some at a time. */
+export async function overConnections(count: number, action: (i: number) => Promise<unknown>): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < count) await action(next++);

@@ -24,6 +24,27 @@ export function memoryOf(pid: number): Memory {
   return { rss: megabytes('VmRSS'), peak: megabytes('VmHWM') };
 }
 
+/** CPU seconds of a process so far, all its threads; with `children` also of those of its children that have ended. */
+export function cpuSecondsOf(pid: number, children = false): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // utime, stime, cutime, cstime: fields 14 to 17 of proc_pid_stat(5).
+  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticksPerSecond = 100;
+  const sum = ticks.slice(11, children ? 15 : 13).reduce((total, each) => total + Number(each), 0);
+  return sum / ticksPerSecond;
+}
+
+/** Resolves once a process has not used more than a tenth of a core for a second. */
+export async function whenIdle(pid: number): Promise<void> {
+  const until = performance.now() + giveUpAfterMs;
+  for (let before = cpuSecondsOf(pid); performance.now() < until;) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = cpuSecondsOf(pid);
+    if (now - before < 0.1) return;
+    before = now;
+  }
+}
+
 /** A `weft server` in a process of its own on 127.0.0.1, as users run it: controllers and all. */
 export class MeasuredServer {
   readonly #process: ChildProcess;
@@ -32,7 +53,11 @@ export class MeasuredServer {
   readonly readyMs: number;
 
   /** Starts it over `stateDir`, new or left by an earlier one, and resolves when it is ready. */
-  static async start(stateDir: string, port: number): Promise<MeasuredServer> {
+  static async start(
+    stateDir: string,
+    port: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<MeasuredServer> {
     const startedAt = performance.now();
     const settings = {
       'state-dir': stateDir,
@@ -40,9 +65,9 @@ export class MeasuredServer {
       'listen-addresses': '127.0.0.1',
       'advertise-address': '127.0.0.1',
       'log-level': 'warn',
+      ...more,
     };
-    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(weft, ['server', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = startWeft('server', settings);
     const kubeconfig = join(stateDir, 'server/admin.kubeconfig');
     while (!(existsSync(kubeconfig) && (await isReady(readAccess(kubeconfig))))) {
       if (child.exitCode !== null) throw new Error(`weft server ended with ${child.exitCode}`);
@@ -65,26 +90,13 @@ export class MeasuredServer {
     return memoryOf(this.#process.pid ?? 0);
   }
 
-  /** CPU seconds of the process so far, all its threads. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.#process.pid ?? 0}/stat`, 'utf8');
-    const [utime, stime] = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13);
-    const ticksPerSecond = 100;
-    return (Number(utime) + Number(stime)) / ticksPerSecond;
+    return cpuSecondsOf(this.#process.pid ?? 0);
   }
 
-  /** Resolves once it has not used more than a tenth of a core for a second: its controllers have caught up. */
-  async whenIdle(): Promise<void> {
-    const until = performance.now() + giveUpAfterMs;
-    for (let before = this.cpuSeconds(); performance.now() < until;) {
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      const now = this.cpuSeconds();
-      if (now - before < 0.1) return;
-      before = now;
-    }
+  /** Its controllers have caught up. */
+  whenIdle(): Promise<void> {
+    return whenIdle(this.#process.pid ?? 0);
   }
 
   async stop(): Promise<void> {
@@ -93,6 +105,16 @@ export class MeasuredServer {
     this.#process.kill('SIGTERM');
     await ended;
   }
+}
+
+/** Starts a command of `weft` with these flags, as users run it. */
+export function startWeft(command: string, settings: Readonly<Record<string, string>>): ChildProcess {
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = spawn(weft, [command, ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const end = (): boolean => child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+  return child;
 }
 
 function readAccess(kubeconfig: string): ClientOptions {

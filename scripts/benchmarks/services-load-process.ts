@@ -3,7 +3,6 @@
  * Our own rules take the agent's way: objects arrive in its caches, its subsystem compiles and programs them.
  * Usage: services-load-process.ts OWNER TOOL COUNT POD_RANGE
  */
-import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -13,6 +12,7 @@ import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { FakeCache } from '../../test/agent/fake-cache.ts';
+import { cpuSecondsOf } from './api-server.ts';
 import { cluster, serviceOf, sliceOf } from './services-data.ts';
 import { loadForeign, makeBackend, owners, tools } from './services-layouts.ts';
 import type { Tool } from './services-layouts.ts';
@@ -27,21 +27,13 @@ export interface LoadCost {
 const nodeName = 'node-7';
 const keyOf = ({ metadata }: Service | EndpointSlice | Node): string => `default/${metadata.name}`;
 
-/** CPU seconds of this process and of its children that have ended. */
-function cpuSeconds(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  const ticks = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 15);
-  const ticksPerSecond = 100;
-  return ticks.reduce((sum, each) => sum + Number(each), 0) / ticksPerSecond;
-}
-
 async function measure(action: () => Promise<void> | void): Promise<LoadCost> {
-  const [startedAt, cpuBefore] = [performance.now(), cpuSeconds()];
+  const [startedAt, cpuBefore] = [performance.now(), cpuSecondsOf(process.pid, true)];
   await action();
-  return { seconds: (performance.now() - startedAt) / 1000, cpu: cpuSeconds() - cpuBefore };
+  return {
+    seconds: (performance.now() - startedAt) / 1000,
+    cpu: cpuSecondsOf(process.pid, true) - cpuBefore,
+  };
 }
 
 async function loadOurs(tool: Tool, count: number, podRange: string): Promise<LoadCost> {

@@ -4,6 +4,8 @@ import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
 import { endpointRange } from './services-data.ts';
 
 const prefix = `weft-bench${process.pid}`;
+/** Where the endpoints' namespace serves an API, as a machine beside the nodes would. */
+export const apiAddress = '172.30.0.1';
 const endpointsName = `${prefix}-endpoints`;
 
 /** A node between a client's namespace and the one where all endpoints are. Each value is a namespace's path. */
@@ -15,7 +17,7 @@ export interface Place {
   readonly nodeIP: string;
 }
 
-/** Namespaces of this process, wired by veth pairs, without any way out; all of it goes with `using`. */
+/** Namespaces of this process, wired by veth pairs, without any way out; all of it goes with `using` or the process. */
 export class Site implements Disposable {
   readonly #undo = new DisposableStack();
   #count = 0;
@@ -23,7 +25,14 @@ export class Site implements Disposable {
   readonly endpoints = namespacePath(endpointsName);
 
   constructor() {
-    this.#make(endpointsName, ['link set lo up', `route add local ${endpointRange} dev lo`]);
+    const onExit = (): void => this.#undo.dispose();
+    process.once('exit', onExit);
+    this.#undo.defer(() => process.off('exit', onExit));
+    this.#make(endpointsName, [
+      'link set lo up',
+      `address add ${apiAddress}/32 dev lo`,
+      `route add local ${endpointRange} dev lo`,
+    ]);
   }
 
   /** Makes one more node. At most 60. */
@@ -41,6 +50,7 @@ export class Site implements Disposable {
       'link set pod0 up',
       'link set up0 up',
       `route add ${endpointRange} via ${uplink}.2`,
+      `route add ${apiAddress} via ${uplink}.2`,
     ]);
     configure(client, [
       `address add 10.129.${i}.2/24 dev eth0`,
@@ -81,7 +91,7 @@ const sysctls = {
   'net/ipv4/ip_forward': '1',
   'net/ipv4/conf/all/rp_filter': '0',
   'net/ipv4/conf/default/rp_filter': '0',
-  'net/ipv6/conf/all/disable_ipv6': '1',
+  // On links only: an agent listens on ::1, too.
   'net/ipv6/conf/default/disable_ipv6': '1',
   // Rules that lead nowhere shall fail the benchmark, not stop it for minutes.
   'net/ipv4/tcp_syn_retries': '1',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Plot } from './plot.ts';
 import type { Bench, BenchFigure, BenchResult } from './result.ts';
+import { measureAgents } from './services-change.ts';
 import { measureConnects, targets } from './services-connect.ts';
 import type { Connects, Measured } from './services-connect.ts';
 import { tools } from './services-layouts.ts';
@@ -23,6 +24,7 @@ interface Part {
 const parts: readonly Part[] = [
   { name: 'connect', run: connects },
   { name: 'load', run: loads },
+  { name: 'agent', run: async () => ({ figures: await measureAgents() }) },
 ];
 
 /** Services by the tens of thousands: what they cost each packet, each change and the node. */
@@ -33,6 +35,7 @@ export const bench: Bench = {
     // The machine's own iptables shall neither wait for us nor we for it.
     const lock = join(tmpdir(), `weft-bench${process.pid}-xtables.lock`);
     process.env['XTABLES_LOCKFILE'] = lock;
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
     const figures: BenchFigure[] = [];
     let plot: Plot | undefined;
     try {
