@@ -5,7 +5,7 @@ import { decodeAttributes, decodeString } from '../netns/message.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../netns/netlink.ts';
 import type { Refusal } from '../netns/netlink.ts';
 import { RulesError } from './error.ts';
-import { readGeneration } from './generation.ts';
+import { askGeneration } from './generation.ts';
 import { tableName } from './nftables-banks.ts';
 import { ElementRefusal } from './nftables-door.ts';
 import type { Element, Layout, NftDoor, NftTransaction } from './nftables-door.ts';
@@ -17,13 +17,18 @@ import { elementText } from './nftables-text.ts';
 /** What a transaction of this size leaves allocated is kept for the next one. */
 const keptBytes = 1 << 18;
 
-/** {@link NftDoor} to the real kernel, by netlink: a tenth of a millisecond per change, where running `nft` takes twenty. */
+/**
+ * {@link NftDoor} to the real kernel, by netlink: a tenth of a millisecond per change, where running `nft` takes twenty.
+ * For the network namespace of its first use: the socket stays open, as closing one waits for removed rules to be out of
+ * use.
+ */
 export class NetlinkDoor implements NftDoor {
+  #socket: NetlinkSocket | undefined;
   #buffer: Buffer | undefined;
 
   generation(): number | undefined {
     try {
-      return readGeneration();
+      return this.#use(askGeneration).id;
     } catch (error) {
       if (error instanceof KernelError) return undefined;
       throw error;
@@ -31,33 +36,25 @@ export class NetlinkDoor implements NftDoor {
   }
 
   readLayout(): Layout | undefined {
-    using socket = openSocket();
-    let sets: Buffer[];
-    try {
-      sets = socket.dump(encodeList('set', tableName));
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
+    const sets = this.#list('set');
+    if (!sets) return undefined;
     const chains = new Map<string, string>();
-    for (const payload of socket.dump(encodeList('chain', tableName))) noteChain(payload, chains);
-    for (const payload of socket.dump(encodeList('rule', tableName))) noteRule(payload, chains);
+    for (const payload of this.#list('chain') ?? []) noteChain(payload, chains);
+    for (const payload of this.#list('rule') ?? []) noteRule(payload, chains);
     return { chains, objects: new Set(sets.map(setName)) };
   }
 
   readElements(object: string, visit: (element: Element) => void): boolean {
-    using socket = openSocket();
     const shape = objectNamed(object);
-    try {
-      return socket.visit(encodeList('element', tableName, object), (payload) => {
+    const request = encodeList('element', tableName, object);
+    const whole = this.#unlessMissing((socket) =>
+      socket.visit(request, (payload) => {
         decodeElements(payload, (element) => {
           visit(fromKernel(shape, element));
         });
-      });
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return true;
-      throw error;
-    }
+      }),
+    );
+    return whole ?? true;
   }
 
   apply({ removed, added }: NftTransaction): void {
@@ -67,10 +64,9 @@ export class NetlinkDoor implements NftDoor {
     if (batch.empty) return;
     const bytes = batch.finish();
     this.#buffer = batch.buffer.length > keptBytes ? undefined : batch.buffer;
-    using socket = openSocket();
     let refusals: Refusal[];
     try {
-      refusals = socket.commit(bytes);
+      refusals = this.#use((socket) => socket.commit(bytes));
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       throw new RulesError('REFUSED', error.message, { cause: error });
@@ -78,10 +74,32 @@ export class NetlinkDoor implements NftDoor {
     const [refusal] = refusals;
     if (refusal) throw explain(refusal, bytes);
   }
-}
 
-function openSocket(): NetlinkSocket {
-  return new NetlinkSocket({ protocol: NETLINK_NETFILTER });
+  #list(what: 'set' | 'chain' | 'rule'): Buffer[] | undefined {
+    return this.#unlessMissing((socket) => socket.dump(encodeList(what, tableName)));
+  }
+
+  /** Undefined when what is asked for does not exist. */
+  #unlessMissing<T>(ask: (socket: NetlinkSocket) => T): T | undefined {
+    try {
+      return this.#use(ask);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #use<T>(act: (socket: NetlinkSocket) => T): T {
+    const socket = (this.#socket ??= new NetlinkSocket({ protocol: NETLINK_NETFILTER }));
+    try {
+      return act(socket);
+    } catch (error) {
+      // Half an answer may be left in it.
+      this.#socket = undefined;
+      socket.close();
+      throw error;
+    }
+  }
 }
 
 /** Attributes of sets, chains and rules (linux/netfilter/nf_tables.h). */
