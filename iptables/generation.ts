@@ -1,5 +1,5 @@
 import { decodeAttributes, decodeString } from '../netns/message.ts';
-import { NETLINK_NETFILTER, NetlinkSocket } from '../netns/netlink.ts';
+import type { NetlinkSocket } from '../netns/netlink.ts';
 import { NFNL_SUBSYS_NFTABLES } from './rule-messages.ts';
 
 /** linux/netfilter/nf_tables.h */
@@ -33,16 +33,6 @@ export function decodeGeneration(payload: Buffer): Generation {
       name: name ? decodeString(name) : '',
     },
   };
-}
-
-/**
- * The number of the generation that stands now, in this network namespace (some 50 µs): the cheap answer to "has
- * anybody touched the rules?"
- * @throws KernelError when the kernel has no nf_tables
- */
-export function readGeneration(): number {
-  using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
-  return askGeneration(socket).id;
 }
 
 /**
