@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { BenchFigure } from './result.ts';
 import type { AgentMeasure, ChangePlan, RateMeasure } from './services-change-process.ts';
 import { runChild } from './services-child.ts';
@@ -13,23 +10,18 @@ const services = 10_000;
 const changes = 100;
 
 /** Whole agents against a real server, one tool after the other; the first, nftables, also under many changes a second. */
-export async function measureAgents(): Promise<BenchFigure[]> {
-  const stateDir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-  try {
-    using site = new Site();
-    const nodes = tools.map((tool) => ({ tool, place: site.addPlace(), withRate: tool === 'nftables' }));
-    const plan: ChangePlan = { stateDir, services, changes, nodes };
-    const measures = await runChild<AgentMeasure[]>('services-change-process.ts', [JSON.stringify(plan)], {
-      namespace: site.endpoints,
-    });
-    return [
-      ...measures.flatMap((measure) => [...changeFigures(measure)]),
-      ...measures.flatMap(({ rate }) => (rate ? [...rateFigures(rate)] : [])),
-      ...measures.map(memoryFigure),
-    ];
-  } finally {
-    rmSync(stateDir, { recursive: true });
-  }
+export async function measureAgents(stateDir: string): Promise<BenchFigure[]> {
+  using site = new Site();
+  const nodes = tools.map((tool) => ({ tool, place: site.addPlace(), withRate: tool === 'nftables' }));
+  const plan: ChangePlan = { stateDir, services, changes, nodes };
+  const measures = await runChild<AgentMeasure[]>('services-change-process.ts', [JSON.stringify(plan)], {
+    namespace: site.endpoints,
+  });
+  return [
+    ...measures.flatMap((measure) => [...changeFigures(measure)]),
+    ...measures.flatMap(({ rate }) => (rate ? [...rateFigures(rate)] : [])),
+    ...measures.map(memoryFigure),
+  ];
 }
 
 /** kube-proxy 1.36 at 10,000 Services on such a machine, measured apart: ms for a change, MB of memory. */

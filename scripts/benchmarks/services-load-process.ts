@@ -3,9 +3,11 @@
  * Our own rules take the agent's way: objects arrive in its caches, its subsystem compiles and programs them.
  * Usage: services-load-process.ts OWNER TOOL COUNT POD_RANGE
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import type { Config } from '../../agent/config/config.ts';
+import { loadConfig } from '../../agent/config/load.ts';
 import { ServiceRules } from '../../agent/services/services.ts';
 import type { AgentContext } from '../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
@@ -36,6 +38,18 @@ async function measure(action: () => Promise<void> | void): Promise<LoadCost> {
   };
 }
 
+/** What an agent has when nobody sets anything, whatever this machine's own configuration says. */
+function configOf(tool: Tool, podRange: string): Config {
+  const backend = tool === 'nftables' ? 'nftables' : 'iptables';
+  const address = podRange.replace(/\.0\/24$/, '.1');
+  return loadConfig({
+    file: '/dev/null',
+    environment: {},
+    flags: { backend },
+    detectAddresses: () => [address],
+  });
+}
+
 async function loadOurs(tool: Tool, count: number, podRange: string): Promise<LoadCost> {
   const caches = {
     services: new FakeCache<Service>(keyOf),
@@ -46,7 +60,7 @@ async function loadOurs(tool: Tool, count: number, podRange: string): Promise<Lo
   const node = { metadata: { name: nodeName }, spec: { podCIDRs: [podRange] } } as Node;
   const context = {
     nodeName,
-    config: { backend: tool === 'nftables' ? 'nftables' : 'iptables', nodeIPs: [], externalIPs: [] },
+    config: configOf(tool, podRange).agent,
     cluster,
     client: { create: () => Promise.reject(new Error('the benchmark has no API')) },
     caches,
@@ -69,7 +83,7 @@ async function loadOurs(tool: Tool, count: number, podRange: string): Promise<Lo
       caches.endpointSlices.set(slice);
     }
     for (const cache of Object.values(caches)) cache.sync();
-    while (!rules.health().ready) await nextTurn();
+    while (!rules.health().ready) await sleep(5);
   });
   await rules.stop();
   return cost;

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Plot } from './plot.ts';
@@ -18,13 +18,14 @@ const programsFrom = 5_000;
 
 interface Part {
   readonly name: string;
-  run(): Promise<Pick<BenchResult, 'figures' | 'plot'>>;
+  /** `directory` is for its files. */
+  run(directory: string): Promise<Pick<BenchResult, 'figures' | 'plot'>>;
 }
 
 const parts: readonly Part[] = [
   { name: 'connect', run: connects },
   { name: 'load', run: loads },
-  { name: 'agent', run: async () => ({ figures: await measureAgents() }) },
+  { name: 'agent', run: async (directory) => ({ figures: await measureAgents(directory) }) },
 ];
 
 /** Services by the tens of thousands: what they cost each packet, each change and the node. */
@@ -32,21 +33,19 @@ export const bench: Bench = {
   name: 'services',
   parts: parts.map(({ name }) => name),
   async run(wanted): Promise<BenchResult> {
-    // The machine's own iptables shall neither wait for us nor we for it.
-    const lock = join(tmpdir(), `weft-bench${process.pid}-xtables.lock`);
-    process.env['XTABLES_LOCKFILE'] = lock;
+    const directory = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+    const remove = (): void => rmSync(directory, { recursive: true, force: true });
+    process.once('exit', remove);
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+    // The machine's own iptables shall neither wait for us nor we for it.
+    process.env['XTABLES_LOCKFILE'] = join(directory, 'xtables.lock');
     const figures: BenchFigure[] = [];
     let plot: Plot | undefined;
-    try {
-      for (const part of parts) {
-        if (wanted.length > 0 && !wanted.includes(part.name)) continue;
-        const result = await part.run();
-        figures.push(...result.figures);
-        plot ??= result.plot;
-      }
-    } finally {
-      rmSync(lock, { force: true });
+    for (const part of parts) {
+      if (wanted.length > 0 && !wanted.includes(part.name)) continue;
+      const result = await part.run(directory);
+      figures.push(...result.figures);
+      plot ??= result.plot;
     }
     return { name: 'services', figures, ...(plot && { plot }) };
   },
