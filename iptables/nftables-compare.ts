@@ -1,5 +1,5 @@
 import type { Element, NftDoor, NftTransaction } from './nftables-door.ts';
-import { elementBytes } from './nftables-objects.ts';
+import { elementBytes, objectNamed } from './nftables-objects.ts';
 import type { NftObject } from './nftables-objects.ts';
 
 /**
@@ -118,13 +118,27 @@ export interface ElementDiff extends NftTransaction {
 export function diffElements(before: readonly Element[], after: readonly Element[]): ElementDiff {
   const then = new Map(before.map((element) => [identify(element), element]));
   const now = new Map(after.map((element) => [identify(element), element]));
-  const removed = [...then].filter(([id, element]) => !isSame(element, now.get(id)));
-  const added = [...now].filter(([id, element]) => !isSame(element, then.get(id)));
+  const gone = [...then].filter(([id, element]) => !isSame(element, now.get(id)));
+  const come = [...now].filter(([id, element]) => !isSame(element, then.get(id)));
+  const rewritten = new Set([...gone, ...come].map(([, { object }]) => object).filter(changesWhole));
+  const leaves = (list: typeof gone): Element[] =>
+    list.map(([, element]) => element).filter(({ object }) => !rewritten.has(object));
+  const whole = (list: ReadonlyMap<string, Element>): Element[] =>
+    [...list.values()].filter(({ object }) => rewritten.has(object));
   return {
-    removed: removed.map(([, element]) => element),
-    added: added.map(([, element]) => element),
-    changes: new Set([...removed, ...added].map(([id]) => id)).size,
+    removed: [...leaves(gone), ...whole(then)],
+    added: [...leaves(come), ...whole(now)],
+    changes: new Set([...gone, ...come].map(([id]) => id)).size,
   };
+}
+
+/**
+ * Whether all elements of a set go and come together when one does. Bounds: the kernel takes the first address of a range
+ * and the first behind it only as a pair (removing one alone is ENOENT from Linux 6.18 on), and what splits a range
+ * overlaps with it.
+ */
+function changesWhole(object: string): boolean {
+  return objectNamed(object).form === 'bounds';
 }
 
 function identify({ object, key }: Element): string {
@@ -148,26 +162,34 @@ export function compareElements(
   const removed: Element[] = [];
   let changes = 0;
   for (const table of all) {
-    const unwanted = readUnwanted(table, door);
-    removed.push(...unwanted.elements);
-    changes += unwanted.elements.length - unwanted.different;
-    for (const _ of table.missing()) changes += 1;
+    const { elements, unwanted, different } = readUnwanted(table, door);
+    const lacking = table.missing().reduce((sum) => sum + 1, 0);
+    changes += unwanted.length - different + lacking;
+    if (!changesWhole(table.object.name)) removed.push(...unwanted);
+    else if (unwanted.length + lacking > 0) {
+      table.reset();
+      // They are listed from the last to the first.
+      removed.push(...elements.reverse());
+    }
   }
   return { removed, added: missing(all), changes };
 }
 
 function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>) {
   for (;;) {
+    /** All of them, of a set that changes as a whole. */
     const elements: Element[] = [];
+    const unwanted: Element[] = [];
     let different = 0;
     table.reset();
     const whole = door.readElements(table.object.name, (element) => {
+      if (changesWhole(table.object.name)) elements.push(element);
       const is = table.note(element);
       if (is === 'same') return;
       if (is === 'different') different += 1;
-      elements.push(element);
+      unwanted.push(element);
     });
-    if (whole) return { elements, different };
+    if (whole) return { elements, unwanted, different };
   }
 }
 

@@ -25,8 +25,10 @@ export const backends: Readonly<Record<string, (run: Run, door: NftDoor) => Back
 export class RuleNamespace implements Disposable {
   readonly #name: string;
   readonly #lockFile: string;
-  readonly #backend: Backend;
-  readonly #run: Run;
+  readonly #make: () => Backend;
+  #backend: Backend;
+  /** Runs rule programs in the namespace. */
+  readonly run: Run;
 
   constructor(backend: string) {
     const make = backends[backend];
@@ -35,14 +37,20 @@ export class RuleNamespace implements Disposable {
     this.#lockFile = join(tmpdir(), `${this.#name}.lock`);
     process.env['XTABLES_LOCKFILE'] = this.#lockFile;
     createNamespace(this.#name).close();
-    this.#run = (program, args, input) => this.#within(() => runCommand(program, args, input));
-    this.#backend = make(this.#run, doorOn({ onNode: (act) => this.#within(act) }));
+    this.run = (program, args, input) => this.#within(() => runCommand(program, args, input));
+    this.#make = () => make(this.run, doorOn({ onNode: (act) => this.#within(act) }));
+    this.#backend = this.#make();
+  }
+
+  /** The backend forgets everything, as when its daemon starts anew. */
+  restart(): void {
+    this.#backend = this.#make();
   }
 
   /** Makes the kernel hold these rules, and reads from it what it holds then. */
   async load(rules: Ruleset): Promise<BaseChain[]> {
     await this.#backend.sync(rules);
-    return this.#within(() => readRules(this.#run));
+    return this.#within(() => readRules(this.run));
   }
 
   [Symbol.dispose](): void {
