@@ -133,6 +133,8 @@ export class NftablesBackend implements Backend {
       this.#classes.clear();
     }
     const diff = compareElements(tables, this.#door);
+    // A class that nothing needs loses its element, and must get it again when something does.
+    for (const chain of this.#classes) if (!wanted.classes.has(chain)) this.#classes.delete(chain);
     return this.#write(wanted, diff, intact ? undefined : (layout ?? emptyLayout));
   }
 
@@ -180,8 +182,8 @@ export class NftablesBackend implements Backend {
 const emptyLayout: Layout = { chains: new Map(), objects: new Set() };
 
 /** What decides which elements a frontend has. */
-function rangesOf({ clusterCIDRs, serviceCIDRs }: NodeSettings) {
-  return { clusterCIDRs, serviceCIDRs };
+function rangesOf({ clusterCIDRs, serviceCIDRs, podCIDRs }: NodeSettings) {
+  return { clusterCIDRs, serviceCIDRs, podCIDRs };
 }
 
 function isIntact(layout: Layout, written: Layout['chains']): boolean {
