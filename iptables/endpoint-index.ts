@@ -1,5 +1,5 @@
 import { CidrSet } from './address.ts';
-import type { Endpoint, Frontend, Protocol } from './model.ts';
+import type { Endpoint, Frontend, NodeSettings, Protocol } from './model.ts';
 
 /** One endpoint as the kernel names it. */
 export interface EndpointKey {
@@ -14,12 +14,15 @@ export interface EndpointKey {
  */
 export class EndpointIndex {
   readonly #cluster: CidrSet;
+  readonly #pods: CidrSet;
   readonly #local = new Map<string, number>();
   readonly #far = new Map<string, { count: number; key: EndpointKey }>();
   #changed = false;
 
-  constructor(clusterCIDRs: readonly string[]) {
+  constructor({ clusterCIDRs, podCIDRs }: Pick<NodeSettings, 'clusterCIDRs' | 'podCIDRs'>) {
     this.#cluster = new CidrSet(clusterCIDRs);
+    // While the node's own range is not known every pod of the cluster would be listed.
+    this.#pods = new CidrSet(podCIDRs.filter((cidr) => !clusterCIDRs.includes(cidr)));
   }
 
   /** Replaces what one frontend contributed. Returns whether any of the two lists changed. */
@@ -52,7 +55,8 @@ export class EndpointIndex {
 
   #count(frontend: Frontend, by: 1 | -1): void {
     for (const endpoint of [...frontend.endpoints, ...(frontend.outside ?? [])]) {
-      if (endpoint.local) this.#countLocal(endpoint.address, by);
+      // Who lists a pod's address by hand need not say on which node it is.
+      if (endpoint.local || this.#pods.contains(endpoint.address)) this.#countLocal(endpoint.address, by);
       if (!this.#cluster.contains(endpoint.address)) this.#countFar(frontend.protocol, endpoint, by);
     }
   }

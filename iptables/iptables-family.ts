@@ -47,7 +47,7 @@ export class IptablesFamily {
   /** The kernel may hold something else than {@link #current} says. */
   #doubtful = false;
   #banks: { readonly nat: FrontendBanks; readonly filter: FrontendBanks } | undefined;
-  #index = new EndpointIndex([]);
+  #index = new EndpointIndex({ clusterCIDRs: [], podCIDRs: [] });
   readonly #wanted = eachTable(() => new WantedChains());
   /** Chains that may differ from what the kernel has. */
   readonly #dirty = eachTable(() => new Set<string>());
@@ -77,7 +77,7 @@ export class IptablesFamily {
         renderBlocked(this.#traits, frontend, settings),
       ),
     };
-    this.#index = new EndpointIndex(settings.clusterCIDRs);
+    this.#index = new EndpointIndex(settings);
     // A cluster without this family has no rules of it, only what an earlier configuration left.
     this.#active = ofFamily(this.#traits, [...settings.clusterCIDRs, ...settings.serviceCIDRs]).length > 0;
     if (!this.#active) return;

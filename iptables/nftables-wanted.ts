@@ -31,7 +31,7 @@ export interface WantedChange {
  * theirs alone; only endpoints, which frontends share, are counted.
  */
 export class WantedElements {
-  /** May be replaced by some with the same ranges of the cluster and of Services. */
+  /** May be replaced by some with the same ranges of the cluster, of Services and of this node's pods. */
   settings: NodeSettings;
   readonly frontends = new FrontendTable();
   readonly #index: EndpointIndex;
@@ -40,7 +40,7 @@ export class WantedElements {
 
   constructor(settings: NodeSettings) {
     this.settings = settings;
-    this.#index = new EndpointIndex(settings.clusterCIDRs);
+    this.#index = new EndpointIndex(settings);
   }
 
   /** Puts Services in the place of what they were, or removes them. */
