@@ -13,10 +13,10 @@ const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filt
 
 /**
  * The folder's one door to processes: rule programs act on the network namespace of this process.
- * @param onStart told each program's process number as it starts, before it can have changed anything
+ * @param onStart told each program and its process number as it starts, before it can have changed anything
  * @throws RulesError PROGRAM_MISSING, BUSY, or REFUSED with what the program said
  */
-export function makeRun(onStart?: (pid: number) => void): Run {
+export function makeRun(onStart?: (program: string, pid: number) => void): Run {
   return async (program, args, input = '') => {
     const child = execa(program, args, {
       input,
@@ -26,7 +26,7 @@ export function makeRun(onStart?: (pid: number) => void): Run {
       maxBuffer: 1024 ** 3,
       stripFinalNewline: false,
     });
-    if (child.pid !== undefined) onStart?.(child.pid);
+    if (child.pid !== undefined) onStart?.(program, child.pid);
     const result = await child;
     if (result.code === 'ENOENT') {
       throw new RulesError('PROGRAM_MISSING', `${program} is not installed`, { cause: result });

@@ -18,9 +18,10 @@ export interface Touch {
  * between {@link beginOwn} and {@link endOwn} by this process or by a program it named is its own.
  */
 export interface RuleWatch extends Disposable {
-  beginOwn(): void;
-  /** A program that we started and that may change rules. */
-  noteProgram(pid: number): void;
+  /** @param mayBeLong whether much is going to be written for certain: details of what others do meanwhile are not told */
+  beginOwn(options: { readonly mayBeLong: boolean }): void;
+  /** A program that we started. */
+  noteProgram(program: string, pid: number): void;
   /** Behind it every change by others up to now has been told. */
   endOwn(): void;
 }
@@ -46,7 +47,7 @@ const NEWGEN = (NFNL_SUBSYS_NFTABLES << 8) | 15;
 
 /**
  * Listens to nf_tables, which tells each object of a transaction and then the new generation with who made it.
- * Our own transactions can be of 100,000 objects, which would overrun the socket: while they last only generations are
+ * Our own transactions can be of 100,000 objects, which would overrun the socket: while we write only generations are
  * listened to.
  */
 class TransactionWatch implements RuleWatch {
@@ -58,6 +59,8 @@ class TransactionWatch implements RuleWatch {
   /** The transaction being told has changed something of ours. */
   #concernsOurs = false;
   #own = false;
+  /** Only generations are listened to. */
+  #narrow = false;
   /** Transactions up to this one may have been told in part only. */
   #blindUntil: number;
 
@@ -86,22 +89,26 @@ class TransactionWatch implements RuleWatch {
     undo.move();
   }
 
-  beginOwn(): void {
+  beginOwn({ mayBeLong }: { mayBeLong: boolean }): void {
     this.#own = true;
-    this.#monitor.listenFor(NEWGEN);
+    if (mayBeLong) this.#narrowDown();
   }
 
-  noteProgram(pid: number): void {
+  noteProgram(program: string, pid: number): void {
     this.#programs.add(pid);
+    if (this.#own && !program.endsWith('-save')) this.#narrowDown();
   }
 
   endOwn(): void {
-    this.#monitor.listenFor(undefined);
-    this.#blindUntil = askGeneration(this.#socket).id;
+    if (this.#narrow) {
+      this.#monitor.listenFor(undefined);
+      this.#blindUntil = askGeneration(this.#socket).id;
+    }
     // A program has ended only after the kernel told of its transactions: they are all there.
     this.#monitor.drain();
     this.#programs.clear();
     this.#own = false;
+    this.#narrow = false;
   }
 
   [Symbol.dispose](): void {
@@ -123,6 +130,12 @@ class TransactionWatch implements RuleWatch {
     this.#onTouch({ certain, by: `${name} (process ${String(pid)})` });
   }
 
+  #narrowDown(): void {
+    if (this.#narrow) return;
+    this.#narrow = true;
+    this.#monitor.listenFor(NEWGEN);
+  }
+
   /** A program's first netlink socket has its process number for a port: that holds in any PID namespace. */
   #isOwn({ process }: Generation, port: number): boolean {
     return process.pid === this.#self || this.#programs.has(process.pid) || this.#programs.has(port);
@@ -130,7 +143,7 @@ class TransactionWatch implements RuleWatch {
 
   #isWhollyTold({ id }: Generation): boolean {
     // The number starts over at 2^32.
-    return !this.#own && ((id - this.#blindUntil) | 0) > 0;
+    return !this.#narrow && ((id - this.#blindUntil) | 0) > 0;
   }
 }
 

@@ -42,8 +42,8 @@ export class Drift implements Disposable {
   }
 
   /** A program that we started: what it does is no outside change. */
-  noteProgram(pid: number): void {
-    this.#watch?.noteProgram(pid);
+  noteProgram(program: string, pid: number): void {
+    this.#watch?.noteProgram(program, pid);
   }
 
   /** Whether it is time for a comparison. */
@@ -53,7 +53,11 @@ export class Drift implements Disposable {
 
   /** Runs `act`, whose changes are ours. */
   async own<T>(act: () => Promise<T>): Promise<T> {
-    this.#watch?.beginOwn();
+    this.#watch?.beginOwn({ mayBeLong: true });
+    return this.#endOwn(act);
+  }
+
+  async #endOwn<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } finally {
@@ -72,7 +76,8 @@ export class Drift implements Disposable {
     this.#isTouchDue = false;
     this.#disarm();
     try {
-      const result = await this.own(act);
+      this.#watch?.beginOwn({ mayBeLong: false });
+      const result = await this.#endOwn(act);
       return { result, by: [...(touch?.by ?? [])] };
     } catch (error) {
       for (const by of touch?.by ?? []) this.noteTouch({ certain: touch?.certain ?? false, by });

@@ -4,6 +4,7 @@ import type { ApiClient } from '../../api/client/client.ts';
 import type { Event } from '../../api/kinds/event.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
+import type { Leftover } from '../../iptables/leftovers.ts';
 import type { CompiledService } from '../../iptables/model.ts';
 import { EventQueue } from './event-queue.ts';
 
@@ -65,10 +66,24 @@ export class ServiceReports {
   /** Tells that rules of ours were changed from outside, by whom as far as it is known, and put right. */
   noteRepair(node: Node | undefined, changes: number, by: readonly string[]): void {
     this.#log.warn({ changes, by }, 'rules were changed from outside; repaired');
-    const reference = { kind: 'Node', apiVersion: 'v1', name: this.#nodeName, uid: node?.metadata.uid ?? '' };
     const whom = by.length > 0 ? ` by ${by.join(', ')}` : '';
     const message = `Service rules were changed from outside weft${whom} and repaired (${String(changes)} changes)`;
-    this.#send('default', reference, 'ServiceRulesRepaired', message);
+    this.#tellNode(node, 'ServiceRulesRepaired', message);
+  }
+
+  /** Tells what of other programs' rules stands in the way, and how to remove it. */
+  noteLeftover(node: Node | undefined, { what, command }: Leftover): void {
+    this.#log.warn({ what, command }, 'rules of another program rewrite packets to Services, too');
+    this.#tellNode(
+      node,
+      'ForeignServiceRules',
+      `${what} rewrite packets to Services, too; remove them with: ${command}`,
+    );
+  }
+
+  #tellNode(node: Node | undefined, reason: string, message: string): void {
+    const reference = { kind: 'Node', apiVersion: 'v1', name: this.#nodeName, uid: node?.metadata.uid ?? '' };
+    this.#send('default', reference, reason, message);
   }
 
   #tellProblem(key: string, service: Service, problem: string): void {

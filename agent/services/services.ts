@@ -4,6 +4,7 @@ import { makeRun } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
 import { chooseBackend, removeAllRules, removeRulesOf } from '../../iptables/choice.ts';
 import type { Choice } from '../../iptables/choice.ts';
+import { listKubeProxyRules } from '../../iptables/leftovers.ts';
 import type { NodeSettings } from '../../iptables/model.ts';
 import { watchRules } from '../../iptables/rule-watch.ts';
 import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
@@ -29,6 +30,7 @@ export interface ServiceDoors {
   readonly forgetFlows: typeof deleteConntrack;
   /** Throws where the kernel cannot tell of changes. */
   readonly watch: typeof watchRules;
+  readonly listForeign: typeof listKubeProxyRules;
 }
 
 const kernelDoors: ServiceDoors = {
@@ -36,6 +38,7 @@ const kernelDoors: ServiceDoors = {
   listFlows: listConntrack,
   forgetFlows: deleteConntrack,
   watch: watchRules,
+  listForeign: listKubeProxyRules,
 };
 
 /** Keeps the node's Service rules as Services, EndpointSlices and nodes ask for. */
@@ -94,8 +97,8 @@ export class ServiceRules implements Subsystem {
   }
 
   async start(): Promise<void> {
-    const run = makeRun((pid) => {
-      this.#drift.noteProgram(pid);
+    const run = makeRun((program, pid) => {
+      this.#drift.noteProgram(program, pid);
     });
     this.#choice = await this.#doors.choose(this.#context.config.backend, run);
     this.#watchRules(this.#choice);
@@ -192,12 +195,14 @@ export class ServiceRules implements Subsystem {
     this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#view.service(key));
   }
 
-  /** What another backend left would still rewrite packets. It goes only when ours stands. */
+  /** What another backend left would still rewrite packets. It goes only when ours stands; others' is only told of. */
   async #removeLeftovers({ others }: Choice): Promise<void> {
     if (this.#leftoversRemoved) return;
     const removed = await this.#drift.own(() => removeRulesOf(others));
     if (removed) this.#log.info('removed the rules that another backend of ours had left');
     this.#leftoversRemoved = true;
+    const node = this.#context.caches.nodes.get(this.#context.nodeName);
+    for (const leftover of await this.#doors.listForeign()) this.#reports.noteLeftover(node, leftover);
   }
 
   /** Where the kernel cannot tell, the regular comparison must do. */

@@ -128,7 +128,10 @@ async function repairsDamage(t: Test, bench: Bench): Promise<void> {
     await sleep(300);
     const { repairs, messages, reasons } = daemon.report;
     t.equal(list(), intact, `${what}: repaired`);
-    t.ok(repairs - before.repairs <= lines.length, `${what}: once, ${String(repairs - before.repairs)}`);
+    t.ok(
+      repairs - before.repairs <= lines.length,
+      `${what}: once, ${messages.slice(before.messages.length).join('; ')}`,
+    );
     t.equal(messages.length, repairs, 'and told');
     t.strictSame([...new Set(reasons)], ['ServiceRulesRepaired']);
     if (subject.culprit) t.match(messages.at(-1), subject.culprit, 'and by whom');

@@ -38,8 +38,8 @@ function setup(t: Test) {
   const calls: string[] = [];
   const drift = new Drift(() => calls.push('due'), clock);
   const watch: RuleWatch = {
-    beginOwn: () => calls.push('begin'),
-    noteProgram: (pid) => calls.push(`program ${String(pid)}`),
+    beginOwn: ({ mayBeLong }) => calls.push(mayBeLong ? 'begin' : 'look'),
+    noteProgram: (program, pid) => calls.push(`${program} ${String(pid)}`),
     endOwn: () => calls.push('end'),
     [Symbol.dispose]: () => calls.push('closed'),
   };
@@ -116,10 +116,10 @@ t.test('a comparison that failed has seen nothing', async (t) => {
 t.test('own changes are marked for who listens', async (t) => {
   const { drift, calls } = setup(t);
   await drift.own(() => {
-    drift.noteProgram(9);
+    drift.noteProgram('nft', 9);
     return Promise.resolve();
   });
   await t.rejects(drift.own(() => Promise.reject(new Error('no'))));
   drift[Symbol.dispose]();
-  t.strictSame(calls, ['begin', 'program 9', 'end', 'begin', 'end', 'closed']);
+  t.strictSame(calls, ['begin', 'nft 9', 'end', 'begin', 'end', 'closed']);
 });

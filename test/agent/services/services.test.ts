@@ -12,6 +12,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import type { Backend, SyncResult } from '../../../iptables/backend.ts';
 import { RulesError } from '../../../iptables/error.ts';
 import type { Ruleset } from '../../../iptables/model.ts';
+import type { Leftover } from '../../../iptables/leftovers.ts';
 import type { Touch } from '../../../iptables/rule-watch.ts';
 import type { ConntrackFilter, TrackedFlow } from '../../../netns/conntrack.ts';
 import { FakeCache } from '../fake-cache.ts';
@@ -56,7 +57,11 @@ function setup(t: Test) {
   const other = new FakeBackend();
   const events: Event[] = [];
   const forgotten: ConntrackFilter[] = [];
-  const kernel = { touch: (_: Touch): void => undefined, flows: [] as TrackedFlow[] };
+  const kernel = {
+    foreign: [] as Leftover[],
+    touch: (_: Touch): void => undefined,
+    flows: [] as TrackedFlow[],
+  };
   const context = {
     nodeName: 'node1',
     config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
@@ -77,6 +82,7 @@ function setup(t: Test) {
     forgetFlows: (...filters) => {
       forgotten.push(...filters);
     },
+    listForeign: () => Promise.resolve(kernel.foreign),
     watch: (_rules, { onTouch }) => {
       kernel.touch = onTouch;
       const nothing = (): void => undefined;
@@ -357,4 +363,22 @@ t.test('a restarted agent forgets the UDP flows that went stale meanwhile', asyn
     { family: 'ipv4', protocol: 'udp', origDst: '10.96.0.1', origDstPort: 80, replySrc: '10.244.0.9' },
   ]);
   t.equal(backend.syncs.length, 1);
+});
+
+t.test('what another program left is told once, with the command that removes it', async (t) => {
+  const { caches, backend, events, kernel, rules } = setup(t);
+  kernel.foreign = [
+    { what: 'the rules of a', command: 'remove a' },
+    { what: 'the rules of b', command: 'remove b' },
+  ];
+  syncAll(caches);
+  await rules.start();
+  await until(() => events.length === 2);
+  t.match(events, [
+    { reason: 'ForeignServiceRules', message: /rules of a .*: remove a$/, involvedObject: { kind: 'Node' } },
+    { reason: 'ForeignServiceRules', message: /rules of b .*: remove b$/, involvedObject: { name: 'node1' } },
+  ]);
+  caches.services.set(service('a', '10.96.0.1'));
+  await until(() => backend.syncs.length === 2);
+  t.equal(events.length, 2);
 });
