@@ -7,6 +7,11 @@ import { MAX_LABEL_BYTES, TYPE } from './wire.ts';
 /** Records by owner. A name with no records exists all the same: another name lies below it (RFC 8020). */
 export type RecordsByName = ReadonlyMap<string, readonly ResourceRecord[]>;
 
+/** Where an owner's records come from, always the same ones. Those that follow from an object need not be kept. */
+export interface RecordSource {
+  records(): RecordsByName;
+}
+
 export interface RecordSettings {
   /** The cluster's zone in wire form. */
   readonly zone: string;
@@ -30,6 +35,38 @@ export function serviceRecords(
   else if (service.spec.clusterIP === 'None') addEndpoints(builder, service, slices);
   else addClusterIPs(builder, service);
   return builder.records;
+}
+
+/** Records that are kept. */
+export function fixedSource(records: RecordsByName): RecordSource {
+  return { records: () => records };
+}
+
+/**
+ * A Service's records, made when they are asked for: its object, which is in memory anyway, takes a tenth of their
+ * place. A headless Service's are kept: it can have thousands, and each would be made for each name that is asked for.
+ */
+export function serviceSource(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  settings: RecordSettings,
+): RecordSource {
+  if (service.spec.clusterIP === 'None') return fixedSource(serviceRecords(service, slices, settings));
+  return new ServiceSource(service, settings);
+}
+
+class ServiceSource implements RecordSource {
+  readonly #service: Service;
+  readonly #settings: RecordSettings;
+
+  constructor(service: Service, settings: RecordSettings) {
+    this.#service = service;
+    this.#settings = settings;
+  }
+
+  records(): RecordsByName {
+    return serviceRecords(this.#service, [], this.#settings);
+  }
 }
 
 /** Collects records, each once. */

@@ -1,63 +1,74 @@
 import type { Answer } from './answer.ts';
 import type { ResourceRecord } from './records.ts';
-import type { RecordsByName } from './service-records.ts';
+import type { RecordSource } from './service-records.ts';
 
-/** One owner's records at a name: two headless Services may select one pod, whose address then has two PTR records. */
-interface Part {
-  readonly owner: string;
-  readonly records: readonly ResourceRecord[];
-  readonly next: Part | undefined;
-}
-
-/** The records at one name, and the answers encoded from them so far, by type. Kept small: there are many. */
+/** The records at one name, and the answers encoded from them so far, by type. */
 export interface Entry {
-  readonly part: Part;
+  readonly records: readonly ResourceRecord[];
   answers: Map<number, Answer> | undefined;
 }
 
-/** Records by name, replaced owner by owner: a change touches the names of its owner only. */
+/**
+ * Records by name, replaced owner by owner: a change touches the names of its owner only. Two headless Services may
+ * select one pod, whose address then has two PTR records. Of names that nobody asks for only the owner is kept.
+ */
 export class ZoneEntries {
+  /** The names that were asked for since their last change. */
   readonly #entries = new Map<string, Entry>();
-  /** The names that each owner's records stand at. */
-  readonly #owned = new Map<string, RecordsByName>();
+  /** Whose records stand at each name; the newest first where there are several. */
+  readonly #sources = new Map<string, RecordSource | readonly RecordSource[]>();
+  readonly #owners = new Map<string, RecordSource>();
 
   get(name: string): Entry | undefined {
-    return this.#entries.get(name);
+    const known = this.#entries.get(name);
+    if (known) return known;
+    if (!this.#sources.has(name)) return undefined;
+    const records = this.#sourcesOf(name).flatMap((source) => source.records().get(name) ?? []);
+    const entry = { records, answers: undefined };
+    this.#entries.set(name, entry);
+    return entry;
   }
 
   has(name: string): boolean {
-    return this.#entries.has(name);
+    return this.#sources.has(name);
   }
 
-  /** Puts an owner's records in place of those it had; none removes the owner. */
-  replace(owner: string, records: RecordsByName): void {
-    for (const name of this.#owned.get(owner)?.keys() ?? []) {
-      if (!records.has(name)) this.#setPart(name, owner, undefined);
+  /** Puts an owner's records in place of those it had; undefined, or a source without any, removes the owner. */
+  replace(owner: string, source: RecordSource | undefined): void {
+    // First of all: what cannot be expressed leaves everything as it was.
+    const names = [...(source?.records().keys() ?? [])];
+    const before = this.#owners.get(owner);
+    for (const name of before?.records().keys() ?? []) {
+      this.#setSources(
+        name,
+        this.#sourcesOf(name).filter((other) => other !== before),
+      );
     }
-    for (const [name, part] of records) this.#setPart(name, owner, part);
-    if (records.size > 0) this.#owned.set(owner, records);
-    else this.#owned.delete(owner);
+    if (!source || names.length === 0) {
+      this.#owners.delete(owner);
+      return;
+    }
+    this.#owners.set(owner, source);
+    for (const name of names) this.#setSources(name, [source, ...this.#sourcesOf(name)]);
   }
 
-  #setPart(name: string, owner: string, records: readonly ResourceRecord[] | undefined): void {
-    const others = withoutOwner(this.#entries.get(name)?.part, owner);
-    const part = records ? { owner, records, next: others } : others;
-    if (part) this.#entries.set(name, { part, answers: undefined });
-    else this.#entries.delete(name);
+  #sourcesOf(name: string): readonly RecordSource[] {
+    const sources = this.#sources.get(name) ?? [];
+    return isList(sources) ? sources : [sources];
   }
+
+  #setSources(name: string, sources: readonly RecordSource[]): void {
+    this.#entries.delete(name);
+    const [first] = sources;
+    if (first === undefined) this.#sources.delete(name);
+    else this.#sources.set(name, sources.length === 1 ? first : sources);
+  }
+}
+
+function isList(sources: RecordSource | readonly RecordSource[]): sources is readonly RecordSource[] {
+  return Array.isArray(sources);
 }
 
 export function recordsIn(entry: Entry, type: number): ResourceRecord[] {
-  const found: ResourceRecord[] = [];
-  for (let part: Part | undefined = entry.part; part; part = part.next) {
-    for (const record of part.records) if (record.type === type) found.push(record);
-  }
-  return found;
-}
-
-function withoutOwner(part: Part | undefined, owner: string): Part | undefined {
-  if (!part) return undefined;
-  const next = withoutOwner(part.next, owner);
-  if (part.owner === owner) return next;
-  return next === part.next ? part : { ...part, next };
+  return entry.records.filter((record) => record.type === type);
 }

@@ -12,7 +12,13 @@ import {
 import { PodAddresses } from './pod-addresses.ts';
 import type { Query } from './question.ts';
 import { authorityData, targetOf, textData, type ResourceRecord } from './records.ts';
-import { serviceRecords, type RecordsByName, type RecordSettings } from './service-records.ts';
+import {
+  fixedSource,
+  serviceSource,
+  type RecordsByName,
+  type RecordSettings,
+  type RecordSource,
+} from './service-records.ts';
 import { FLAG, RCODE, TYPE } from './wire.ts';
 import { createApex, isNameWithin, isWithin, reverseRcode, type Apex } from './zone-apex.ts';
 import { recordsIn, ZoneEntries, type Entry } from './zone-entries.ts';
@@ -71,12 +77,12 @@ export class ClusterZone {
     this.#reverseLabelCounts = [...new Set(this.#reverseApexes.values().map(({ labels }) => labels))];
     // RFC 8482 section 4.2.
     this.#minimal = [this.#record('', TYPE.HINFO, textData('RFC8482', ''))];
-    this.#replace('', this.#fixedRecords());
+    this.#replace('', fixedSource(this.#fixedRecords()));
   }
 
   /** Sets or, with `undefined`, removes what a Service and its EndpointSlices bring about. */
   setService(key: string, service: Service | undefined, slices: readonly EndpointSlice[]): void {
-    this.#replace(`service ${key}`, service ? serviceRecords(service, slices, this.#settings) : new Map());
+    this.#replace(`service ${key}`, service && serviceSource(service, slices, this.#settings));
   }
 
   setNamespace(name: string, exists: boolean): void {
@@ -87,7 +93,7 @@ export class ClusterZone {
       names.set(label + encodeLabel('svc') + this.#apex.name, []);
       if (this.#options.pods !== 'disabled') names.set(label + this.#podSuffix, []);
     } else this.#namespaces.delete(label);
-    this.#replace(`namespace ${name}`, names);
+    this.#replace(`namespace ${name}`, fixedSource(names));
   }
 
   /** Sets a pod's addresses, for pod names in mode `verified`; none removes the pod. */
@@ -240,8 +246,8 @@ export class ClusterZone {
   }
 
   /** Puts an owner's records in place of those it had, and a new serial into what proves that others are missing. */
-  #replace(owner: string, records: RecordsByName): void {
-    this.#entries.replace(owner, records);
+  #replace(owner: string, source: RecordSource | undefined): void {
+    this.#entries.replace(owner, source);
     this.#serial = (this.#serial + 1) >>> 0;
     for (const apex of [this.#apex, ...this.#reverseApexes.values()]) {
       apex.negatives.clear();
