@@ -9,7 +9,14 @@ import type { Source } from './iptables-chains.ts';
 import { explainRefusal } from './iptables-refusal.ts';
 import { countChanges, noteApplied, planChanges, renderRestore } from './iptables-restore.ts';
 import type { TableChange } from './iptables-restore.ts';
-import { ofFamily, renderBlocked, renderFrontend } from './iptables-rules.ts';
+import {
+  isServed,
+  listOwnChains,
+  ofFamily,
+  renderBlocked,
+  renderLeaf,
+  renderOwnChain,
+} from './iptables-rules.ts';
 import { emptyState, parseSave } from './iptables-save.ts';
 import type { State } from './iptables-save.ts';
 import { renderFarFilter, renderFarNat, renderHairpin, renderSkeleton, tables } from './iptables-skeleton.ts';
@@ -68,10 +75,8 @@ export class IptablesFamily {
       this.#wanted[table].clear();
     }
     this.#banks = {
-      nat: new FrontendBanks(
-        family,
-        { address: 'WEFT-VIP', nodePort: 'WEFT-NP' },
-        (frontend) => renderFrontend(this.#traits, frontend, settings).leaf,
+      nat: new FrontendBanks(family, { address: 'WEFT-VIP', nodePort: 'WEFT-NP' }, (frontend) =>
+        renderLeaf(this.#traits, frontend),
       ),
       filter: new FrontendBanks(family, { address: 'WEFT-BLOCK', nodePort: 'WEFT-BNP' }, (frontend) =>
         renderBlocked(this.#traits, frontend, settings),
@@ -167,17 +172,13 @@ export class IptablesFamily {
   #updateFrontend(before: Frontend | undefined, after: Frontend | undefined): void {
     const [settings, banks] = [this.#settings, this.#banks];
     if (!settings || !banks) return;
-    const [old, now] = [before, after].map(
-      (frontend) => frontend && renderFrontend(this.#traits, frontend, settings),
-    );
     const isBlocked = after && renderBlocked(this.#traits, after, settings).length > 0;
-    banks.nat.replace(before, now && now.leaf.length > 0 ? after : undefined);
+    banks.nat.replace(before, after && isServed(after) ? after : undefined);
     banks.filter.replace(before, isBlocked ? after : undefined);
-    for (const chain of old?.chains.keys() ?? []) this.#want('nat', chain, undefined);
-    for (const chain of now?.chains.keys() ?? []) {
-      this.#want('nat', chain, () =>
-        after ? (renderFrontend(this.#traits, after, settings).chains.get(chain) ?? []) : [],
-      );
+    for (const chain of before ? listOwnChains(before) : []) this.#want('nat', chain, undefined);
+    if (!after) return;
+    for (const chain of listOwnChains(after)) {
+      this.#want('nat', chain, () => renderOwnChain(this.#traits, after, settings, chain));
     }
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import { cidrContains, familyOf } from './address.ts';
 import type { FamilyTraits } from './family.ts';
@@ -11,55 +11,54 @@ import type { Endpoint, Frontend, NodeSettings } from './model.ts';
  */
 export type Rule = string;
 
-/** Chains by name. */
-type Chains = ReadonlyMap<string, readonly Rule[]>;
-
 /** The mark bit of a connection's first packet that says: keep the client's address (externalTrafficPolicy Local). */
 export const keepSourceMark = '0x1000/0x1000';
 
 /** Up to so many DNAT rules stand in the leaf itself; more get a chain, so that the leaf's other Services stay cheap. */
 const inlineEndpoints = 8;
 
-/** What one frontend puts into the nat table. */
-export interface FrontendRules {
-  /** For the dispatch tree's leaf. */
-  readonly leaf: readonly Rule[];
-  /** Chains of its own. */
-  readonly chains: Chains;
+/** Whether the nat table has anything of the frontend: without endpoints, the filter table has its word. */
+export function isServed({ endpoints, outside = [] }: Frontend): boolean {
+  return endpoints.length > 0 || outside.length > 0;
 }
 
-/** DNAT of one frontend: nothing when it has no endpoints, then the filter table has its word. */
-export function renderFrontend(
+/** DNAT of one frontend, or the way to its own chain: what stands in the dispatch tree's leaf. */
+export function renderLeaf(traits: FamilyTraits, frontend: Frontend): Rule[] {
+  if (!isServed(frontend)) return [];
+  const match = matchOf(traits, frontend);
+  const sources = frontend.sourceRanges?.map((cidr) => `-s ${cidr} `) ?? [''];
+  const [chain] = listOwnChains(frontend);
+  return sources.flatMap((source) =>
+    chain === undefined
+      ? renderDnat(traits, frontend, frontend.endpoints, source + match)
+      : [`${source}${match} ${comment(frontend.name)} -j ${chain}`],
+  );
+}
+
+/** The chains that a frontend has for itself: its own, and with `outside` a second one for packets from inside. */
+export function listOwnChains(frontend: Frontend): string[] {
+  if (!isServed(frontend) || !needsChain(frontend)) return [];
+  const hash = hashOf(frontendId(frontend));
+  return frontend.outside ? [`WEFT-S-${hash}`, `WEFT-I-${hash}`] : [`WEFT-S-${hash}`];
+}
+
+/** The rules of one of {@link listOwnChains}. */
+export function renderOwnChain(
   traits: FamilyTraits,
   frontend: Frontend,
   settings: NodeSettings,
-): FrontendRules {
-  const chains = new Map<string, readonly Rule[]>();
-  const all = [...frontend.endpoints, ...(frontend.outside ?? [])];
-  if (all.length === 0) return { leaf: [], chains };
-  const match = matchOf(traits, frontend);
-  const sources = frontend.sourceRanges?.map((cidr) => `-s ${cidr} `) ?? [''];
-  if (!needsChain(frontend)) {
-    const leaf = sources.flatMap((source) =>
-      renderDnat(traits, frontend, frontend.endpoints, source + match),
-    );
-    return { leaf, chains };
+  chain: string,
+): Rule[] {
+  const [, inside] = listOwnChains(frontend);
+  if (!frontend.outside || chain === inside) {
+    return renderDnat(traits, frontend, frontend.endpoints, protocolOf(frontend));
   }
-  const chain = `WEFT-S-${hashOf(frontendId(frontend))}`;
-  const leaf = sources.map((source) => `${source}${match} ${comment(frontend.name)} -j ${chain}`);
-  if (!frontend.outside) {
-    chains.set(chain, renderDnat(traits, frontend, frontend.endpoints, protocolOf(frontend)));
-    return { leaf, chains };
-  }
-  const inside = `WEFT-I-${hashOf(frontendId(frontend))}`;
-  chains.set(inside, renderDnat(traits, frontend, frontend.endpoints, protocolOf(frontend)));
-  chains.set(chain, [
+  return [
     ...ofFamily(traits, settings.podCIDRs).map((cidr) => `-s ${cidr} -j ${inside}`),
     `-m addrtype --src-type LOCAL -j ${inside}`,
     `-j MARK --set-xmark ${keepSourceMark}`,
     ...renderDnat(traits, frontend, frontend.outside, protocolOf(frontend)),
-  ]);
-  return { leaf, chains };
+  ];
 }
 
 /** What happens to packets of a frontend that nothing rewrote: no endpoint for them, or a source that is not listed. */
@@ -106,21 +105,27 @@ function renderDnat(
   endpoints: readonly Endpoint[],
   match: string,
 ): Rule[] {
-  const sticky = isSticky(frontend, endpoints);
-  const hostMask = traits.family === 'ipv4' ? '255.255.255.255' : Array<string>(8).fill('ffff').join(':');
   const described = `${match} ${comment(frontend.name)}`;
-  const listOf = (endpoint: Endpoint): string =>
-    `--name weft-${hashOf(`${frontendId(frontend)} ${endpointText(endpoint)}`)} --mask ${hostMask} --rsource`;
-  const returning = endpoints.map(
-    (endpoint) =>
-      `${described} -m recent --update --seconds ${String(frontend.affinitySeconds)} --reap ${listOf(endpoint)} -j DNAT --to-destination ${endpointText(endpoint)}`,
-  );
+  const sticky = isSticky(frontend, endpoints);
   const fresh = endpoints.map((endpoint, index) => {
     const chance = chanceOf(endpoints.length - index);
-    const remember = sticky ? `-m recent --set ${listOf(endpoint)} ` : '';
+    const remember = sticky ? `-m recent --set ${listOf(traits, frontend, endpoint)} ` : '';
     return `${described} ${chance}${remember}-j DNAT --to-destination ${endpointText(endpoint)}`;
   });
-  return sticky ? [...returning, ...fresh] : fresh;
+  if (!sticky) return fresh;
+  const returning = endpoints.map((endpoint) => {
+    const seconds = String(frontend.affinitySeconds);
+    const seen = `-m recent --update --seconds ${seconds} --reap ${listOf(traits, frontend, endpoint)}`;
+    return `${described} ${seen} -j DNAT --to-destination ${endpointText(endpoint)}`;
+  });
+  return [...returning, ...fresh];
+}
+
+/** The list of an endpoint's clients, as a match of `recent` names it. */
+function listOf({ family }: FamilyTraits, frontend: Frontend, endpoint: Endpoint): string {
+  const hostMask = family === 'ipv4' ? '255.255.255.255' : Array<string>(8).fill('ffff').join(':');
+  const name = `weft-${hashOf(`${frontendId(frontend)} ${endpointText(endpoint)}`)}`;
+  return `--name ${name} --mask ${hostMask} --rsource`;
 }
 
 /** xt_statistic keeps probabilities in units of 2^-31; iptables-save prints what is kept. */
@@ -155,5 +160,5 @@ export function ofFamily(traits: FamilyTraits, cidrs: readonly string[]): string
 
 /** Short names for chains and lists that stand for long ones (28 characters is all a chain name can have). */
 function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16).toUpperCase();
+  return hash('sha256', text).slice(0, 16).toUpperCase();
 }
