@@ -11,6 +11,9 @@ const libc = koffi.load('libc.so.6');
 type Call = (...args: unknown[]) => number;
 const declare = (prototype: string): Call => libc.func(prototype);
 
+/** linux/filter.h */
+koffi.struct('sock_fprog', { len: 'ushort', filter: 'const void *' });
+
 const calls = {
   setns: declare('int setns(int fd, int nstype)'),
   unshare: declare('int unshare(int flags)'),
@@ -22,6 +25,7 @@ const calls = {
   socket: declare('int socket(int domain, int type, int protocol)'),
   setsockopt: declare('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
   getsockopt: declare('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+  attach_filter: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'const sock_fprog *', 'uint']) as Call,
   getsockname: declare('int getsockname(int fd, void *address, void *length)'),
   bind: declare('int bind(int fd, const void *address, uint length)'),
   connect: declare('int connect(int fd, const void *address, uint length)'),
@@ -95,6 +99,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
@@ -104,12 +109,18 @@ const SOCK_CLOEXEC = 0o2000000;
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 const SO_ATTACH_FILTER = 26;
 const SO_DETACH_FILTER = 27;
 export const IPPROTO_IPV6 = 41;
+const IPV6_ADD_MEMBERSHIP = 20;
+const IPV6_DROP_MEMBERSHIP = 21;
 export const IPV6_V6ONLY = 26;
+/** linux/if_packet.h; ignoring what this host itself sends needs Linux 4.20. */
+export const SOL_PACKET = 263;
+export const PACKET_IGNORE_OUTGOING = 23;
 export const SOL_NETLINK = 270;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -132,6 +143,19 @@ export function getsockopt(fd: number, level: number, name: number, value: Uint8
   const length = Buffer.alloc(4);
   length.writeUInt32LE(value.length);
   invoke('getsockopt', about, fd, level, name, value, length);
+/** Lets only the packets through that a classic BPF program (struct sock_filter, 8 bytes each) accepts. */
+export function attachFilter(fd: number, program: Uint8Array): void {
+  const fprog = { len: program.length / 8, filter: program };
+  invoke('attach_filter', '', fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog, koffi.sizeof('sock_fprog'));
+}
+
+/** Joins or leaves an IPv6 multicast group, 16 bytes, on a link (struct ipv6_mreq of linux/in6.h). */
+export function setMembership(fd: number, member: boolean, group: Uint8Array, ifindex: number): void {
+  const request = Buffer.alloc(20);
+  request.set(group);
+  request.writeInt32LE(ifindex, 16);
+  const name = member ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP;
+  invoke('setsockopt', `group on link ${ifindex}`, fd, IPPROTO_IPV6, name, request, request.length);
 }
 
 /** One instruction of classic BPF (linux/filter.h, struct sock_filter). */

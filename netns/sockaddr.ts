@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from './libc.ts';
+import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from './libc.ts';
 
 /** struct sockaddr_in or sockaddr_in6 (linux/in.h, linux/in6.h) for a literal address. */
 export function encodeInetAddress(host: string, port: number): Buffer {
@@ -35,5 +35,14 @@ export function encodeNetlinkAddress(groups: number): Buffer {
   const encoded = Buffer.alloc(12);
   encoded.writeUInt16LE(AF_NETLINK, 0);
   encoded.writeUInt32LE(groups, 8);
+  return encoded;
+}
+
+/** struct sockaddr_ll (linux/if_packet.h): frames of one Ethernet type on one link. */
+export function encodeLinkAddress(ifindex: number, etherType: number): Buffer {
+  const encoded = Buffer.alloc(20);
+  encoded.writeUInt16LE(AF_PACKET, 0);
+  encoded.writeUInt16BE(etherType, 2);
+  encoded.writeInt32LE(ifindex, 4);
   return encoded;
 }

@@ -1,0 +1,146 @@
+import { decodeHeader, encodeFrame, ETH_P_IPV6, headerLength } from './ethernet.ts';
+import { decodeIp, encodeIp } from './ip.ts';
+import { decodeMac, encodeMac } from './mac.ts';
+
+/** RFC 8200 section 3, RFC 4861 section 4. */
+const ipv6Length = 40;
+const IPPROTO_ICMPV6 = 58;
+const SOLICITATION = 135;
+const ADVERTISEMENT = 136;
+const messageLength = 24;
+/** What comes from further than the link itself has less (RFC 4861 section 7.1). */
+const hopLimit = 255;
+const SOURCE_LINK_ADDRESS = 1;
+const TARGET_LINK_ADDRESS = 2;
+const SOLICITED = 0x40;
+const OVERRIDE = 0x20;
+
+export const unspecified = '::';
+/** All nodes of the link. */
+export const allNodes = 'ff02::1';
+
+/** A neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4), with the addresses it travels by. */
+export interface NeighborMessage {
+  readonly type: 'solicitation' | 'advertisement';
+  readonly source: string;
+  readonly destination: string;
+  /** What is asked for, or told of. */
+  readonly target: string;
+  /** The hardware address in the message's option: the source's of a solicitation, the target's of an advertisement. */
+  readonly linkAddress?: string;
+  /** An advertisement's flags: it answers a solicitation; it replaces what is known. */
+  readonly solicited?: boolean;
+  readonly override?: boolean;
+}
+
+/**
+ * The classic BPF program (struct sock_filter of linux/filter.h: code, jump if true, jump if false, operand) that lets
+ * only solicitations and advertisements through. With extension headers in between nobody sends them.
+ */
+export const neighborFilter = Buffer.concat([
+  instruction(0x30, 0, 0, headerLength + 6), // load the next header
+  instruction(0x15, 0, 4, IPPROTO_ICMPV6), // equal, or refuse
+  instruction(0x30, 0, 0, headerLength + ipv6Length), // load the message's type
+  instruction(0x35, 0, 2, SOLICITATION), // at least, or refuse
+  instruction(0x25, 1, 0, ADVERTISEMENT), // greater: refuse
+  instruction(0x06, 0, 0, 0xffff), // take it
+  instruction(0x06, 0, 0, 0), // refuse it
+]);
+
+/** The message in an Ethernet frame; undefined when there is none, or one that RFC 4861 section 7.1 calls invalid. */
+export function decodeNeighborMessage(frame: Buffer): NeighborMessage | undefined {
+  if (decodeHeader(frame)?.type !== ETH_P_IPV6 || frame.length < headerLength + ipv6Length) return undefined;
+  const header = frame.subarray(headerLength, headerLength + ipv6Length);
+  const length = header.readUInt16BE(4);
+  if (header[6] !== IPPROTO_ICMPV6 || header[7] !== hopLimit || length < messageLength) return undefined;
+  const message = frame.subarray(headerLength + ipv6Length, headerLength + ipv6Length + length);
+  const [source, destination] = [header.subarray(8, 24), header.subarray(24, 40)];
+  if (message.length < length || message[1] !== 0) return undefined;
+  if (checksum(source, destination, message) !== 0) return undefined;
+  const type = message[0] === SOLICITATION ? 'solicitation' : 'advertisement';
+  if (type === 'advertisement' && message[0] !== ADVERTISEMENT) return undefined;
+  const linkAddress = findLinkAddress(
+    message.subarray(messageLength),
+    type === 'solicitation' ? SOURCE_LINK_ADDRESS : TARGET_LINK_ADDRESS,
+  );
+  if (linkAddress === undefined || message[8] === 0xff) return undefined;
+  const flags = message[4] ?? 0;
+  return {
+    type,
+    source: decodeIp(source),
+    destination: decodeIp(destination),
+    target: decodeIp(message.subarray(8, messageLength)),
+    ...(linkAddress === '' ? {} : { linkAddress }),
+    ...(type === 'advertisement'
+      ? { solicited: (flags & SOLICITED) !== 0, override: (flags & OVERRIDE) !== 0 }
+      : {}),
+  };
+}
+
+/** A frame with the message, from one hardware address to another. */
+export function encodeNeighborMessage(
+  macs: { readonly source: string; readonly destination: string },
+  { type, source, destination, target, linkAddress, solicited, override }: NeighborMessage,
+): Buffer {
+  const isSolicitation = type === 'solicitation';
+  const option = isSolicitation ? SOURCE_LINK_ADDRESS : TARGET_LINK_ADDRESS;
+  const message = Buffer.concat([
+    Buffer.of(isSolicitation ? SOLICITATION : ADVERTISEMENT, 0, 0, 0),
+    Buffer.of((solicited === true ? SOLICITED : 0) | (override === true ? OVERRIDE : 0), 0, 0, 0),
+    encodeIp(target),
+    ...(linkAddress === undefined ? [] : [Buffer.of(option, 1), encodeMac(linkAddress)]),
+  ]);
+  const [from, to] = [encodeIp(source), encodeIp(destination)];
+  message.writeUInt16BE(checksum(from, to, message), 2);
+  const header = Buffer.alloc(8);
+  header.writeUInt8(0x60, 0);
+  header.writeUInt16BE(message.length, 4);
+  header.writeUInt8(IPPROTO_ICMPV6, 6);
+  header.writeUInt8(hopLimit, 7);
+  return encodeFrame({ ...macs, type: ETH_P_IPV6 }, Buffer.concat([header, from, to, message]));
+}
+
+/** The multicast group at which an address is asked for (RFC 4291 section 2.7.1). */
+export function solicitedNodeGroup(address: string): string {
+  const group = encodeIp('ff02::1:ff00:0');
+  encodeIp(address).copy(group, 13, 13);
+  return decodeIp(group);
+}
+
+/** The Ethernet address of an IPv6 multicast group (RFC 2464 section 7). */
+export function multicastMac(group: string): string {
+  return `33:33:${decodeMac(encodeIp(group).subarray(12))}`;
+}
+
+/** The hardware address in the options, '' without one, undefined when an option is broken. */
+function findLinkAddress(options: Buffer, type: number): string | undefined {
+  let found = '';
+  for (let at = 0; at < options.length;) {
+    const length = (options[at + 1] ?? 0) * 8;
+    if (length === 0 || at + length > options.length) return undefined;
+    if (options[at] === type && length === 8) found = decodeMac(options.subarray(at + 2, at + 8));
+    at += length;
+  }
+  return found;
+}
+
+/** The Internet checksum over pseudo-header and message (RFC 8200 section 8.1); 0 over one that carries its own. */
+function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
+  const rest = Buffer.alloc(8);
+  rest.writeUInt32BE(message.length, 0);
+  rest.writeUInt8(IPPROTO_ICMPV6, 7);
+  const bytes = Buffer.concat([source, destination, rest, message, Buffer.alloc(message.length % 2)]);
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+function instruction(code: number, ifTrue: number, ifFalse: number, operand: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt16LE(code, 0);
+  bytes.writeUInt8(ifTrue, 2);
+  bytes.writeUInt8(ifFalse, 3);
+  bytes.writeUInt32LE(operand, 4);
+  return bytes;
+}
