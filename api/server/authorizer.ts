@@ -1,3 +1,5 @@
+import { addressOfLease, announcementNamespace, announcerLeaseName } from '../announcement.ts';
+import type { Lease } from '../kinds/lease.ts';
 import type { Pod } from '../kinds/pod.ts';
 import { parseFieldSelector } from '../kinds/selector.ts';
 import { masters, nodeOf } from './authentication.ts';
@@ -25,7 +27,7 @@ export interface PodView {
 
 /**
  * Administrators (system:masters) may do everything. A node may read what it needs to carry traffic, and touch only
- * itself, its lease, its pods and what those pods mount. All others may only ask what they may do.
+ * itself, its leases, its pods and what those pods mount. All others may only ask what they may do.
  */
 export class Authorizer {
   readonly #pods: PodView;
@@ -49,7 +51,7 @@ export class Authorizer {
   }
 
   async #allowsNode(node: string, attributes: Attributes): Promise<boolean> {
-    const { group, plural, verb, name, namespace, subresource } = attributes;
+    const { group, plural, verb, name, subresource } = attributes;
     const isRead = verb === 'get' || verb === 'list' || verb === 'watch';
     switch (group === '' ? plural : `${plural}.${group}`) {
       case 'services':
@@ -60,11 +62,7 @@ export class Authorizer {
       case 'nodes':
         return isRead || verb === 'create' || (name === node && (verb === 'update' || verb === 'patch'));
       case 'leases.coordination.k8s.io':
-        // A create has no name in its path: admitNode looks at the object.
-        return (
-          namespace === 'kube-node-lease' &&
-          (verb === 'create' || (name === node && verb !== 'deletecollection'))
-        );
+        return allowsLease(node, attributes);
       case 'events':
       case 'events.events.k8s.io':
         return verb === 'create' || verb === 'patch' || verb === 'update';
@@ -104,6 +102,21 @@ export class Authorizer {
   }
 }
 
+/** Its own heartbeats, and who announces which load balancer address: that it reads all of, and may take over. */
+function allowsLease(node: string, { verb, namespace, name }: Attributes): boolean {
+  const isAnnouncement = namespace === announcementNamespace;
+  if (!isAnnouncement && namespace !== 'kube-node-lease') return false;
+  // A create has no name in its path: admitNode looks at the object.
+  if (verb === 'create') return true;
+  if (isAnnouncement && (verb === 'get' || verb === 'list' || verb === 'watch')) return true;
+  return name !== undefined && verb !== 'deletecollection' && isLeaseFor(node, namespace, name);
+}
+
+function isLeaseFor(node: string, namespace: string | undefined, name: string): boolean {
+  if (namespace !== announcementNamespace) return name === node;
+  return name === announcerLeaseName(node) || addressOfLease(name) !== undefined;
+}
+
 /** Questions about oneself, which are created. */
 function asksOfSelf({ group, plural, verb }: Attributes): boolean {
   const isQuestion = group === 'authorization.k8s.io' || group === 'authentication.k8s.io';
@@ -119,8 +132,14 @@ export function admitNode(user: User, attributes: Attributes, object: unknown): 
   const node = nodeOf(user);
   if (node === undefined || user.groups.includes(masters)) return;
   const { name } = (object as { metadata: { name: string } }).metadata;
-  const isOwn = name === node;
-  if (isOwn || (attributes.plural !== 'nodes' && attributes.plural !== 'leases')) return;
+  if (attributes.plural === 'leases') {
+    // A node speaks for itself: it takes an address over or gives it away, but never names another.
+    const holder = (object as Lease).spec?.holderIdentity ?? '';
+    const speaksForItself = holder === node || holder === '';
+    if (speaksForItself && isLeaseFor(node, attributes.namespace, name)) return;
+  } else if (attributes.plural !== 'nodes' || name === node) {
+    return;
+  }
   throw forbidden(attributes, name, `node "${node}" is not allowed to write this object`);
 }
 

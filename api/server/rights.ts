@@ -58,6 +58,6 @@ export function rightsOf(user: User): Rights {
     resourceRules: [...asking, ...nodeRules],
     nonResourceRules,
     incomplete: true,
-    evaluationError: 'a node may also reach itself, its lease, its pods and what these mount',
+    evaluationError: 'a node may also reach itself, its leases, its pods and what these mount',
   };
 }

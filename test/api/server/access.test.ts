@@ -92,6 +92,14 @@ t.test('a node may do its work and no more', async (t) => {
     metadata: { name, namespace },
     spec: {},
   });
+  const announcement = (name: string, holderIdentity: string) => ({
+    metadata: { name, namespace: 'kube-system' },
+    spec: { holderIdentity, leaseDurationSeconds: 2 },
+  });
+  const theirs = announcement('weft-address-192.0.2.17', 'node2');
+  await admin.create(leases, theirs);
+  await admin.create(leases, announcement('weft-announcer-node2', 'node2'));
+  await admin.create(leases, announcement('kube-scheduler', 'somebody'));
   const status = { status: { phase: 'Running' } };
 
   const allowed: Record<string, () => Promise<unknown>> = {
@@ -100,6 +108,17 @@ t.test('a node may do its work and no more', async (t) => {
     'make its Node': () => node.create(nodes, { metadata: { name: 'node1' } }),
     'report its Node': () => node.patchStatus(nodes, { name: 'node1' }, { status: { phase: '' } }, 'merge'),
     'make its lease': () => node.create(leases, lease('node1')),
+    'show that its announcer lives': () =>
+      node.create(leases, announcement('weft-announcer-node1', 'node1')),
+    'go on showing it': () =>
+      node.patch(leases, at('weft-announcer-node1', 'kube-system'), { spec: {} }, 'merge'),
+    'announce an address': () => node.create(leases, announcement('weft-address-192.0.2.16', 'node1')),
+    'announce an IPv6 address': () =>
+      node.create(leases, announcement('weft-address-2001-db8-0-0-0-0-0-10', 'node1')),
+    'announce an address no longer': () => node.update(leases, announcement('weft-address-192.0.2.16', '')),
+    'take an address over': () => node.update(leases, announcement(theirs.metadata.name, 'node1')),
+    'forget an address': () => node.delete(leases, at('weft-address-192.0.2.16', 'kube-system')),
+    'follow who announces': () => node.list(leases, { namespace: 'kube-system' }),
     'list its pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node1' }),
     'report its pod': () => node.patchStatus(pods, at('mine'), status, 'merge'),
     'not relabel its pod by its status': async () => {
@@ -153,6 +172,22 @@ t.test('a node may do its work and no more', async (t) => {
     'delete its Node': () => node.delete(nodes, { name: 'node1' }),
     'make another lease': () => node.create(leases, lease('node2')),
     'make a lease elsewhere': () => node.create(leases, lease('node1', 'default')),
+    'show that another announcer lives': () =>
+      node.patch(leases, at('weft-announcer-node2', 'kube-system'), { spec: {} }, 'merge'),
+    'forget another announcer': () => node.delete(leases, at('weft-announcer-node2', 'kube-system')),
+    'make another announce': () => node.create(leases, announcement('weft-address-192.0.2.18', 'node2')),
+    'hand an address to another': () => node.update(leases, theirs),
+    'announce what is no address': () => node.create(leases, announcement('weft-address-door', 'node1')),
+    'announce elsewhere': () =>
+      node.create(leases, {
+        ...announcement('weft-address-192.0.2.19', 'node1'),
+        metadata: { name: 'weft-address-192.0.2.19', namespace: 'kube-node-lease' },
+      }),
+    'take another lease of kube-system': () => node.update(leases, announcement('kube-scheduler', 'node1')),
+    'make another lease of kube-system': () => node.create(leases, announcement('mine', 'node1')),
+    'forget all announcements': () =>
+      node.request('DELETE', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases'),
+    'read leases of other namespaces': () => node.list(leases, { namespace: 'default' }),
     'change a Service': () =>
       node.patch(services, at('kubernetes'), { metadata: { labels: { a: 'b' } } }, 'merge'),
     'read metrics': () => node.request('GET', '/metrics'),
