@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ApiClient } from '../api/client/client.ts';
 import { AgentError } from './agent-error.ts';
+import { Announcer } from './announce/announcer.ts';
 import { AgentCaches } from './caches.ts';
 import { loadClusterConfig } from './config/cluster-config.ts';
 import type { AgentConfig, JoinConfig } from './config/config.ts';
@@ -22,11 +23,11 @@ import { checkAgentNeeds } from './node/preflight.ts';
 import { CertificateRenewal } from './node/renewal.ts';
 import { ServiceRules } from './services/services.ts';
 import { NodeServer } from './streams/node-server.ts';
-import type { AgentContext, Subsystem } from './subsystem.ts';
+import type { AgentContext, Ending, Subsystem } from './subsystem.ts';
 
 export interface RunningAgent {
   /** Ends the process's work; links, rules and pods stay, so traffic flows on. */
-  stop(): Promise<void>;
+  stop(ending?: Ending): Promise<void>;
 }
 
 export interface AgentOptions {
@@ -88,10 +89,12 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     client.useCertificate(renewed.cert, renewed.key);
     streams.useTls(renewed);
   };
+  const rules = new ServiceRules(context);
   // In the order in which they need each other.
   const working: Subsystem[] = [
     new NodeNetwork(context, podNetwork),
-    new ServiceRules(context),
+    rules,
+    new Announcer(context, () => rules.health().ready),
     new ClusterNames(context),
     pods,
     streams,
@@ -100,14 +103,20 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
   const registration = new NodeRegistration(context, () => working);
   parts.splice(0, parts.length, caches, registration, ...working);
   // The node registers first: its pod range, which the network waits for, is given to the Node object.
+  let ending: Ending = 'stop';
   for (const part of [registration, ...working]) {
-    undo.defer(() => part.stop());
+    undo.defer(() => part.stop(ending));
     log.debug({ part: part.name }, 'starting');
     await part.start();
   }
   log.info({ node: config.nodeName, server: config.server }, 'the agent runs');
   const running = undo.move();
-  return { stop: () => running.disposeAsync() };
+  return {
+    stop(why = 'stop') {
+      ending = why;
+      return running.disposeAsync();
+    },
+  };
 }
 
 function lockNode({ runDir, nodeName }: AgentConfig): Lock {

@@ -16,12 +16,15 @@ export interface Health {
   readonly reason?: string;
 }
 
+/** Why the agent ends: for good, or because another takes its place in a moment. */
+export type Ending = 'stop' | 'restart';
+
 /** One part of the agent: started once, stopped once, asked for its health at any time. */
 export interface Subsystem {
   readonly name: string;
   start(): Promise<void>;
   /** Stops watching and listening. Leaves the kernel's state (links, rules, pods) as it is: traffic flows on. */
-  stop(): Promise<void>;
+  stop(ending?: Ending): Promise<void>;
   health(): Health;
 }
 

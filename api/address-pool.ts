@@ -39,6 +39,24 @@ export function poolContains(pool: AddressPool, address: string): boolean {
   return pool.first <= number && number <= pool.last;
 }
 
+/** The fewest ranges that together are the pool, e.g. for packet filters: `192.0.2.16/28`. */
+export function poolCIDRs({ family, first, last }: AddressPool): string[] {
+  const bits = family === 'IPv4' ? 32 : 128;
+  const ranges: string[] = [];
+  for (let start = first; start <= last;) {
+    let prefix = bits;
+    // The range twice as large, as long as it begins here and ends in the pool.
+    while (prefix > 0) {
+      const size = 1n << BigInt(bits - prefix + 1);
+      if (start % size !== 0n || start + size - 1n > last) break;
+      prefix -= 1;
+    }
+    ranges.push(`${toText(start, family)}/${prefix}`);
+    start += 1n << BigInt(bits - prefix);
+  }
+  return ranges;
+}
+
 export function poolsOverlap(a: AddressPool, b: AddressPool): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }

@@ -62,7 +62,8 @@ interface MutableService {
   readonly readyHere: Set<string>;
 }
 
-function isOurs(service: Service): boolean {
+/** Whether the Service gets rules at all. */
+export function isOurs(service: Service): boolean {
   const { spec, metadata } = service;
   if (spec.type === 'ExternalName' || spec.clusterIP === 'None' || metadata.deletionTimestamp) return false;
   return !foreignLabels.some((label) => metadata.labels?.[label] !== undefined);

@@ -11,9 +11,6 @@ const libc = koffi.load('libc.so.6');
 type Call = (...args: unknown[]) => number;
 const declare = (prototype: string): Call => libc.func(prototype);
 
-/** linux/filter.h */
-koffi.struct('sock_fprog', { len: 'ushort', filter: 'const void *' });
-
 const calls = {
   setns: declare('int setns(int fd, int nstype)'),
   unshare: declare('int unshare(int flags)'),
@@ -25,7 +22,6 @@ const calls = {
   socket: declare('int socket(int domain, int type, int protocol)'),
   setsockopt: declare('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
   getsockopt: declare('int getsockopt(int fd, int level, int name, void *value, void *length)'),
-  attach_filter: libc.func('setsockopt', 'int', ['int', 'int', 'int', 'const sock_fprog *', 'uint']) as Call,
   getsockname: declare('int getsockname(int fd, void *address, void *length)'),
   bind: declare('int bind(int fd, const void *address, uint length)'),
   connect: declare('int connect(int fd, const void *address, uint length)'),
@@ -109,7 +105,6 @@ const SOCK_CLOEXEC = 0o2000000;
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
-const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 const SO_ATTACH_FILTER = 26;
@@ -143,10 +138,6 @@ export function getsockopt(fd: number, level: number, name: number, value: Uint8
   const length = Buffer.alloc(4);
   length.writeUInt32LE(value.length);
   invoke('getsockopt', about, fd, level, name, value, length);
-/** Lets only the packets through that a classic BPF program (struct sock_filter, 8 bytes each) accepts. */
-export function attachFilter(fd: number, program: Uint8Array): void {
-  const fprog = { len: program.length / 8, filter: program };
-  invoke('attach_filter', '', fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog, koffi.sizeof('sock_fprog'));
 }
 
 /** Joins or leaves an IPv6 multicast group, 16 bytes, on a link (struct ipv6_mreq of linux/in6.h). */

@@ -1,5 +1,6 @@
 import { decodeHeader, encodeFrame, ETH_P_IPV6, headerLength } from './ethernet.ts';
 import { decodeIp, encodeIp } from './ip.ts';
+import type { FilterInstruction } from './libc.ts';
 import { decodeMac, encodeMac } from './mac.ts';
 
 /** RFC 8200 section 3, RFC 4861 section 4. */
@@ -12,6 +13,12 @@ const messageLength = 24;
 const hopLimit = 255;
 const SOURCE_LINK_ADDRESS = 1;
 const TARGET_LINK_ADDRESS = 2;
+/** linux/bpf_common.h: BPF_LD|BPF_B|BPF_ABS, BPF_JMP|BPF_JEQ, …|BPF_JGE, …|BPF_JGT, BPF_RET. */
+const BPF_LD_BYTE = 0x30;
+const BPF_JUMP_EQUAL = 0x15;
+const BPF_JUMP_NOT_LESS = 0x35;
+const BPF_JUMP_GREATER = 0x25;
+const BPF_RETURN = 0x06;
 const SOLICITED = 0x40;
 const OVERRIDE = 0x20;
 
@@ -34,18 +41,18 @@ export interface NeighborMessage {
 }
 
 /**
- * The classic BPF program (struct sock_filter of linux/filter.h: code, jump if true, jump if false, operand) that lets
- * only solicitations and advertisements through. With extension headers in between nobody sends them.
+ * The classic BPF program that lets only solicitations and advertisements through. With extension headers in between
+ * nobody sends them.
  */
-export const neighborFilter = Buffer.concat([
-  instruction(0x30, 0, 0, headerLength + 6), // load the next header
-  instruction(0x15, 0, 4, IPPROTO_ICMPV6), // equal, or refuse
-  instruction(0x30, 0, 0, headerLength + ipv6Length), // load the message's type
-  instruction(0x35, 0, 2, SOLICITATION), // at least, or refuse
-  instruction(0x25, 1, 0, ADVERTISEMENT), // greater: refuse
-  instruction(0x06, 0, 0, 0xffff), // take it
-  instruction(0x06, 0, 0, 0), // refuse it
-]);
+export const neighborFilter: readonly FilterInstruction[] = [
+  { code: BPF_LD_BYTE, value: headerLength + 6 }, // the next header
+  { code: BPF_JUMP_EQUAL, value: IPPROTO_ICMPV6, jumpFalse: 4 },
+  { code: BPF_LD_BYTE, value: headerLength + ipv6Length }, // the message's type
+  { code: BPF_JUMP_NOT_LESS, value: SOLICITATION, jumpFalse: 2 },
+  { code: BPF_JUMP_GREATER, value: ADVERTISEMENT, jumpTrue: 1 },
+  { code: BPF_RETURN, value: 0xffff },
+  { code: BPF_RETURN, value: 0 },
+];
 
 /** The message in an Ethernet frame; undefined when there is none, or one that RFC 4861 section 7.1 calls invalid. */
 export function decodeNeighborMessage(frame: Buffer): NeighborMessage | undefined {
@@ -134,13 +141,4 @@ function checksum(source: Buffer, destination: Buffer, message: Buffer): number 
   for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
-}
-
-function instruction(code: number, ifTrue: number, ifFalse: number, operand: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt16LE(code, 0);
-  bytes.writeUInt8(ifTrue, 2);
-  bytes.writeUInt8(ifFalse, 3);
-  bytes.writeUInt32LE(operand, 4);
-  return bytes;
 }

@@ -1,4 +1,5 @@
 import * as libc from './libc.ts';
+import type { FilterInstruction } from './libc.ts';
 import { encodeIp } from './ip.ts';
 import { isErrno } from './kernel-error.ts';
 import { encodeLinkAddress } from './sockaddr.ts';
@@ -13,7 +14,7 @@ export interface PacketSocketOptions {
   /** Which frames to receive: an ETH_P_… of ethernet.ts. */
   readonly etherType: number;
   /** Classic BPF: which of them. */
-  readonly filter?: Uint8Array;
+  readonly filter?: readonly FilterInstruction[];
   /** One received frame with its Ethernet header; valid only during the call. Never one that this host sent. */
   readonly onFrame: (frame: Buffer) => void;
 }
@@ -34,7 +35,7 @@ export class PacketSocket implements Disposable {
     using undo = new DisposableStack();
     undo.defer(() => libc.close(this.#fd));
     libc.setsockopt(this.#fd, libc.SOL_PACKET, libc.PACKET_IGNORE_OUTGOING, 1);
-    if (filter) libc.attachFilter(this.#fd, filter);
+    if (filter) libc.setFilter(this.#fd, filter);
     libc.bind(this.#fd, encodeLinkAddress(ifindex, etherType), `link ${ifindex}`);
     this.#stopPolling = this.#poll();
     undo.move();

@@ -2,11 +2,15 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { Ending } from '../subsystem.ts';
 import { addConfigOptions, readConfig } from './config-options.ts';
 
 interface Running {
-  stop(): Promise<void>;
+  stop(ending?: Ending): Promise<void>;
 }
+
+/** What the service manager sends instead of SIGTERM when it is about to start the daemon again (RestartKillSignal=). */
+const restartSignal = 'SIGUSR2';
 
 type Start = (config: Config, log: Logger, signal: AbortSignal) => Promise<Running>;
 
@@ -34,7 +38,7 @@ export function addDaemonCommands(program: Command): void {
       const server = await startServerOf(config, [], log);
       try {
         const agent = await startAgentOf(config, log, signal);
-        return { stop: () => agent.stop().finally(() => server.stop()) };
+        return { stop: (ending) => agent.stop(ending).finally(() => server.stop()) };
       } catch (error) {
         await server.stop();
         throw error;
@@ -65,7 +69,7 @@ async function startAgentOf({ agent, join }: Config, log: Logger, signal: AbortS
   return startAgent({ config: agent, join, log, signal });
 }
 
-/** Runs until SIGTERM or SIGINT, then stops cleanly. Tells systemd when it is up and when it goes. */
+/** Runs until SIGTERM, SIGINT or {@link restartSignal}, then stops cleanly. Tells systemd when it is up and when it goes. */
 async function runDaemon(command: Command, name: string, start: Start): Promise<void> {
   const config = readConfig(command);
   const [{ createLog }, { notifyServiceManager }] = await Promise.all([
@@ -74,22 +78,22 @@ async function runDaemon(command: Command, name: string, start: Start): Promise<
   ]);
   const log = createLog(config.logLevel, name);
   const stopping = new AbortController();
-  const asked = new Promise<void>((resolve) => {
+  const asked = new Promise<Ending>((resolve) => {
     const stop = (signal: NodeJS.Signals): void => {
       // Whoever asks twice does not want to wait.
       if (stopping.signal.aborted) process.exit(1);
       log.info({ signal }, 'stopping');
       stopping.abort();
-      resolve();
+      resolve(signal === restartSignal ? 'restart' : 'stop');
     };
-    process.on('SIGTERM', stop).on('SIGINT', stop);
+    process.on('SIGTERM', stop).on('SIGINT', stop).on(restartSignal, stop);
   });
   try {
     const running = await start(config, log, stopping.signal);
     notifyServiceManager('READY=1');
-    await asked;
+    const ending = await asked;
     notifyServiceManager('STOPPING=1');
-    await running.stop();
+    await running.stop(ending);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
     log.debug({ err: error }, 'stopped while starting');

@@ -13,6 +13,8 @@ export interface AgentConfig {
   readonly nodeIPs: readonly string[];
   /** The node's external addresses, shown as ExternalIP. */
   readonly externalIPs: readonly string[];
+  /** Names of the links on which load balancer addresses are announced; empty: found out from the addresses. */
+  readonly announceInterfaces: readonly string[];
   /** Which tool programs Services. */
   readonly backend: 'iptables' | 'nftables';
   /** Where NodePorts are served: ranges, or `primary` for {@link nodeIPs}; empty: on every address of the node. */

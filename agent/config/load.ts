@@ -112,6 +112,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     runDir: given.runDir ?? '/run/weft',
     nodeIPs,
     externalIPs: given.externalIPs ?? [],
+    announceInterfaces: given.announceInterfaces ?? [],
     backend: given.backend ?? 'iptables',
     nodePortAddresses: given.nodePortAddresses ?? [],
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },

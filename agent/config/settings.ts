@@ -47,6 +47,11 @@ export const settings = {
   tokenFile: setting('agent', values.path, 'file that holds the join token'),
   nodeIPs: setting('agent', values.listOf(values.address), "this node's addresses, one per family"),
   externalIPs: setting('agent', values.listOf(values.address), 'addresses shown as ExternalIP'),
+  announceInterfaces: setting(
+    'agent',
+    values.listOf(values.text),
+    'links on which load balancer addresses are announced (found out)',
+  ),
   backend: setting('agent', values.oneOf('iptables', 'nftables'), 'what programs Services (iptables)'),
   nodePortAddresses: setting(
     'agent',

@@ -99,7 +99,8 @@ export async function ensureDaemon(plan: LabPlan, daemon: LabDaemon): Promise<vo
   const fingerprint = fingerprintOf(plan, daemon);
   const running = findProcess(record);
   if (running?.fingerprint === fingerprint && livesIn(running, daemon.host)) return;
-  if (running) await endProcess(record, 'SIGTERM');
+  // A node that comes back in a moment keeps its load balancer addresses (see daemon-commands.ts).
+  if (running) await endProcess(record, daemon.config ? 'SIGUSR2' : 'SIGTERM');
   startDaemon(plan, daemon, fingerprint);
 }
 

@@ -1,3 +1,4 @@
+import { parseAddressPool, poolCIDRs } from '../../api/address-pool.ts';
 import type { CacheEvent } from '../../api/client/cache.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
@@ -85,9 +86,14 @@ export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext
   const own = podCIDRsOf(caches.nodes.get(nodeName)?.spec);
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
   const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
+  const pools = cluster.loadBalancerPools.flatMap((text) => {
+    const pool = parseAddressPool(text);
+    return pool ? poolCIDRs(pool) : [];
+  });
   return {
     clusterCIDRs,
-    serviceCIDRs: normalized(cluster.serviceCIDRs, normalizeCIDR),
+    // What nobody serves there is refused like a clusterIP: it would go back to the router, which sends it here again.
+    serviceCIDRs: normalized([...cluster.serviceCIDRs, ...pools], normalizeCIDR),
     dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
     podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),

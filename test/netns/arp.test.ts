@@ -16,8 +16,7 @@ const table: { name: string; to: string; packet: ArpPacket; frame: string }[] = 
       sender: { mac, address: '192.0.2.1' },
       target: { mac: nobody.mac, address: '192.0.2.9' },
     },
-    frame:
-      'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 c0000201 000000000000 c0000209',
+    frame: 'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 c0000201 000000000000 c0000209',
   },
   {
     name: 'its reply',
@@ -27,8 +26,7 @@ const table: { name: string; to: string; packet: ArpPacket; frame: string }[] = 
       sender: { mac: other, address: '192.0.2.9' },
       target: { mac, address: '192.0.2.1' },
     },
-    frame:
-      '02005e005301 02005e005302 0806 0001 0800 06 04 0002 02005e005302 c0000209 02005e005301 c0000201',
+    frame: '02005e005301 02005e005302 0806 0001 0800 06 04 0002 02005e005302 c0000209 02005e005301 c0000201',
   },
   {
     name: 'a probe: nobody asks (RFC 5227 section 2.1.1)',
@@ -38,8 +36,7 @@ const table: { name: string; to: string; packet: ArpPacket; frame: string }[] = 
       sender: { mac, address: nobody.address },
       target: { mac: nobody.mac, address: '192.0.2.9' },
     },
-    frame:
-      'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 00000000 000000000000 c0000209',
+    frame: 'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 00000000 000000000000 c0000209',
   },
   {
     name: 'an announcement: sender and target address are the same (RFC 5227 section 2.3)',
@@ -49,8 +46,7 @@ const table: { name: string; to: string; packet: ArpPacket; frame: string }[] = 
       sender: { mac, address: '192.0.2.9' },
       target: { mac: nobody.mac, address: '192.0.2.9' },
     },
-    frame:
-      'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 c0000209 000000000000 c0000209',
+    frame: 'ffffffffffff 02005e005301 0806 0001 0800 06 04 0001 02005e005301 c0000209 000000000000 c0000209',
   },
 ];
 

@@ -24,6 +24,7 @@ const config: AgentConfig = {
   runDir: '/run/weft',
   nodeIPs: ['192.0.2.1', '2001:db8::1'],
   externalIPs: ['198.51.100.1'],
+  announceInterfaces: [],
   backend: 'iptables',
   nodePortAddresses: [],
   vxlan: { port: 8472, vni: 117 },

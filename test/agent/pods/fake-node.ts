@@ -262,6 +262,7 @@ export class FakeNode {
       nodeIPs: ['192.0.2.11'],
       externalIPs: [],
       nodePortAddresses: [],
+      announceInterfaces: [],
       backend: 'iptables',
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],

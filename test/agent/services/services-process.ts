@@ -40,6 +40,7 @@ const rules = new ServiceRules({
     clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
     serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],
     dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+    loadBalancerPools: [],
   },
   client: {
     create: (_resource: unknown, event: Event) => {

@@ -65,7 +65,12 @@ function setup(t: Test) {
   const context = {
     nodeName: 'node1',
     config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
-    cluster: { clusterCIDRs: ['10.244.0.0/16'], serviceCIDRs: ['10.96.0.0/16'], dnsIPs: ['10.96.0.10'] },
+    cluster: {
+      clusterCIDRs: ['10.244.0.0/16'],
+      serviceCIDRs: ['10.96.0.0/16'],
+      dnsIPs: ['10.96.0.10'],
+      loadBalancerPools: ['192.0.2.16-192.0.2.18'],
+    },
     client: {
       create: (_resource: unknown, event: Event) => {
         events.push(event);

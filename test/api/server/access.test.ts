@@ -108,8 +108,7 @@ t.test('a node may do its work and no more', async (t) => {
     'make its Node': () => node.create(nodes, { metadata: { name: 'node1' } }),
     'report its Node': () => node.patchStatus(nodes, { name: 'node1' }, { status: { phase: '' } }, 'merge'),
     'make its lease': () => node.create(leases, lease('node1')),
-    'show that its announcer lives': () =>
-      node.create(leases, announcement('weft-announcer-node1', 'node1')),
+    'show that its announcer lives': () => node.create(leases, announcement('weft-announcer-node1', 'node1')),
     'go on showing it': () =>
       node.patch(leases, at('weft-announcer-node1', 'kube-system'), { spec: {} }, 'merge'),
     'announce an address': () => node.create(leases, announcement('weft-address-192.0.2.16', 'node1')),
