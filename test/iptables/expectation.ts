@@ -38,7 +38,8 @@ export interface ExpectedPacket {
 /** What must become of the packet; several endpoints have equal chances. */
 export type Expected =
   | { readonly verdict: 'pass'; readonly masqueraded: boolean }
-  | { readonly verdict: 'reject' | 'drop' }
+  | { readonly verdict: 'reject' }
+  | { readonly verdict: 'drop' }
   | { readonly verdict: 'forward'; readonly endpoints: readonly ExpectedEndpoint[] };
 
 interface ExpectedEndpoint {

@@ -81,7 +81,7 @@ const more = {
 } as const;
 
 /** The first port of the servers in the test network; endpoints use this one and the next. */
-const servedPort = 8080;
+export const servedPort = 8080;
 
 function randomNode(random: Random, families: readonly FamilyName[]): ExpectedNode {
   const own = (family: FamilyName): string[] => {
@@ -222,7 +222,7 @@ function randomSlices(random: Random, { spec }: Service, families: readonly Fami
 }
 
 /** Pods here and elsewhere, somebody on the network of this and another node, and somebody outside. */
-function endpointAddresses(family: FamilyName, size: number) {
+export function endpointAddresses(family: FamilyName, size: number) {
   const { pod1, pod2, far, node, peer } = addresses[family];
   const others = Array.from({ length: Math.max(0, size - 6) }, (_, n) => ({
     address: far.replace(/2$/, String(n + 3)),
