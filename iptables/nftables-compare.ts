@@ -109,7 +109,7 @@ function hash(key: Uint8Array): number {
   return sum ^ (sum >>> 15);
 }
 
-/** Elements that go and come, and how many elements that concerns. */
+/** Elements that go and come, to be read as often as one likes, and how many elements that concerns. */
 export interface ElementDiff extends NftTransaction {
   readonly changes: number;
 }
@@ -137,11 +137,12 @@ export function diffElements(before: readonly Element[], after: readonly Element
  * and the first behind it only as a pair (removing one alone is ENOENT from Linux 6.18 on), and what splits a range
  * overlaps with it.
  */
-function changesWhole(object: string): boolean {
+export function changesWhole(object: string): boolean {
   return objectNamed(object).form === 'bounds';
 }
 
-function identify({ object, key }: Element): string {
+/** What distinguishes an element from all others. */
+export function identify({ object, key }: Pick<Element, 'object' | 'key'>): string {
   return `${object} ${key.toString('latin1')}`;
 }
 
@@ -172,7 +173,7 @@ export function compareElements(
       removed.push(...elements.reverse());
     }
   }
-  return { removed, added: missing(all), changes };
+  return { removed, added: { [Symbol.iterator]: () => missing(all) }, changes };
 }
 
 function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>) {

@@ -111,11 +111,11 @@ function* blockedElements(frontend: Frontend, settings: NodeSettings): Generator
     yield { object: `rejected${kind}`, key, value: undefined, comment };
   }
   if (!frontend.sourceRanges) return;
-  yield { object: `restricted${suffix}`, key, value: undefined, comment };
   for (const cidr of frontend.sourceRanges) {
     const { first, last } = rangeBytes(cidr);
     yield { object: `allowed${suffix}`, key: concatenate(key, first, key, last), value: undefined };
   }
+  yield { object: `restricted${suffix}`, key, value: undefined, comment };
 }
 
 /** Whatever is left with a destination in a Service range is rejected, with or without an element of its own. */

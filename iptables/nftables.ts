@@ -15,6 +15,7 @@ import { ElementRefusal } from './nftables-door.ts';
 import type { Layout, NftDoor } from './nftables-door.ts';
 import { NetlinkDoor } from './nftables-netlink.ts';
 import { listObjects } from './nftables-objects.ts';
+import { splitTransaction } from './nftables-parts.ts';
 import { listChains, renderChains, renderDeclarations } from './nftables-skeleton.ts';
 import { WantedElements } from './nftables-wanted.ts';
 import type { WantedChange } from './nftables-wanted.ts';
@@ -23,7 +24,8 @@ import type { WantedChange } from './nftables-wanted.ts';
  * Services as elements of nftables maps, without a chain or rule per Service: read with `nft list table inet weft`.
  *
  * What is the same on every node is text for `nft`; all that changes with Services is elements, and those go to the
- * kernel by netlink, in one transaction per sync for both families. Where a sync needs both, nobody meets one without
+ * kernel by netlink, in one transaction per sync for both families (only thousands go in several: see
+ * nftables-parts.ts). Where a sync needs both, nobody meets one without
  * the other:
  *
  * 1. declarations, and chains that are new: nothing leads to them yet;
@@ -146,9 +148,11 @@ export class NftablesBackend implements Backend {
     if (diff.changes > 0 || declared.length > 0 || chains.length > 0) {
       this.#doubtful = true;
       await this.#runScript(declared);
-      await this.#commit(() => {
-        this.#door.apply(diff);
-      });
+      for (const part of splitTransaction(diff)) {
+        await this.#commit(() => {
+          this.#door.apply(part);
+        });
+      }
       await this.#runScript(chains);
     }
     for (const [chain] of classes) this.#classes.add(chain);
