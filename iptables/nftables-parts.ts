@@ -34,6 +34,7 @@ export function* splitTransaction({ removed, added, changes }: ElementDiff): Gen
   const gone = new Map(Iterator.from(removed).map((element) => [identify(element), element]));
   const replaced = new Set<string>();
   const isNew = (element: Element): boolean => {
+    if (gone.size === 0) return true;
     const id = identify(element);
     if (gone.has(id)) replaced.add(id);
     return !gone.has(id);

@@ -18,13 +18,22 @@ interface Change {
   readonly after: Frontend | undefined;
 }
 
+/** An endpoint, and which of the sets that list endpoints it is in. */
+interface EndpointState {
+  readonly endpoint: EndpointKey;
+  readonly hairpin: boolean;
+  readonly far: boolean;
+}
+
 /** A step from one wanted state to another. */
 export interface WantedChange {
   readonly frontends: readonly Change[];
-  /** Addresses and endpoints that may have come to or gone from the sets that list endpoints, and whether they were in. */
-  readonly hairpin: ReadonlyMap<string, boolean>;
-  readonly far: ReadonlyMap<string, { readonly key: EndpointKey; readonly was: boolean }>;
+  /** The endpoints it concerns, as they were before. */
+  readonly endpoints: readonly EndpointState[];
 }
+
+/** From so many frontends on, comparing everything costs no more than following each. */
+const followedFrontends = 2000;
 
 /**
  * The elements that the kernel should have. None of them is kept: they follow from the frontends, whose elements are
@@ -43,8 +52,13 @@ export class WantedElements {
     this.#index = new EndpointIndex(settings);
   }
 
-  /** Puts Services in the place of what they were, or removes them. */
-  update(services: Iterable<readonly [key: string, service: CompiledService | undefined]>): WantedChange {
+  /**
+   * Puts Services in the place of what they were, or removes them. Returns undefined when too much changed to be followed
+   * by {@link diff}.
+   */
+  update(
+    services: Iterable<readonly [key: string, service: CompiledService | undefined]>,
+  ): WantedChange | undefined {
     const frontends = new Map<string, Change>();
     for (const [key, service] of services) {
       for (const { id, before, after } of this.frontends.update(key, service)) {
@@ -54,23 +68,17 @@ export class WantedElements {
       }
     }
     const changes = [...frontends.values()];
-    const hairpin = new Map<string, boolean>();
-    const far = new Map<string, { key: EndpointKey; was: boolean }>();
-    for (const { before, after } of changes) {
-      for (const key of [...endpointsOf(before), ...endpointsOf(after)]) {
-        hairpin.set(key.address, this.#index.isHairpin(key.address));
-        far.set(`${key.protocol} ${key.address} ${String(key.port)}`, { key, was: this.#index.isFar(key) });
-      }
-    }
+    const followed = changes.length <= followedFrontends;
+    const endpoints = followed ? changes.flatMap(endpointsOf).map((endpoint) => this.#stateOf(endpoint)) : [];
     for (const { before, after } of changes) this.#index.update(before, after);
-    return { frontends: changes, hairpin, far };
+    return followed ? { frontends: changes, endpoints } : undefined;
   }
 
   /**
    * The elements of a step that has been made, from the state when `settings` held.
    * @throws RulesError REFUSED when a frontend cannot be written as elements
    */
-  diff({ frontends, hairpin, far }: WantedChange, settings: NodeSettings): ElementDiff {
+  diff({ frontends, endpoints }: WantedChange, settings: NodeSettings): ElementDiff {
     const moved = settings !== this.settings;
     const before: Element[] = moved ? renderSettings(settings) : [];
     const after: Element[] = moved ? renderSettings(this.settings) : [];
@@ -78,13 +86,9 @@ export class WantedElements {
       if (change.before) before.push(...renderFrontendElements(change.before, this.settings).elements);
       if (change.after) after.push(...this.#render(change.after));
     }
-    for (const [address, was] of hairpin) {
-      if (was) before.push(hairpinElement(address));
-      if (this.#index.isHairpin(address)) after.push(hairpinElement(address));
-    }
-    for (const { key, was } of far.values()) {
-      if (was) before.push(farElement(key));
-      if (this.#index.isFar(key)) after.push(farElement(key));
+    for (const state of endpoints) {
+      before.push(...stateElements(state));
+      after.push(...stateElements(this.#stateOf(state.endpoint)));
     }
     return diffElements(before, after);
   }
@@ -122,6 +126,14 @@ export class WantedElements {
     }
   }
 
+  #stateOf(endpoint: EndpointKey): EndpointState {
+    return {
+      endpoint,
+      hairpin: this.#index.isHairpin(endpoint.address),
+      far: this.#index.isFar(endpoint),
+    };
+  }
+
   #render(frontend: Frontend): readonly Element[] {
     const { elements, classes } = renderFrontendElements(frontend, this.settings);
     for (const endpointClass of classes) {
@@ -132,8 +144,13 @@ export class WantedElements {
   }
 }
 
-function endpointsOf(frontend: Frontend | undefined): EndpointKey[] {
-  if (!frontend) return [];
-  const { protocol, endpoints, outside = [] } = frontend;
-  return [...endpoints, ...outside].map(({ address, port }) => ({ protocol, address, port }));
+function endpointsOf({ before, after }: Change): EndpointKey[] {
+  return [before, after].flatMap((frontend) => {
+    const { protocol = 'tcp', endpoints = [], outside = [] } = frontend ?? {};
+    return [...endpoints, ...outside].map(({ address, port }) => ({ protocol, address, port }));
+  });
+}
+
+function stateElements({ endpoint, hairpin, far }: EndpointState): Element[] {
+  return [...(hairpin ? [hairpinElement(endpoint.address)] : []), ...(far ? [farElement(endpoint)] : [])];
 }

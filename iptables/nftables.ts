@@ -110,8 +110,8 @@ export class NftablesBackend implements Backend {
   }
 
   /** Brings the kernel from what it holds to what is wanted. */
-  async #apply(wanted: WantedElements, change: WantedChange): Promise<number> {
-    if (!this.#doubtful) {
+  async #apply(wanted: WantedElements, change: WantedChange | undefined): Promise<number> {
+    if (change && !this.#doubtful) {
       const diff = wanted.diff(change, this.#settings ?? wanted.settings);
       const elements = this.#newClasses(wanted).map(([, endpointClass]) => classElement(endpointClass));
       try {
