@@ -1,6 +1,6 @@
 import { families } from './family.ts';
 import { bankObjects, banks } from './nftables-banks.ts';
-import { identify } from './nftables-compare.ts';
+import { changesWhole, identify } from './nftables-compare.ts';
 import type { ElementDiff } from './nftables-compare.ts';
 import type { Element, NftTransaction } from './nftables-door.ts';
 
@@ -43,22 +43,22 @@ export function* splitTransaction({ removed, added, changes }: ElementDiff): Gen
     const part = Iterator.from(added).filter((element) => early.has(element.object) && isNew(element));
     for (const some of inParts(part)) yield { removed: [], added: some };
   }
-  const late = [...gone].filter(([id, { object }]) => leaves.has(object) && !replaced.has(id));
-  for (const [id] of late) gone.delete(id);
+  const late = [...gone.values()].filter((each) => leaves.has(each.object) && !replaced.has(identify(each)));
+  for (const element of late) gone.delete(identify(element));
   const rest = Iterator.from(added).filter((element) => {
     return !isNew(element) || !(leaves.has(element.object) || branches.has(element.object));
   });
   if (gone.size > 0) yield { removed: gone.values(), added: rest };
   // Where nothing has to go for them, each of these makes its frontend complete.
   else for (const part of inParts(rest)) yield { removed: [], added: part };
-  for (const part of inParts(late.values())) yield { removed: part.map(([, element]) => element), added: [] };
+  for (const part of inParts(late.values())) yield { removed: part, added: [] };
 }
 
-function* inParts<T>(all: Iterator<T>): Generator<T[]> {
-  let part: T[] = [];
-  for (const one of Iterator.from(all)) {
-    part.push(one);
-    if (part.length < wholeElements) continue;
+function* inParts(all: Iterator<Element>): Generator<Element[]> {
+  let part: Element[] = [];
+  for (const element of Iterator.from(all)) {
+    part.push(element);
+    if (part.length < wholeElements || changesWhole(element.object)) continue;
     yield part;
     part = [];
   }
