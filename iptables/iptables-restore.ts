@@ -8,6 +8,8 @@ import type { Hook, Table } from './iptables-skeleton.ts';
 /** What turns one table, or a part of it, from what it holds into what it should. */
 export interface TableChange {
   readonly table: Table;
+  /** Only chains that nothing jumps to. */
+  readonly ahead: boolean;
   /** Chains to make, or to empty where they are. */
   readonly emptied: readonly string[];
   /** Rules for chains that are empty now. */
@@ -47,36 +49,38 @@ function* planTable(
   candidates: Iterable<string>,
   pieceLength: number,
 ): Generator<TableChange> {
-  const fresh: string[] = [];
-  const standing: string[] = [];
-  const removed: string[] = [];
+  const { chains, ahead } = current;
+  const [unlinked, standing, removed]: [string[], string[], string[]] = [[], [], []];
   for (const chain of candidates) {
     if (!wanted.has(chain)) {
-      if (current.chains.has(chain)) removed.push(chain);
-    } else if (current.chains.has(chain)) standing.push(chain);
-    else fresh.push(chain);
+      if (chains.has(chain)) removed.push(chain);
+    } else if (chains.has(chain) && !ahead.has(chain)) standing.push(chain);
+    else unlinked.push(chain);
   }
   // All are made in the first piece, so that each can jump to any other.
-  let emptied = fresh;
+  let emptied = unlinked.filter((chain) => !chains.has(chain));
   let written: (readonly [string, RenderedChain])[] = [];
   let length = 0;
-  for (const chain of fresh) {
+  for (const chain of unlinked) {
     if (length > pieceLength) {
-      yield { table, emptied, written, removed: [], hooked: [], unhooked: [] };
+      yield { table, ahead: true, emptied, written, removed: [], hooked: [], unhooked: [] };
       [emptied, written, length] = [[], [], 0];
     }
-    const rendered = wanted.renderUnless(undefined, chain);
+    const isMade = ahead.has(chain);
+    const rendered = wanted.renderUnless(isMade ? chains.get(chain) : undefined, chain);
     if (!rendered) continue;
+    if (isMade && chains.get(chain) !== emptyDigest) emptied.push(chain);
     written.push([chain, rendered]);
     length += rendered.text.length;
   }
   const rewritten: typeof written = [];
   for (const chain of standing) {
-    const rendered = wanted.renderUnless(current.chains.get(chain), chain);
+    const rendered = wanted.renderUnless(chains.get(chain), chain);
     if (rendered) rewritten.push([chain, rendered]);
   }
   yield {
     table,
+    ahead: false,
     emptied: [...emptied, ...rewritten.map(([chain]) => chain), ...removed],
     written: [...written, ...rewritten],
     removed,
@@ -130,9 +134,13 @@ export function renderRestore(changes: readonly TableChange[]): string {
 
 /** Notes in `current` that `changes` were applied. */
 export function noteApplied(current: State, changes: readonly TableChange[]): void {
-  for (const { table, emptied, written, removed, hooked, unhooked } of changes) {
+  for (const { table, ahead, emptied, written, removed, hooked, unhooked } of changes) {
     const state = current[table];
-    for (const chain of emptied) state.chains.set(chain, emptyDigest);
+    if (!ahead) state.ahead.clear();
+    for (const chain of emptied) {
+      if (ahead && !state.chains.has(chain)) state.ahead.add(chain);
+      state.chains.set(chain, emptyDigest);
+    }
     for (const [chain, { digest }] of written) state.chains.set(chain, digest);
     for (const chain of removed) state.chains.delete(chain);
     for (const { chain, rule } of unhooked) {

@@ -9,12 +9,14 @@ export interface TableState {
   readonly chains: Map<string, string>;
   /** Rules in the kernel's chains that jump into ours, in order. */
   readonly hooks: Map<string, readonly Rule[]>;
+  /** Chains that were made ahead, to which nothing can jump yet. */
+  readonly ahead: Set<string>;
 }
 
 export type State = Readonly<Record<Table, TableState>>;
 
 export function emptyState(): State {
-  const empty = (): TableState => ({ chains: new Map(), hooks: new Map() });
+  const empty = (): TableState => ({ chains: new Map(), hooks: new Map(), ahead: new Set() });
   return { raw: empty(), filter: empty(), nat: empty() };
 }
 
