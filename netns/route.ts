@@ -71,6 +71,29 @@ export function removeRoute(route: Route): Request {
   return { type: RTM_DELROUTE, flags: 0, payload, name: 'RTM_DELROUTE', about: route.destination };
 }
 
+/** The way that packets to an address take. */
+export interface Way {
+  readonly ifindex: number;
+  /** The source of the node's own packets. */
+  readonly source?: string;
+}
+
+/** Asks the kernel which way a packet of this node would take. @throws KernelError ENETUNREACH when there is none */
+export function findWay(socket: NetlinkSocket, address: string): Way {
+  const { number, bits } = families[familyOf(address)];
+  const payload = Buffer.concat([
+    encodeHeader(number, bits, { protocol: 0, table: 0 }),
+    m.encodeAttribute(RTA.dst, encodeIp(address)),
+  ]);
+  const request = { type: RTM_GETROUTE, flags: 0, payload, name: 'RTM_GETROUTE', about: address };
+  const attributes = m.decodeAttributes(socket.get(request), headerLength);
+  const source = attributes.get(RTA.prefsrc);
+  return {
+    ifindex: attributes.get(RTA.oif)?.readUInt32LE(0) ?? 0,
+    ...(source ? { source: decodeIp(source) } : {}),
+  };
+}
+
 /** The route of an RTM_NEWROUTE or RTM_DELROUTE message, or undefined when it is of another kind or table. */
 function decodeRoute(payload: Buffer): Route | undefined {
   const family = familyOfNumber(payload.readUInt8(0));

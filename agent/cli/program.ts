@@ -4,6 +4,7 @@ import { addClusterCommands } from './cluster-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
 import { addImageCommands } from './image-commands.ts';
 import { addLabCommands } from './lab-commands.ts';
+import { addTraceCommand } from './trace-commands.ts';
 
 /** The whole command line of `weft`. */
 export function buildProgram(): Command {
@@ -15,6 +16,7 @@ export function buildProgram(): Command {
   addDaemonCommands(program);
   addLabCommands(program);
   addImageCommands(program);
+  addTraceCommand(program);
   addClusterCommands(program);
   return program;
 }
