@@ -86,11 +86,18 @@ export class IptablesFamily {
     // A cluster without this family has no rules of it, only what an earlier configuration left.
     this.#active = ofFamily(this.#traits, [...settings.clusterCIDRs, ...settings.serviceCIDRs]).length > 0;
     if (!this.#active) return;
+    this.settle(settings);
+    this.#wantEndpointChains();
+  }
+
+  /** Takes over settings that differ in nothing that rules of frontends depend on. */
+  settle(settings: NodeSettings): void {
+    this.#settings = settings;
+    if (!this.#active) return;
     const skeleton = renderSkeleton(this.#traits, settings);
     for (const table of tables) {
       for (const [chain, rules] of skeleton[table]) this.#want(table, chain, () => rules);
     }
-    this.#wantEndpointChains();
   }
 
   /** Takes frontends of this family over into the wanted chains; {@link apply} brings them to the kernel. */

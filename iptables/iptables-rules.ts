@@ -11,6 +11,9 @@ import type { Endpoint, Frontend, NodeSettings } from './model.ts';
  */
 export type Rule = string;
 
+/** What the rules of a frontend depend on beside itself. */
+type FrontendSettings = Pick<NodeSettings, 'serviceCIDRs' | 'podCIDRs'>;
+
 /** The mark bit of a connection's first packet that says: keep the client's address (externalTrafficPolicy Local). */
 export const keepSourceMark = '0x1000/0x1000';
 
@@ -46,7 +49,7 @@ export function listOwnChains(frontend: Frontend): string[] {
 export function renderOwnChain(
   traits: FamilyTraits,
   frontend: Frontend,
-  settings: NodeSettings,
+  settings: FrontendSettings,
   chain: string,
 ): Rule[] {
   const [, inside] = listOwnChains(frontend);
@@ -62,7 +65,7 @@ export function renderOwnChain(
 }
 
 /** What happens to packets of a frontend that nothing rewrote: no endpoint for them, or a source that is not listed. */
-export function renderBlocked(traits: FamilyTraits, frontend: Frontend, settings: NodeSettings): Rule[] {
+export function renderBlocked(traits: FamilyTraits, frontend: Frontend, settings: FrontendSettings): Rule[] {
   const match = matchOf(traits, frontend);
   const rule = (source: string, reason: string, target: string): Rule =>
     `${source}${match} ${comment(`${frontend.name} ${reason}`)} -j ${target}`;
@@ -79,7 +82,7 @@ export function renderBlocked(traits: FamilyTraits, frontend: Frontend, settings
 }
 
 /** Whatever is left with a destination in a Service range is rejected, with or without a rule of its own. */
-function isRejectedAnyway(frontend: Frontend, settings: NodeSettings): boolean {
+function isRejectedAnyway(frontend: Frontend, settings: FrontendSettings): boolean {
   const { address } = frontend;
   return address !== undefined && settings.serviceCIDRs.some((cidr) => cidrContains(cidr, address));
 }

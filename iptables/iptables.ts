@@ -27,10 +27,12 @@ export class IptablesBackend implements Backend {
   }
 
   async sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult> {
-    const moved = !isDeepStrictEqual(this.#settings, rules.settings);
-    const full = changed === undefined || moved;
+    const known = this.#settings && frontendPart(this.#settings);
+    const anew = !isDeepStrictEqual(known, frontendPart(rules.settings));
+    const full = changed === undefined || anew;
     if (full) for (const family of this.#families) await family.read();
-    if (moved) this.#restart(rules.settings);
+    if (anew) this.#restart(rules.settings);
+    else if (!isDeepStrictEqual(this.#settings, rules.settings)) this.#settle(rules.settings);
     let changes = 0;
     const attempt = async (keys: readonly string[]): Promise<void> => {
       changes += await this.#attempt(rules, keys);
@@ -74,7 +76,17 @@ export class IptablesBackend implements Backend {
     for (const family of this.#families) family.reset(settings);
   }
 
+  #settle(settings: NodeSettings): void {
+    this.#settings = settings;
+    for (const family of this.#families) family.settle(settings);
+  }
+
   #take(changes: readonly FrontendChange[]): void {
     for (const family of this.#families) family.update(changes);
   }
+}
+
+/** What the rules of frontends depend on. All else, as the nodes that come and go, concerns the chains around them. */
+function frontendPart({ clusterCIDRs, serviceCIDRs, podCIDRs }: NodeSettings): Partial<NodeSettings> {
+  return { clusterCIDRs, serviceCIDRs, podCIDRs };
 }

@@ -111,6 +111,25 @@ t.test('one change is one call with one leaf', async (t) => {
   t.strictSame(kernel.takeCalls(), [], 'no change, no call');
 });
 
+t.test('a node that comes changes the chain that names nodes, and nothing else is looked at', async (t) => {
+  const kernel = new FakeXtables();
+  const backend = new IptablesBackend('nft', kernel.run);
+  const services = mapOf(numbered(1));
+  await backend.sync({ settings, services });
+  kernel.takeCalls();
+  const grown = { ...settings, nodeIPs: [...settings.nodeIPs, '192.0.2.99'] };
+  t.equal((await backend.sync({ settings: grown, services }, new Set())).changes, 1);
+  t.match(kernel.rules('nat', 'WEFT-LEAVING')?.join('\n'), /-d 192\.0\.2\.99\/32 -j RETURN/);
+  t.strictSame(kernel.takeCalls(), ['iptables-nft-restore']);
+  const wider = { ...grown, serviceCIDRs: ['10.97.0.0/16'] };
+  await backend.sync({ settings: wider, services }, new Set());
+  const fresh = new FakeXtables();
+  await new IptablesBackend('nft', fresh.run).sync({ settings: wider, services });
+  for (const table of ['nat', 'filter']) {
+    t.strictSame(kernel.list(table).sort(), fresh.list(table).sort(), `${table}: other settings change more`);
+  }
+});
+
 t.test('a Service that is refused is known by the line that was', async (t) => {
   const kernel = new FakeXtables();
   const backend = new IptablesBackend('nft', kernel.run);
