@@ -19,7 +19,14 @@ import {
 } from './iptables-rules.ts';
 import { emptyState, parseSave } from './iptables-save.ts';
 import type { State } from './iptables-save.ts';
-import { renderFarFilter, renderFarNat, renderHairpin, renderSkeleton, tables } from './iptables-skeleton.ts';
+import {
+  renderFarFilter,
+  renderFarInvalid,
+  renderFarNat,
+  renderHairpin,
+  renderSkeleton,
+  tables,
+} from './iptables-skeleton.ts';
 import type { Table } from './iptables-skeleton.ts';
 import type { Frontend, NodeSettings } from './model.ts';
 
@@ -194,6 +201,7 @@ export class IptablesFamily {
     this.#want('nat', 'WEFT-HAIRPIN', () => renderHairpin(traits, index.hairpin()));
     this.#want('nat', 'WEFT-FAR', () => renderFarNat(traits, index.far()));
     this.#want('filter', 'WEFT-FAR', () => renderFarFilter(traits, index.far()));
+    this.#want('filter', 'WEFT-INVALID-FAR', () => renderFarInvalid(traits, index.far()));
   }
 
   #want(table: Table, chain: string, source: Source | undefined): void {

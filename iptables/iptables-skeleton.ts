@@ -55,15 +55,14 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
   const cluster = ofFamily(traits, settings.clusterCIDRs);
   const services = ofFamily(traits, settings.serviceCIDRs);
   const blocked = '-m conntrack --ctstate NEW -j WEFT-BLOCKED';
+  const invalid = '-m conntrack --ctstate INVALID -j WEFT-INVALID';
   return new Map([
     // Through loopback the node's own client reaches the DNS address from that same address.
-    ['WEFT-INPUT', [...renderDnsInput(traits, settings), blocked]],
+    ['WEFT-INPUT', [...renderDnsInput(traits, settings), invalid, blocked]],
     [
       'WEFT-FORWARD',
       [
-        // A packet that conntrack does not understand is not rewritten back: the client must not see a pod's address.
-        ...cluster.map((cidr) => `-s ${cidr} -m conntrack --ctstate INVALID -j DROP`),
-        ...services.map((cidr) => `-d ${cidr} -m conntrack --ctstate INVALID -j DROP`),
+        invalid,
         blocked,
         // Behind DNAT no destination is a Service address any more, unless nobody serves it.
         ...services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`),
@@ -84,6 +83,16 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
         '-o lo -j RETURN',
         blocked,
         ...services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`),
+      ],
+    ],
+    [
+      // What conntrack does not understand is not rewritten back: a client that met the endpoint's address, or this
+      // node in its place, would answer with a reset and end a sound connection.
+      'WEFT-INVALID',
+      [
+        ...cluster.map((cidr) => `-s ${cidr} -j DROP`),
+        ...services.map((cidr) => `-d ${cidr} -j DROP`),
+        '-j WEFT-INVALID-FAR',
       ],
     ],
     ['WEFT-BLOCKED', ['-j WEFT-BLOCK', '-m addrtype --dst-type LOCAL -j WEFT-BLOCK-NODEPORTS']],
@@ -149,7 +158,11 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
 function renderNodePorts(traits: FamilyTraits, settings: NodeSettings, root: string): Rule[] {
   const excluded = ofFamily(traits, [...settings.serviceCIDRs, ...settings.clusterCIDRs, ...settings.dnsIPs]);
   const only = ofFamily(traits, settings.nodePortAddresses);
-  const places = settings.nodePortAddresses.length === 0 ? [''] : only.map((cidr) => `-d ${cidr} `);
+  // A match of everything is none: iptables-save would not print it.
+  const places =
+    settings.nodePortAddresses.length === 0 || only.some((cidr) => cidr.endsWith('/0'))
+      ? ['']
+      : only.map((cidr) => `-d ${cidr} `);
   return [
     ...[...excluded, traits.loopback].map((cidr) => `-d ${withLength(traits, cidr)} -j RETURN`),
     ...places.flatMap((place) =>
@@ -183,6 +196,11 @@ export function renderFarFilter(traits: FamilyTraits, endpoints: Iterable<Endpoi
     `${farMatch(traits, '-d', '--dport', endpoint)} -j ACCEPT`,
     `${farMatch(traits, '-s', '--sport', endpoint)} -j ACCEPT`,
   ]);
+}
+
+/** What they answer without making sense. */
+export function renderFarInvalid(traits: FamilyTraits, endpoints: Iterable<EndpointKey>): Rule[] {
+  return sortFar(endpoints).map((endpoint) => `${farMatch(traits, '-s', '--sport', endpoint)} -j DROP`);
 }
 
 function farMatch(

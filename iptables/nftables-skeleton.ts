@@ -68,16 +68,13 @@ function filterHooks(): SkeletonChain[] {
       ...forFamilies(({ suffix, nftProtocol: ip }) => [
         `${ip} daddr @dns${suffix} iifname != "lo" jump dns-only`,
       ]),
+      'ct state invalid jump invalid',
       'ct state new jump blocked',
     ]),
     hook('filter-forward', 'filter', 'forward', 'filter', [
       // Most packets: nothing below is about them.
       'ct state established,related return',
-      // A packet that conntrack does not understand is not rewritten back: the client must not see a pod's address.
-      ...forFamilies(({ suffix, nftProtocol: ip }) => [
-        `ct state invalid ${ip} saddr @cluster${suffix} drop`,
-        `ct state invalid ${ip} daddr @service-ranges${suffix} drop`,
-      ]),
+      'ct state invalid jump invalid',
       'ct state new jump blocked',
       ...rejectUnserved,
     ]),
@@ -168,6 +165,17 @@ function postroutingChains(): SkeletonChain[] {
 
 function blockedChains(): SkeletonChain[] {
   return [
+    {
+      // What conntrack does not understand is not rewritten back: a client that met the endpoint's address, or this
+      // node in its place, would answer with a reset and end a sound connection.
+      name: 'invalid',
+      hook: '',
+      rules: forFamilies(({ suffix, nftProtocol: ip }) => [
+        `${ip} saddr @cluster${suffix} drop`,
+        `${ip} daddr @service-ranges${suffix} drop`,
+        `${ip} saddr . meta l4proto . th sport @far${suffix} drop`,
+      ]),
+    },
     {
       name: 'blocked',
       hook: '',

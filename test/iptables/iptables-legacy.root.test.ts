@@ -2,12 +2,13 @@ import t from 'tap';
 
 import { IptablesBackend } from '../../iptables/iptables.ts';
 import { skipUnlessRoot } from '../root.ts';
-import { runContract } from './contract.ts';
+import { runContract } from './contract/contract.ts';
 
 if (skipUnlessRoot(t)) {
   await runContract(t, {
     name: 'iptables-legacy',
     make: ({ run }) => new IptablesBackend('legacy', run),
+    list: { ipv4: ['iptables-legacy-save'], ipv6: ['ip6tables-legacy-save'] },
     foreign: {
       add: ['iptables-legacy', '-t', 'nat', '-A', 'PREROUTING', '-p', 'tcp', '--dport', '7', '-j', 'ACCEPT'],
       list: ['iptables-legacy', '-t', 'nat', '-S'],
@@ -17,10 +18,13 @@ if (skipUnlessRoot(t)) {
       ipv4: ['iptables-legacy', '-P', 'FORWARD'],
       ipv6: ['ip6tables-legacy', '-P', 'FORWARD'],
     },
-    damages: [
-      ['iptables-legacy', '-t', 'nat', '-F', 'WEFT-SERVICES'],
-      ['iptables-legacy', '-t', 'nat', '-D', 'OUTPUT', '1'],
-      ['iptables-legacy', '-t', 'filter', '-F'],
-    ],
+    damages: (family) => {
+      const program = family === 'ipv4' ? 'iptables-legacy' : 'ip6tables-legacy';
+      return [
+        [program, '-t', 'nat', '-F', 'WEFT-SERVICES'],
+        [program, '-t', 'nat', '-D', 'OUTPUT', '1'],
+        [program, '-t', 'filter', '-F'],
+      ];
+    },
   });
 }

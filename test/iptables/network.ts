@@ -6,6 +6,7 @@ import { execa } from 'execa';
 
 import { runCommand } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
+import { KernelError } from '../../netns/kernel-error.ts';
 import * as libc from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
@@ -14,10 +15,11 @@ import type { ProbeAnswer, ProbeCommand } from './probe.ts';
 export type FamilyName = 'ipv4' | 'ipv6';
 export const familyNames: readonly FamilyName[] = ['ipv4', 'ipv6'];
 
-/** Who has which address. `node` is the node under test; `peer` another node with the pod `far`. */
+/** Who has which address. `node` is the node under test, `also` its second address; `peer` another node with the pod `far`. */
 export const addresses = {
   ipv4: {
     node: '192.0.2.1',
+    also: '192.0.2.101',
     outside: '192.0.2.2',
     peer: '192.0.2.3',
     bridge: '10.244.1.1',
@@ -28,6 +30,7 @@ export const addresses = {
   },
   ipv6: {
     node: '2001:db8::1',
+    also: '2001:db8::101',
     outside: '2001:db8::2',
     peer: '2001:db8::3',
     bridge: 'fd00:10:244:1::1',
@@ -91,6 +94,30 @@ export class TestNetwork implements AsyncDisposable {
     { timeoutMs = 2000, from = 0 } = {},
   ): Promise<string> {
     return this.#probe(place).send({ verb: 'ask', protocol, address, port, timeoutMs, from });
+  }
+
+  /** Opens a TCP connection that lasts; answers as `ask` does. Say something on it by the name given to it here. */
+  open(place: Place, connection: string, address: string, port: number, from = 0): Promise<string> {
+    return this.#probe(place).send({ verb: 'open', connection, address, port, from, timeoutMs: 5000 });
+  }
+
+  /** Says something on an open connection: `name source port` of who answers, `closed`, an error's code or `timeout`. */
+  say(place: Place, connection: string, timeoutMs = 5000): Promise<string> {
+    return this.#probe(place).send({ verb: 'say', connection, timeoutMs });
+  }
+
+  /** Sends one packet of a raw protocol, past all sockets. A sender that its own node forbids it has sent nothing. */
+  sendRaw(from: Place, source: string, to: string, protocol: number, packet: Buffer): void {
+    const domain = to.includes(':') ? libc.AF_INET6 : libc.AF_INET;
+    const fd = runInNamespace(this.#name(from), () => libc.socket(domain, libc.SOCK_RAW, protocol));
+    try {
+      libc.bind(fd, encodeInetAddress(source, 0));
+      libc.sendTo(fd, packet, encodeInetAddress(to, 0));
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'EPERM') throw error;
+    } finally {
+      libc.close(fd);
+    }
   }
 
   /** Sends one TCP reset of no connection, which connection tracking calls invalid. */
@@ -171,11 +198,13 @@ export class TestNetwork implements AsyncDisposable {
     );
     await this.#ip('node', 'link add weft0 type bridge', 'link set weft0 up');
     for (const family of familyNames) {
-      const { bridge, outside, peer, dns } = addresses[family];
+      const { also, bridge, outside, peer, dns } = addresses[family];
       await this.#ip(
         'node',
         `addr add ${bridge}/${family === 'ipv4' ? '24' : '64'} dev weft0 ${family === 'ipv6' ? 'nodad' : ''}`,
         `addr add ${dns}/${family === 'ipv4' ? '32' : '128'} dev lo`,
+        // Deprecated: never chosen as a source.
+        `addr add ${also}/${family === 'ipv4' ? '32' : '128'} dev eth0 preferred_lft 0 ${family === 'ipv6' ? 'nodad' : ''}`,
         `route add ${family === 'ipv4' ? '0.0.0.0/0' : '::/0'} via ${outside}`,
         `route add ${family === 'ipv4' ? '10.244.2.0/24' : 'fd00:10:244:2::/64'} via ${peer}`,
       );
@@ -206,6 +235,8 @@ export class TestNetwork implements AsyncDisposable {
         'peer',
         `addr add ${far}/${four ? '32' : '128'} dev lo`,
         `route add ${four ? '10.244.1.0/24' : 'fd00:10:244:1::/64'} via ${node}`,
+        // As the outside host does.
+        `route add ${four ? '0.0.0.0/0' : '::/0'} via ${node}`,
       );
     }
   }

@@ -4,6 +4,7 @@
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 
 export type ProbeCommand =
@@ -24,9 +25,28 @@ export type ProbeCommand =
       readonly timeoutMs: number;
       /** Port to send from; 0: any. */
       readonly from: number;
+    }
+  | {
+      readonly id: number;
+      readonly verb: 'open';
+      /** What the connection is called from now on. */
+      readonly connection: string;
+      readonly address: string;
+      readonly port: number;
+      readonly from: number;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly id: number;
+      readonly verb: 'say';
+      readonly connection: string;
+      readonly timeoutMs: number;
     };
 
-/** `name source` of the server that answered, or the error's code, or `timeout`. */
+/**
+ * `name source` of the server that answered (with the port behind it, if it answers something said on an open
+ * connection), or the error's code, or `timeout`.
+ */
 export interface ProbeAnswer {
   readonly id: number;
   readonly answer: string;
@@ -34,14 +54,20 @@ export interface ProbeAnswer {
 
 type Serve = Extract<ProbeCommand, { verb: 'serve' }>;
 type Ask = Extract<ProbeCommand, { verb: 'ask' }>;
+type Open = Extract<ProbeCommand, { verb: 'open' }>;
+type Say = Extract<ProbeCommand, { verb: 'say' }>;
+
+const connections = new Map<string, Socket>();
 
 const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '');
 
 function serve({ protocol, address, port, name }: Serve, done: (answer: string) => void): void {
   if (protocol === 'tcp') {
     const server = createServer((socket) => {
+      const client = `${name} ${plain(socket.remoteAddress)}`;
       socket.on('error', () => socket.destroy());
-      socket.end(`${name} ${plain(socket.remoteAddress)}`);
+      socket.on('data', () => socket.write(`${client} ${String(socket.remotePort)}`));
+      socket.write(client);
     });
     server.on('error', (error: NodeJS.ErrnoException) => {
       done(error.code ?? error.message);
@@ -63,22 +89,46 @@ function serve({ protocol, address, port, name }: Serve, done: (answer: string) 
   });
 }
 
+/** Waits for the next thing the server says. */
+function listen(socket: Socket, timeoutMs: number, done: (answer: string) => void): void {
+  const finish = (answer: string): void => {
+    clearTimeout(timer);
+    for (const event of ['data', 'error', 'close']) socket.removeAllListeners(event);
+    socket.on('error', () => socket.destroy());
+    done(answer);
+  };
+  const timer = setTimeout(() => finish('timeout'), timeoutMs);
+  socket.on('data', (data) => finish(data.toString()));
+  socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+  socket.on('close', () => finish('closed'));
+}
+
+function open({ connection, address, port, from, timeoutMs }: Open, done: (answer: string) => void): void {
+  const socket = connect({ host: address, port, ...(from > 0 ? { localPort: from } : {}) });
+  connections.set(connection, socket);
+  listen(socket, timeoutMs, done);
+}
+
+function say({ connection, timeoutMs }: Say, done: (answer: string) => void): void {
+  const socket = connections.get(connection);
+  if (!socket) {
+    done(`no connection ${connection}`);
+    return;
+  }
+  if (socket.destroyed) {
+    done('closed');
+    return;
+  }
+  listen(socket, timeoutMs, done);
+  socket.write('who are you?');
+}
+
 function ask({ protocol, address, port, timeoutMs, from }: Ask, done: (answer: string) => void): void {
-  let text = '';
   if (protocol === 'tcp') {
     const socket = connect({ host: address, port, ...(from > 0 ? { localPort: from } : {}) });
-    const timer = setTimeout(() => {
+    listen(socket, timeoutMs, (answer) => {
       socket.destroy();
-      done('timeout');
-    }, timeoutMs);
-    socket.on('data', (data) => (text += data.toString()));
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      clearTimeout(timer);
-      done(error.code ?? error.message);
-    });
-    socket.on('end', () => {
-      clearTimeout(timer);
-      done(text);
+      done(answer);
     });
     return;
   }
@@ -98,8 +148,10 @@ function ask({ protocol, address, port, timeoutMs, from }: Ask, done: (answer: s
     finish(data.toString());
   });
   socket.bind(from, () => {
-    socket.connect(port, address, () => {
-      socket.send('who are you?');
+    // Typed as if it could not fail; without a route it does, right here.
+    socket.connect(port, address, (error?: NodeJS.ErrnoException) => {
+      if (error) finish(error.code ?? error.message);
+      else socket.send('who are you?');
     });
   });
 }
@@ -113,6 +165,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     process.stdout.write(`${JSON.stringify({ id: command.id, answer } satisfies ProbeAnswer)}\n`);
   };
   if (command.verb === 'serve') serve(command, done);
+  else if (command.verb === 'open') open(command, done);
+  else if (command.verb === 'say') say(command, done);
   else ask(command, done);
 }
 process.exit(0);
