@@ -10,6 +10,7 @@ import { loadClusterConfig } from './config/cluster-config.ts';
 import type { AgentConfig, JoinConfig } from './config/config.ts';
 import { startHealthServer } from './health.ts';
 import type { HealthSource } from './health.ts';
+import { HeapKeeper } from './heap.ts';
 import { Membership } from './node/join.ts';
 import type { NodeIdentity } from './node/join.ts';
 import { acquireLock, isHeld } from './node/lock.ts';
@@ -109,6 +110,11 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     log.debug({ part: part.name }, 'starting');
     await part.start();
   }
+  const heap = new HeapKeeper();
+  heap.start();
+  undo.defer(() => {
+    heap.stop();
+  });
   log.info({ node: config.nodeName, server: config.server }, 'the agent runs');
   const running = undo.move();
   return {
