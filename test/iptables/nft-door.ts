@@ -1,3 +1,4 @@
+import { ElementRefusal } from '../../iptables/nftables-door.ts';
 import type { Element, Layout, NftDoor, NftTransaction } from '../../iptables/nftables-door.ts';
 import { NetlinkDoor } from '../../iptables/nftables-netlink.ts';
 import { elementText } from '../../iptables/nftables-text.ts';
@@ -17,19 +18,23 @@ export function doorOn(network: Pick<TestNetwork, 'onNode'>, door: NftDoor = new
   };
 }
 
-/** A kernel that takes everything and remembers elements; `written` is what it was told, as `nft` would be. */
+/** A kernel that remembers elements, and refuses as the real one does; `written` is what it was told, as `nft` would be. */
 export class FakeDoor implements NftDoor {
   readonly written: string[];
-  readonly #elements = new Map<string, Element>();
+  readonly elements = new Map<string, Element>();
   /** What {@link readLayout} finds; undefined until there is a table. */
   layout: Layout | undefined;
+  /** What {@link generation} tells; undefined where the kernel cannot tell. */
+  count: number | undefined;
+  /** How often elements were read. */
+  reads = 0;
 
   constructor(written: string[] = []) {
     this.written = written;
   }
 
-  generation(): undefined {
-    return undefined;
+  generation(): number | undefined {
+    return this.count;
   }
 
   readLayout(): Layout | undefined {
@@ -37,19 +42,34 @@ export class FakeDoor implements NftDoor {
   }
 
   readElements(object: string, visit: (element: Element) => void): boolean {
-    for (const element of this.#elements.values()) if (element.object === object) visit(element);
+    this.reads += 1;
+    for (const element of this.elements.values()) if (element.object === object) visit(element);
     return true;
   }
 
   apply({ removed, added }: NftTransaction): void {
-    for (const element of removed) {
-      this.#elements.delete(elementText({ object: element.object, key: element.key }));
-      this.written.push(`delete ${elementText({ object: element.object, key: element.key })}`);
+    const [gone, come] = [[...removed], [...added]];
+    const left = new Map(this.elements);
+    for (const element of gone) {
+      if (!left.delete(nameOf(element))) throw new ElementRefusal('ENOENT', element);
     }
-    for (const element of added) {
-      this.#elements.set(elementText({ object: element.object, key: element.key }), { ...element });
+    for (const element of come) {
+      const there = left.get(nameOf(element));
+      if (there && !there.value?.equals(element.value ?? there.key))
+        throw new ElementRefusal('EBUSY', element);
+      left.set(nameOf(element), element);
+    }
+    this.elements.clear();
+    for (const [name, element] of left) this.elements.set(name, element);
+    if (this.count !== undefined) this.count += 1;
+    for (const element of gone) this.written.push(`delete ${nameOf(element)}`);
+    for (const element of come) {
       const comment = element.comment === undefined ? '' : ` comment "${element.comment}"`;
       this.written.push(`add ${elementText(element)}${comment}`);
     }
   }
+}
+
+function nameOf({ object, key }: Element): string {
+  return elementText({ object, key });
 }

@@ -29,6 +29,8 @@ export class RuleNamespace implements Disposable {
   #backend: Backend;
   /** Runs rule programs in the namespace. */
   readonly run: Run;
+  /** Reads and writes elements in the namespace. */
+  readonly door: NftDoor;
 
   constructor(backend: string) {
     const make = backends[backend];
@@ -38,7 +40,8 @@ export class RuleNamespace implements Disposable {
     process.env['XTABLES_LOCKFILE'] = this.#lockFile;
     createNamespace(this.#name).close();
     this.run = (program, args, input) => this.#within(() => runCommand(program, args, input));
-    this.#make = () => make(this.run, doorOn({ onNode: (act) => this.#within(act) }));
+    this.door = doorOn({ onNode: (act) => this.#within(act) });
+    this.#make = () => make(this.run, this.door);
     this.#backend = this.#make();
   }
 
