@@ -89,6 +89,26 @@ t.test('a first load is met by packets all at once, in however many pieces it co
   t.strictSame(legacy.list('nat').sort(), kernel.list('nat').sort(), 'the same rules');
 });
 
+t.test(
+  'a daemon killed between two pieces leaves nothing that its successor does not put right',
+  async (t) => {
+    const kernel = new FakeXtables();
+    let commits = 0;
+    kernel.onCommit = () => {
+      if (++commits > 2) throw new Error('killed');
+    };
+    await t.rejects(new IptablesBackend('nft', kernel.run).sync({ settings, services: many() }), /killed/);
+    t.equal(jumpsIn(kernel).length, 0, 'packets meet nothing yet');
+    t.ok(kernel.list('nat').length > 1000, 'of the many rules that are there');
+    kernel.onCommit = () => undefined;
+    const services = mapOf(numbered(1), numbered(2000));
+    await new IptablesBackend('nft', kernel.run).sync({ settings, services });
+    const fresh = new FakeXtables();
+    await new IptablesBackend('nft', fresh.run).sync({ settings, services });
+    t.strictSame(kernel.list('nat').sort(), fresh.list('nat').sort());
+  },
+);
+
 t.test('one change is one call with one leaf', async (t) => {
   const kernel = new FakeXtables();
   const backend = new IptablesBackend('nft', kernel.run);
