@@ -13,7 +13,7 @@ import type { NamespaceHandle } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { replaceRoute } from '../../netns/route.ts';
 import { writeSysctl } from '../../netns/sysctl.ts';
-import { labPools, labPrefixes, listHosts, serverHost } from './lab-plan.ts';
+import { labPrefixes, listHosts } from './lab-plan.ts';
 import type { LabHost, LabPlan } from './lab-plan.ts';
 
 /** rtm_protocol of routes that an administrator set (linux/rtnetlink.h, RTPROT_STATIC): not the agent's own. */
@@ -116,15 +116,7 @@ function configureHost(host: LabHost, namespace: NamespaceHandle, plan: LabPlan)
       ensureAddress({ ifindex, address, prefix: labPrefixes[index] ?? 128, protocol: 0, passive: false }),
     ),
   ]);
-  if (host === plan.outside) {
-    // As an operator's router would have it: to one node, which passes it on like all of them.
-    const gateways = serverHost(plan).addresses;
-    const toPools = labPools.map((destination, index) => ({ destination, gateway: gateways[index] ?? '' }));
-    socket.request(
-      toPools.map((route) => replaceRoute({ ...route, ifindex, onlink: false, protocol: RTPROT_STATIC })),
-    );
-    return;
-  }
+  if (host === plan.outside) return;
   socket.request(
     plan.outside.addresses.map((gateway) =>
       replaceRoute({

@@ -41,7 +41,7 @@ export interface LabPlan {
 /** Both families' prefix lengths of the lab's network, in the order of {@link LabHost.addresses}. */
 export const labPrefixes = [24, 64] as const;
 export const apiPort = 6443;
-/** What the lab's Services of type LoadBalancer are given: in the lab's network, behind all its hosts. */
+/** What the lab's Services of type LoadBalancer are given: in the lab's network, where a node announces each. */
 export const labPools = ['172.30.0.224/28', 'fd00:172:30::1:0/124'] as const;
 
 function addressesOf(number: number): string[] {
