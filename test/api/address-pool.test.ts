@@ -1,5 +1,11 @@
 import t from 'tap';
-import { firstFree, parseAddressPool, poolContains, poolsOverlap } from '../../api/address-pool.ts';
+import {
+  firstFree,
+  parseAddressPool,
+  poolCIDRs,
+  poolContains,
+  poolsOverlap,
+} from '../../api/address-pool.ts';
 import type { AddressPool } from '../../api/address-pool.ts';
 
 function pool(text: string): AddressPool {
@@ -24,6 +30,23 @@ t.test('all addresses of a pool, from the lowest', (t) => {
   t.same(everyAddress('255.255.255.255/32'), ['255.255.255.255']);
   t.same(everyAddress('2001:DB8::fffe-2001:db8::1:0'), ['2001:db8::fffe', '2001:db8::ffff', '2001:db8::1:0']);
   t.same(everyAddress('2001:db8::/127'), ['2001:db8::', '2001:db8::1']);
+  t.end();
+});
+
+t.test('the ranges of a pool', (t) => {
+  const ranges = (text: string): string[] => poolCIDRs(pool(text));
+  t.same(ranges('192.0.2.16/28'), ['192.0.2.16/28']);
+  t.same(ranges('192.0.2.9-192.0.2.9'), ['192.0.2.9/32']);
+  t.same(ranges('192.0.2.5-192.0.2.18'), [
+    '192.0.2.5/32',
+    '192.0.2.6/31',
+    '192.0.2.8/29',
+    '192.0.2.16/31',
+    '192.0.2.18/32',
+  ]);
+  t.same(ranges('0.0.0.0/0'), ['0.0.0.0/0']);
+  t.same(ranges('255.255.255.254/31'), ['255.255.255.254/31']);
+  t.same(ranges('2001:db8::fffe-2001:db8::1:0'), ['2001:db8::fffe/127', '2001:db8::1:0/128']);
   t.end();
 });
 
