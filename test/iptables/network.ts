@@ -142,6 +142,13 @@ export class TestNetwork implements AsyncDisposable {
     return runInNamespace(this.#name('node'), act);
   }
 
+  /** Starts one of our own scripts at `place`. It ends with its standard input. */
+  spawn(place: Place, script: string, ...args: string[]): ChildProcessWithoutNullStreams {
+    const child = runInNamespace(this.#name(place), () => spawn(process.execPath, [script, ...args]));
+    child.stderr.pipe(process.stderr);
+    return child;
+  }
+
   /** Runs a program at `place` and returns its output. */
   async exec(place: Place, program: string, ...args: string[]): Promise<string> {
     const { stdout } = await runInNamespace(this.#name(place), () => execa(program, args));
