@@ -16,6 +16,7 @@ import type { Layout, NftDoor } from './nftables-door.ts';
 import { NetlinkDoor } from './nftables-netlink.ts';
 import { listObjects } from './nftables-objects.ts';
 import { splitTransaction } from './nftables-parts.ts';
+import { renderElements } from './nftables-replacement.ts';
 import { listChains, renderChains, renderDeclarations } from './nftables-skeleton.ts';
 import { WantedElements } from './nftables-wanted.ts';
 import type { WantedChange } from './nftables-wanted.ts';
@@ -147,7 +148,13 @@ export class NftablesBackend implements Backend {
     const chains = found ? renderOurChains(classes, found) : [];
     if (diff.changes > 0 || declared.length > 0 || chains.length > 0) {
       this.#doubtful = true;
-      await this.#runScript(declared);
+      try {
+        await this.#runScript(declared);
+      } catch (error) {
+        if (!isRefusal(error) || found === undefined || found.objects.size === 0) throw error;
+        await this.#replace(wanted);
+        return (await this.#applyCompared(wanted)) + diff.changes;
+      }
       for (const part of splitTransaction(diff)) {
         await this.#commit(() => {
           this.#door.apply(part);
@@ -161,6 +168,22 @@ export class NftablesBackend implements Backend {
     this.#settings = wanted.settings;
     this.#doubtful = false;
     return diff.changes + classes.length + (found ? listChains().length : 0);
+  }
+
+  /**
+   * Puts a new table in the place of one of another version whose sets cannot become ours, in one transaction.
+   * Clients are no longer remembered then.
+   * @throws RulesError REFUSED when it was for another reason that the declarations were refused
+   */
+  async #replace(wanted: WantedElements): Promise<void> {
+    const { added } = compareElements(wanted.tables(), { readElements: () => true });
+    const classes = [...wanted.classes].map(([, endpointClass]) => renderClass(endpointClass));
+    await this.#runScript([
+      `delete table ${table}`,
+      ...renderDeclarations(),
+      ...renderChains([...listChains(), ...classes]),
+      ...renderElements(added),
+    ]);
   }
 
   /** Classes that a frontend needs and the kernel may not have. */

@@ -117,12 +117,15 @@ let ended = false;
 
 async function run(stream: Stream): Promise<StreamOutcome> {
   const outcome = { answered: 0, echoed: 0, failures: [] as string[], answers: new Set<string>() };
+  const startMs = performance.now();
   const attempt = async (what: string, act: (line: Line) => Promise<void>): Promise<void> => {
+    const sinceMs = performance.now() - startMs;
     const line = new Line(stream);
     try {
       await act(line);
     } catch (error) {
-      outcome.failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      const reason = error instanceof Error ? error.message : String(error);
+      outcome.failures.push(`${what}, begun at ${sinceMs.toFixed(0)} ms: ${reason}`);
     } finally {
       line.close();
     }
@@ -144,7 +147,6 @@ async function run(stream: Stream): Promise<StreamOutcome> {
       outcome.answered += 1;
     });
   const open: Promise<void>[] = Array.from({ length: stream.kept }, keep);
-  const startMs = performance.now();
   for (let n = 0; !ended; n++) {
     const waitMs = startMs + (n * 1000) / stream.perSecond - performance.now();
     if (waitMs > 0) await sleep(waitMs);
