@@ -20,6 +20,12 @@ const CTA_IP = { ipv4: { source: 1, destination: 2 }, ipv6: { source: 3, destina
 const FILTER = { source: 1, destination: 2, protocol: 8, destinationPort: 32 } as const;
 const protocols = { tcp: 6, udp: 17, sctp: 132 } as const;
 
+/**
+ * More filters than this are looked for in one listing: for each search the kernel walks its whole table, 5 ms with a
+ * quarter of a million connections, and a change of 10,000 Services would hold it for a minute.
+ */
+const mostSearches = 16;
+
 /** Which connections to forget: those that match all of it. */
 export interface ConntrackFilter {
   readonly family: Family;
@@ -52,19 +58,23 @@ export function listConntrack(protocol: keyof typeof protocols): TrackedFlow[] {
  * Forgets tracked connections in the current namespace, so that their next packet is looked up in the rules again.
  * No match is fine. Needs Linux 5.8.
  *
- * IPv4 is searched by the kernel, one message per filter. Its filter for IPv6 addresses is inverted
+ * A few filters for IPv4 are searched by the kernel, one message each. Its filter for IPv6 addresses is inverted
  * (ctnetlink_filter_match_tuple tests `!ipv6_addr_cmp`, up to 6.18 at least) and would hit everybody else's
- * connections: there we list, match and delete one by one.
+ * connections: there, and for many filters, we list once, match and delete one by one.
  * @throws KernelError
  */
-export function deleteConntrack(...filters: readonly ConntrackFilter[]): void {
+export function deleteConntrack(filters: readonly ConntrackFilter[]): void {
   if (filters.length === 0) return;
   filters.forEach(checkFilter);
   using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
-  const v6 = filters.filter(({ family }) => family === 'ipv6');
-  const v4 = filters.filter(({ family }) => family === 'ipv4');
-  const entries = v6.length === 0 ? [] : listMatching(socket, v6);
-  const answers = socket.attempt([...v4.map(encodeDeleteByFilter), ...entries.map(encodeDeleteEntry)]);
+  const requests = (['ipv4', 'ipv6'] as const).flatMap((family) => {
+    const ours = filters.filter((filter) => filter.family === family);
+    if (family === 'ipv4' && ours.length <= mostSearches) return ours.map(encodeDeleteByFilter);
+    return ours.length === 0
+      ? []
+      : listMatching(socket, family, ours).map((entry) => encodeDeleteEntry(family, entry));
+  });
+  const answers = socket.attempt(requests);
   // An entry listed may have ended by itself since.
   const error = answers.find((answer) => answer !== undefined && answer.code !== 'ENOENT');
   if (error) throw error;
@@ -96,17 +106,46 @@ function encodeDeleteByFilter(filter: ConntrackFilter): Request {
 }
 
 /** Exactly this entry: its tuple could belong to a new connection already, its id cannot. */
-function encodeDeleteEntry(entry: Attributes): Request {
+function encodeDeleteEntry(family: Family, entry: Attributes): Request {
   const attributes = [CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE].flatMap((type) => {
     const value = entry.get(type);
     if (!value) return [];
     return [type === CTA_TUPLE_ORIG ? m.encodeNested(type, value) : m.encodeAttribute(type, value)];
   });
-  return encodeRequest('delete', 'ipv6', ...attributes);
+  return encodeRequest('delete', family, ...attributes);
 }
 
-function listMatching(socket: NetlinkSocket, filters: readonly ConntrackFilter[]): Attributes[] {
-  return listEntries(socket, 'ipv6').filter((entry) => filters.some((filter) => matches(entry, filter)));
+function listMatching(
+  socket: NetlinkSocket,
+  family: Family,
+  filters: readonly ConntrackFilter[],
+): Attributes[] {
+  const byProtocol = Map.groupBy(filters, ({ protocol }) => protocol);
+  const matchers = Array.from(byProtocol, ([protocol, its]) => ({ protocol, matches: makeMatcher(its) }));
+  return listEntries(socket, family).filter((entry) =>
+    matchers.some(({ protocol, matches }) => decodeFlow(entry, family, protocol).some(matches)),
+  );
+}
+
+const filterFields = ['origDst', 'origDstPort', 'replySrc'] as const;
+
+/** Whether a flow is meant by one of many filters of its protocol: by look-up, whatever their number. */
+function makeMatcher(filters: readonly ConntrackFilter[]): (flow: TrackedFlow) => boolean {
+  /** What filters name, by the fields in which they do it. */
+  const wanted = new Map<string, { fields: (typeof filterFields)[number][]; values: Set<string> }>();
+  for (const filter of filters) {
+    const fields = filterFields.filter((field) => filter[field] !== undefined);
+    const known = wanted.get(fields.join()) ?? { fields, values: new Set<string>() };
+    known.values.add(fields.map((field) => normal(filter[field])).join());
+    wanted.set(fields.join(), known);
+  }
+  const forms = [...wanted.values()];
+  return (flow) => forms.some(({ fields, values }) => values.has(fields.map((field) => flow[field]).join()));
+}
+
+/** An address as {@link decodeFlow} writes it. */
+function normal(value: string | number | undefined): string {
+  return typeof value === 'string' ? decodeIp(encodeIp(value)) : String(value);
 }
 
 function listEntries(socket: NetlinkSocket, family: Family): Attributes[] {
@@ -125,25 +164,6 @@ function decodeFlow(entry: Attributes, family: Family, protocol: keyof typeof pr
   if (original?.proto.get(CTA_PROTO.number)?.[0] !== protocols[protocol]) return [];
   if (!origDst || !replySrc || origDstPort === undefined || replySrcPort === undefined) return [];
   return [{ family, origDst: decodeIp(origDst), origDstPort, replySrc: decodeIp(replySrc), replySrcPort }];
-}
-
-function matches(
-  entry: Attributes,
-  { family, protocol, origDst, origDstPort, replySrc }: ConntrackFilter,
-): boolean {
-  const original = m.decodeNested(entry, CTA_TUPLE_ORIG);
-  const originalIp = m.decodeNested(original, CTA_TUPLE_IP);
-  const originalProto = m.decodeNested(original, CTA_TUPLE_PROTO);
-  const replyIp = m.decodeNested(m.decodeNested(entry, CTA_TUPLE_REPLY), CTA_TUPLE_IP);
-  const is = (value: Buffer | undefined, address: string | undefined): boolean =>
-    address === undefined || value?.equals(encodeIp(address)) === true;
-  return (
-    originalProto.get(CTA_PROTO.number)?.[0] === protocols[protocol] &&
-    (origDstPort === undefined ||
-      originalProto.get(CTA_PROTO.destinationPort)?.readUInt16BE(0) === origDstPort) &&
-    is(originalIp.get(CTA_IP[family].destination), origDst) &&
-    is(replyIp.get(CTA_IP[family].source), replySrc)
-  );
 }
 
 function encodeRequest(verb: keyof typeof IPCTNL_MSG_CT, family: Family, ...attributes: Buffer[]): Request {

@@ -184,7 +184,7 @@ export class ServiceRules implements Subsystem {
           listStaleFlows(before, after, settings.nodeIPs),
         )
       : listOrphanedFlows(this.#doors.listFlows('udp'), this.#compiled.all.values(), settings);
-    if (filters.length > 0) this.#doors.forgetFlows(...filters);
+    if (filters.length > 0) this.#doors.forgetFlows(filters);
   }
 
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {

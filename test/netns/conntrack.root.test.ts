@@ -59,12 +59,36 @@ if (skipUnlessRoot(t)) {
       [{ family: 'ipv6', protocol: 'udp', origDstPort: 1001 }, ['fd00::1 1001']],
     ];
     for (const [filter, gone] of cases) {
-      runInNamespace(name, () => deleteConntrack(filter));
+      runInNamespace(name, () => deleteConntrack([filter]));
       left = left.filter((line) => !gone.includes(line));
       t.same(tracked(), left, JSON.stringify(filter));
     }
     t.same(left, ['10.1.0.1 1002']);
-    t.throws(() => deleteConntrack({ family: 'ipv4', protocol: 'udp' }), TypeError, 'never everything');
+    const others = Array.from({ length: 10_000 }, (_, i): ConntrackFilter => {
+      const origDst = `10.2.${i >> 8}.${i & 255}`;
+      return {
+        family: 'ipv4',
+        protocol: i % 2 ? 'udp' : 'tcp',
+        origDst,
+        origDstPort: 1002,
+        replySrc: origDst,
+      };
+    });
+    runInNamespace(name, () => deleteConntrack(others));
+    t.same(tracked(), left, 'ten thousand filters that match nothing');
+    shell(`for host in 10.1.0.1 10.1.0.2 fd00::1 fd00::2; do
+        for port in 1001 1002; do echo x > /dev/udp/$host/$port; done
+      done`);
+    const some: ConntrackFilter[] = [
+      { family: 'ipv4', protocol: 'udp', origDst: '10.1.0.1', origDstPort: 1001, replySrc: '10.1.0.1' },
+      { family: 'ipv4', protocol: 'udp', origDst: '10.1.0.1', origDstPort: 1002, replySrc: '10.1.0.2' },
+      { family: 'ipv4', protocol: 'udp', replySrc: '10.1.0.2' },
+      { family: 'ipv6', protocol: 'udp', origDstPort: 1002 },
+      { family: 'ipv6', protocol: 'udp', origDst: 'fd00:0::0001' },
+    ];
+    runInNamespace(name, () => deleteConntrack([...others, ...some]));
+    t.same([...new Set(tracked())], ['10.1.0.1 1002', 'fd00::2 1001'], 'a few among them');
+    t.throws(() => deleteConntrack([{ family: 'ipv4', protocol: 'udp' }]), TypeError, 'never everything');
     t.end();
   });
 

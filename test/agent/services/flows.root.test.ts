@@ -50,7 +50,7 @@ if (skipUnlessRoot(t)) {
         backend.sync({ settings, services: new Map([[key, to]]) }, new Set([key]));
       const forget = (before: CompiledService, after: CompiledService): void => {
         network.onNode(() => {
-          deleteConntrack(...listStaleFlows(before, after, []));
+          deleteConntrack(listStaleFlows(before, after, []));
         });
       };
       const ask = async (from: number): Promise<string | undefined> => {

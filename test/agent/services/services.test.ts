@@ -84,7 +84,7 @@ function setup(t: Test) {
   const rules = new ServiceRules(context, {
     choose: () => Promise.resolve({ backend, others: [other], rules: 'nft' }),
     listFlows: () => kernel.flows,
-    forgetFlows: (...filters) => {
+    forgetFlows: (filters) => {
       forgotten.push(...filters);
     },
     listForeign: () => Promise.resolve(kernel.foreign),

@@ -150,7 +150,7 @@ async function udpRestart(t: Test, scene: Scene): Promise<void> {
     scene.services.values(),
     scene.settings(),
   );
-  scene.network.onNode(() => deleteConntrack(...orphaned));
+  scene.network.onNode(() => deleteConntrack(orphaned));
   t.strictSame(kept.tracked(), before, 'what is right is left alone');
   await stale.reaches(t, 'pod2 sees pod1', 'what went stale meanwhile is not');
   await nodePort.reaches(t, 'pod2 sees bridge', 'nor at a NodePort');

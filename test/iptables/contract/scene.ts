@@ -187,7 +187,7 @@ export class Scene {
     for (const [key, reason] of result.refused) if (compiled.has(key)) throw reason;
     const { nodeIPs } = this.settings();
     const stale = [...compiled].flatMap(([key, after]) => listStaleFlows(before.get(key), after, nodeIPs));
-    this.network.onNode(() => deleteConntrack(...stale));
+    this.network.onNode(() => deleteConntrack(stale));
     return result;
   }
 
