@@ -237,15 +237,15 @@ function renderOurChains(classes: Classes, found: Layout): string[] {
   const old = classes.filter(([chain]) => found.chains.has(chain));
   const needed = new Set([...listChains().map(({ name }) => name), ...classes.map(([chain]) => chain)]);
   const objects = new Set(listObjects().map(({ name }) => name));
+  const strayChains = [...found.chains.keys()].filter((chain) => !needed.has(chain));
+  // Sets without a name of their own go with their rule.
+  const strayObjects = [...found.objects].filter((name) => !objects.has(name) && !name.startsWith('__'));
   return [
     ...renderChains([...listChains(), ...old.map(([, endpointClass]) => renderClass(endpointClass))]),
-    ...[...found.chains.keys()]
-      .filter((chain) => !needed.has(chain))
-      .map((chain) => `delete chain ${table} ${chain}`),
-    // Sets without a name of their own go with their rule.
-    ...[...found.objects]
-      .filter((name) => !objects.has(name) && !name.startsWith('__'))
-      .map((name) => `delete set ${table} ${name}`),
+    // Chains lead to objects and to chains, and so do verdict maps to chains.
+    ...strayChains.map((chain) => `flush chain ${table} ${chain}`),
+    ...strayObjects.map((name) => `delete set ${table} ${name}`),
+    ...strayChains.map((chain) => `delete chain ${table} ${chain}`),
   ];
 }
 
