@@ -5,10 +5,15 @@ export function renderTrace(packet: Packet, { outcomes }: Trace, { verbose }: { 
   const { source, destination, port, protocol } = packet;
   const sent = `${source} → ${endpointText(destination, port)}/${protocol}`;
   const parts = outcomes.map((outcome) => {
-    const steps = outcome.steps.filter((step) => verbose || step.decides);
+    const steps = outcome.steps.filter((step) => verbose || isTelling(step));
     return [titleOf(outcome), ...steps.flatMap((step) => [...stepLines(step)])];
   });
   return [[sent], ...parts].map((lines) => lines.map((line) => `${line}\n`).join('')).join('\n');
+}
+
+/** Whether a step decides, or says by an element's comment which Service the packet belongs to. */
+function isTelling({ decides, elements }: Step): boolean {
+  return decides || elements.some((element) => element.includes(' comment "'));
 }
 
 function titleOf({ verdict, probability, address, port, masqueraded, answer, decidedBy }: Outcome): string {

@@ -3,7 +3,7 @@ import type { Service } from '../../api/kinds/service.ts';
 import type { CompiledService, Ruleset } from '../../iptables/model.ts';
 import { compileService } from '../../iptables/services.ts';
 import type { ExpectedNode, ExpectedPacket, World } from './expectation.ts';
-import { addresses } from './network.ts';
+import { addresses, familyNames } from './network.ts';
 import type { FamilyName } from './network.ts';
 
 /** Random choices that a seed repeats (mulberry32). */
@@ -121,6 +121,28 @@ export function randomWorld(random: Random, count: number): World {
     slices.set(`test/${service.metadata.name}`, randomSlices(random, service, families));
   }
   return { node: randomNode(random, families), services, slices };
+}
+
+/** The world a moment later: some Services went, some are others now, of some only the endpoints changed. */
+export function changeWorld(
+  random: Random,
+  world: World,
+): { readonly world: World; readonly changed: Set<string> } {
+  const families = familyNames.filter((family) => world.node.clusterCIDRs.includes(more[family].clusterCIDR));
+  const nodePorts = Array.from({ length: 3 * world.services.length }, (_, n) => 31_500 + 5 * n);
+  const slices = new Map(world.slices);
+  const changed = new Set<string>();
+  const services = world.services.flatMap((service) => {
+    if (!random.chance(0.3)) return [service];
+    const key = `test/${service.metadata.name}`;
+    changed.add(key);
+    if (random.chance(0.2)) return [];
+    const number = Number(service.metadata.name.slice(1));
+    const after = random.chance(0.5) ? randomService(random, number, families, nodePorts) : service;
+    slices.set(key, randomSlices(random, after, families));
+    return [after];
+  });
+  return { world: { ...world, services, slices }, changed };
 }
 
 function randomService(random: Random, n: number, all: readonly FamilyName[], nodePorts: number[]): Service {

@@ -50,9 +50,12 @@ export class RuleNamespace implements Disposable {
     this.#backend = this.#make();
   }
 
-  /** Makes the kernel hold these rules, and reads from it what it holds then. */
-  async load(rules: Ruleset): Promise<BaseChain[]> {
-    await this.#backend.sync(rules);
+  /**
+   * Makes the kernel hold these rules, and reads from it what it holds then.
+   * With `changed`, only these Services differ from the last time.
+   */
+  async load(rules: Ruleset, changed?: ReadonlySet<string>): Promise<BaseChain[]> {
+    await this.#backend.sync(rules, changed);
     return this.#within(() => readRules(this.run));
   }
 

@@ -73,6 +73,7 @@ const rows: readonly Row[] = [
       /^10\.244\.1\.2 → 10\.96\.0\.20:80\/tcp\n/,
       /\n 50\.0 % {2}forwarded to 10\.244\.1\.2:8080, masqueraded: .*\n +.*dnat.*10\.244\.1\.2/is,
       /\n 50\.0 % {2}forwarded to 10\.244\.2\.2:8080\n +.*dnat.*10\.244\.2\.2/is,
+      /comment "default\/web:http"/,
     ],
   },
   {
