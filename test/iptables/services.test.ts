@@ -216,6 +216,127 @@ t.test('hints', (t) => {
   t.end();
 });
 
+t.test('several slices are one list: each address and port once, ready if any slice says so', (t) => {
+  const merged = (...slices: EndpointSlice[]): string[] => lines(compile(service({}), ...slices));
+  const [a, b] = [{ address: '10.244.1.2' }, { address: '10.244.1.3' }];
+  t.strictSame(merged(slice([b]), slice([a]), slice([a, b])), [
+    'clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080 10.244.1.3:8080',
+  ]);
+  for (const slices of [
+    [slice([{ ...a, ready: false }]), slice([{ ...a, ready: true }])],
+    [slice([{ ...a, ready: true }]), slice([{ ...a, ready: false }])],
+  ]) {
+    t.strictSame(merged(...slices), ['clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080']);
+  }
+  const otherPort = slice([a], { ports: [{ name: '', port: 9090, protocol: 'TCP' }] });
+  t.strictSame(merged(slice([a]), otherPort), [
+    'clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080 10.244.1.2:9090',
+  ]);
+  const many = Array.from({ length: 40 }, (_, i) => slice([{ address: `10.244.2.${String(i)}` }]));
+  t.equal(compile(service({}), ...many)?.frontends[0]?.endpoints.length, 40);
+  t.strictSame(merged(slice([a], { addressType: 'FQDN' }), slice([a], { ports: [] })), [
+    'clusterIP ipv4 tcp 10.96.0.20:80 → reject',
+  ]);
+  t.end();
+});
+
+t.test('hints that do not hold, and a traffic distribution without any', (t) => {
+  const expect = (someones: Someone[], endpoints: string, what: string, spec: Partial<Spec> = {}): void => {
+    const compiled = compile(service(spec), slice(someones));
+    t.strictSame(lines(compiled), [`clusterIP ipv4 tcp 10.96.0.20:80 → ${endpoints}`], what);
+  };
+  const [one, two] = [{ address: '10.0.0.1' }, { address: '10.0.0.2' }];
+  const all = '10.0.0.1:8080 10.0.0.2:8080';
+  expect([one, two], all, 'trafficDistribution alone', { trafficDistribution: 'PreferClose' });
+  expect(
+    [
+      { ...one, forNodes: ['node1'], forZones: ['b'] },
+      { ...two, forZones: ['a'] },
+    ],
+    '10.0.0.2:8080',
+    'one without a node hint: the zones',
+  );
+  expect(
+    [
+      { ...one, forNodes: ['node2'], forZones: ['a'] },
+      { ...two, forNodes: ['node3'], forZones: ['b'] },
+    ],
+    '10.0.0.1:8080',
+    'no node hint names this node: the zones',
+  );
+  expect(
+    [
+      { ...one, forZones: ['a'] },
+      { ...two, ready: false },
+    ],
+    '10.0.0.1:8080',
+    'of those that are not ready none is asked',
+  );
+  expect(
+    [
+      { ...one, ready: false, serving: true, terminating: true, forZones: ['b'] },
+      { ...two, ready: false, serving: true, terminating: true, forZones: ['a'] },
+    ],
+    all,
+    'hints choose among ready ones only',
+  );
+  t.end();
+});
+
+t.test('policy Local when its own endpoints drain, or nobody serves', (t) => {
+  const draining = { ready: false, serving: true, terminating: true };
+  const both = {
+    internalTrafficPolicy: 'Local',
+    externalTrafficPolicy: 'Local',
+    ports: [{ port: 80, protocol: 'TCP', nodePort: 30_080 }],
+  };
+  const expect = (someones: Someone[], inside: string, outside: string, what: string): void => {
+    const compiled = lines(compile(service(both), slice(someones)));
+    const expected = [
+      `clusterIP ipv4 tcp 10.96.0.20:80 → ${inside}`,
+      `nodePort ipv4 tcp node:30080 → ${outside}`,
+    ];
+    t.strictSame(compiled, expected, what);
+  };
+  const here = { address: '10.244.1.2', node: 'node1' };
+  const there = { address: '10.244.2.2', node: 'node2' };
+  expect(
+    [{ ...here, ...draining }, there],
+    '10.244.1.2:8080*',
+    '10.244.2.2:8080 | outside 10.244.1.2:8080*',
+    'the local one drains',
+  );
+  expect(
+    [
+      { ...here, ...draining },
+      { ...there, ...draining },
+    ],
+    '10.244.1.2:8080*',
+    '10.244.1.2:8080* 10.244.2.2:8080 | outside 10.244.1.2:8080*',
+    'all drain',
+  );
+  expect(
+    [{ ...here, ready: false, terminating: true }, there],
+    'drop',
+    '10.244.2.2:8080 | outside none',
+    'the local one serves no more',
+  );
+  expect([{ ...there, ready: false }], 'reject', 'reject | outside none', 'nobody anywhere');
+  t.end();
+});
+
+t.test('publishNotReadyAddresses: also those that drain, and those that serve no more', (t) => {
+  const compiled = compile(
+    service({ publishNotReadyAddresses: true }),
+    slice([
+      { address: '10.244.1.2', ready: false, serving: true, terminating: true },
+      { address: '10.244.1.3', ready: false, serving: false, terminating: true },
+    ]),
+  );
+  t.strictSame(lines(compiled), ['clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080 10.244.1.3:8080']);
+  t.end();
+});
+
 t.test('policy Local', (t) => {
   const everywhere = slice([
     { address: '10.244.1.2', node: 'node1' },
