@@ -6,7 +6,6 @@ import { makeService, makeSlice } from './api-data.ts';
 export const cluster = {
   clusterCIDRs: ['10.128.0.0/9'],
   serviceCIDRs: ['10.96.0.0/16'],
-  dnsIPs: ['10.96.0.10'],
 };
 
 export const servicePort = 80;

@@ -1,7 +1,7 @@
 /**
  * Loads Services into this process's network namespace and sends its parent what that took ({@link LoadCost}).
  * Our own rules take the agent's way: objects arrive in its caches, its subsystem compiles and programs them.
- * Usage: services-load-process.ts OWNER TOOL COUNT POD_RANGE
+ * Usage: services-load-process.ts OWNER TOOL COUNT POD_RANGE NODE_IP
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -18,6 +18,7 @@ import { cpuSecondsOf } from './api-server.ts';
 import { cluster, serviceOf, sliceOf } from './services-data.ts';
 import { loadForeign, makeBackend, owners, tools } from './services-layouts.ts';
 import type { Tool } from './services-layouts.ts';
+import type { Place } from './services-place.ts';
 
 /** In seconds. */
 export interface LoadCost {
@@ -38,19 +39,31 @@ async function measure(action: () => Promise<void> | void): Promise<LoadCost> {
   };
 }
 
+/** A sync that fails is tried again for ever: here it ends the measurement. */
+function fail(line: string): never {
+  throw new Error(line);
+}
+
 /** What an agent has when nobody sets anything, whatever this machine's own configuration says. */
-function configOf(tool: Tool, podRange: string): Config {
+function configOf(tool: Tool, nodeIP: string): Config {
   const backend = tool === 'nftables' ? 'nftables' : 'iptables';
-  const address = podRange.replace(/\.0\/24$/, '.1');
   return loadConfig({
     file: '/dev/null',
     environment: {},
-    flags: { backend },
-    detectAddresses: () => [address],
+    flags: {
+      backend,
+      clusterCIDRs: cluster.clusterCIDRs.join(','),
+      serviceCIDRs: cluster.serviceCIDRs.join(','),
+    },
+    detectAddresses: () => [nodeIP],
   });
 }
 
-async function loadOurs(tool: Tool, count: number, podRange: string): Promise<LoadCost> {
+async function loadOurs(
+  tool: Tool,
+  count: number,
+  { podRange, nodeIP }: Pick<Place, 'podRange' | 'nodeIP'>,
+): Promise<LoadCost> {
   const caches = {
     services: new FakeCache<Service>(keyOf),
     endpointSlices: new FakeCache<EndpointSlice>(keyOf),
@@ -58,13 +71,14 @@ async function loadOurs(tool: Tool, count: number, podRange: string): Promise<Lo
   };
   const objects = Array.from({ length: count }, (_, i) => ({ service: serviceOf(i), slice: sliceOf(i) }));
   const node = { metadata: { name: nodeName }, spec: { podCIDRs: [podRange] } } as Node;
+  const config = configOf(tool, nodeIP);
   const context = {
     nodeName,
-    config: configOf(tool, podRange).agent,
-    cluster,
+    config: config.agent,
+    cluster: config.server.cluster,
     client: { create: () => Promise.reject(new Error('the benchmark has no API')) },
     caches,
-    log: pino({ level: 'warn' }),
+    log: pino({ level: 'error' }, { write: fail }),
     metrics: new Registry(),
   } as unknown as AgentContext;
   const rules = new ServiceRules(context, {
@@ -89,13 +103,13 @@ async function loadOurs(tool: Tool, count: number, podRange: string): Promise<Lo
   return cost;
 }
 
-const [ownerText, toolText, count = '0', podRange = ''] = process.argv.slice(2);
+const [ownerText, toolText, count = '0', podRange = '', nodeIP = ''] = process.argv.slice(2);
 const owner = owners.find((each) => each === ownerText);
 const tool = tools.find((each) => each === toolText);
 if (!owner || !tool) throw new Error(`no such rules: ${ownerText} ${toolText}`);
 process.once('disconnect', () => process.exit(1));
 const cost =
   owner === 'weft'
-    ? await loadOurs(tool, Number(count), podRange)
+    ? await loadOurs(tool, Number(count), { podRange, nodeIP })
     : await measure(() => loadForeign(owner, tool, Number(count)));
 process.send?.(cost, () => process.exit(0));

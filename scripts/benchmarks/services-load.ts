@@ -14,7 +14,8 @@ export function loadInto(
   count: number,
   group?: MemoryGroup,
 ): Promise<LoadCost> {
-  return runChild<LoadCost>('services-load-process.ts', [owner, tool, String(count), place.podRange], {
+  const { podRange, nodeIP } = place;
+  return runChild<LoadCost>('services-load-process.ts', [owner, tool, String(count), podRange, nodeIP], {
     namespace: place.node,
     ...(group && { group: group.processes }),
   });
