@@ -42,7 +42,7 @@ function fail(message: string): never {
   process.exit(2);
 }
 
-function write({ plot, ...result }: BenchResult): void {
+function write(result: BenchResult): void {
   mkdirSync(directory, { recursive: true });
   const machine = {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -53,5 +53,5 @@ function write({ plot, ...result }: BenchResult): void {
   const file = (suffix: string): string => join(directory, `${result.name}${suffix}`);
   writeFileSync(file('.json'), `${JSON.stringify({ ...result, machine }, undefined, 2)}\n`);
   writeFileSync(file('.svg'), renderSvg(result));
-  if (plot) writeFileSync(file('-plot.svg'), renderPlot(plot));
+  if (result.plot) writeFileSync(file('-plot.svg'), renderPlot(result.plot));
 }

@@ -1,4 +1,4 @@
-/** Lines over a logarithmic x axis and a logarithmic y axis. */
+/** Lines over a linear x axis and a logarithmic y axis. */
 export interface Plot {
   readonly title: string;
   readonly x: { readonly label: string; readonly ticks: readonly number[] };
@@ -24,22 +24,22 @@ const style = `
   .title { font-weight: bold; font-size: 14px; }
   .background { fill: #ffffff; }
   .grid { stroke: #d1d9e0; }
-  .ours { --color: #1f6feb; } .others { --color: #6e7781; }
-  path { stroke: var(--color); fill: none; stroke-width: 2; }
-  circle { fill: var(--color); }
-  .name { fill: var(--color); }
+  path { fill: none; stroke-width: 2; }
+  .ours path { stroke: #1f6feb; } .ours circle, .ours text { fill: #1f6feb; }
+  .others path { stroke: #6e7781; } .others circle, .others text { fill: #6e7781; }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; }
     .background { fill: #0d1117; }
     .grid { stroke: #3d444d; }
-    .ours { --color: #58a6ff; } .others { --color: #9198a1; }
+    .ours path { stroke: #58a6ff; } .ours circle, .ours text { fill: #58a6ff; }
+    .others path { stroke: #9198a1; } .others circle, .others text { fill: #9198a1; }
   }`;
 
 const dashes = ['none', '7 4', '2 3'];
 
 export function renderPlot(plot: Plot): string {
-  const x = scale(plot.x.ticks, frame.left, frame.right);
-  const y = scale(plot.y.ticks, frame.bottom, frame.top);
+  const x = scale(plot.x.ticks, frame.left, frame.right, (value) => value);
+  const y = scale(plot.y.ticks, frame.bottom, frame.top, Math.log);
   const names = placeNames(plot.lines, y);
   const dash = new Map<boolean, number>();
   const lines = plot.lines.map((line) => {
@@ -53,7 +53,7 @@ export function renderPlot(plot: Plot): string {
       `<path d="M ${at.map((point) => point.join(' ')).join(' L ')}" stroke-dasharray="${dashes[kind % dashes.length] ?? ''}"/>`,
       ...at.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3"/>`),
       `<path d="M ${endX} ${endY} L ${frame.right + 14} ${nameY.toFixed(1)}" style="stroke-width: 0.5"/>`,
-      `<text class="name" x="${frame.right + 18}" y="${(nameY + 4).toFixed(1)}">${escape(line.name)}</text>`,
+      `<text x="${frame.right + 18}" y="${(nameY + 4).toFixed(1)}">${escape(line.name)}</text>`,
       '</g>',
     ].join('');
   });
@@ -77,10 +77,15 @@ export function renderPlot(plot: Plot): string {
   ].join('\n');
 }
 
-/** Maps the logarithmic range of the ticks to coordinates. */
-function scale(ticks: readonly number[], from: number, to: number): (value: number) => number {
-  const [low, high] = [Math.log(Math.min(...ticks)), Math.log(Math.max(...ticks))];
-  return (value) => from + ((Math.log(value) - low) / (high - low)) * (to - from);
+/** Maps the range of the ticks to coordinates, each value by what `measure` makes of it. */
+function scale(
+  ticks: readonly number[],
+  from: number,
+  to: number,
+  measure: (value: number) => number,
+): (value: number) => number {
+  const [low, high] = [measure(Math.min(...ticks)), measure(Math.max(...ticks))];
+  return (value) => from + ((measure(value) - low) / (high - low)) * (to - from);
 }
 
 /** Where each line's name stands: beside its end, but not on another name. */
