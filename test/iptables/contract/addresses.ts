@@ -67,7 +67,15 @@ async function ipModeProxy(t: Test, scene: Scene): Promise<void> {
   for (const family of scene.families) {
     const { address } = scene.locate(family, 'web/balancer:80');
     const there = [address, 'dev', 'lo'];
-    await scene.network.exec('outside', 'ip', 'address', 'add', ...there);
+    // Without nodad an IPv6 address is tentative for a moment, on loopback too.
+    await scene.network.exec(
+      'outside',
+      'ip',
+      'address',
+      'add',
+      ...there,
+      ...(family === 'ipv6' ? ['nodad'] : []),
+    );
     await scene.network.serve('outside', 'balancer', 'tcp', address, 80);
     const answer = await scene.network.ask('node', 'tcp', address, 80);
     t.equal(

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -43,6 +43,11 @@ function isComplete(t: Test): void {
   for (const [section, { parts, lines }] of Object.entries(sections)) {
     const named = [...new Set(lines.flatMap(({ shownBy }) => shownBy))].sort();
     t.strictSame(named, parts.map(({ title }) => title).sort(), section);
+    for (const { must, shownBy, elsewhere = [] } of lines) {
+      const missing = elsewhere.filter((file) => !existsSync(join(import.meta.dirname, '../../..', file)));
+      t.strictSame(missing, [], `${must}: its test files are there`);
+      t.ok(shownBy.length + elsewhere.length > 0, must);
+    }
   }
   t.end();
 }

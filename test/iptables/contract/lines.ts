@@ -6,10 +6,14 @@ import type { Part } from './scene.ts';
 import { sourceParts } from './source.ts';
 import { syncParts } from './sync.ts';
 
-/** One thing the data plane must do, and the tests of this contract that show it with real packets. */
+/**
+ * One thing the data plane must do, the tests of this contract that show it with real packets, and the test files that
+ * show what goes beyond a backend: the whole agent.
+ */
 export interface Line {
   readonly must: string;
   readonly shownBy: readonly string[];
+  readonly elsewhere?: readonly string[];
 }
 
 /** What the data plane must do, section by section: the Service API of Kubernetes as kube-proxy documents it, and ours. */
@@ -99,6 +103,14 @@ export const sections: Readonly<
         shownBy: ["headless, ExternalName and other proxies' Services"],
       },
       {
+        must: 'healthCheckNodePort: 200 with a ready endpoint here and rules that are right, else 503; in JSON how many',
+        shownBy: [],
+        elsewhere: [
+          'test/agent/services/health-check.root.test.ts',
+          'test/agent/services/health-check.test.ts',
+        ],
+      },
+      {
         must: 'The families are independent; dual-stack Services have both (every test of the stack dual-stack)',
         shownBy: ['the families of a Service are independent'],
       },
@@ -184,10 +196,12 @@ export const sections: Readonly<
       {
         must: 'What the kernel refuses leaves the old rules, is named and tried again, and blocks no other Service',
         shownBy: ['a Service that the kernel refuses harms no other'],
+        elsewhere: ['test/agent/services/services.test.ts'],
       },
       {
         must: 'Damage from outside is noticed and repaired',
         shownBy: ['damage from outside is noticed and repaired'],
+        elsewhere: ['test/agent/services/services.root.test.ts', 'test/agent/services/drift.root.test.ts'],
       },
       {
         must: 'Rules go with what they are for; removal leaves nothing of ours and all of others',

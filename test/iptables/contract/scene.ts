@@ -1,5 +1,7 @@
 import type { Test } from 'tap';
 
+import { SharedValues } from '../../../agent/shared-values.ts';
+import { trimService, trimSlice } from '../../../agent/trim.ts';
 import { listStaleFlows } from '../../../agent/services/flows.ts';
 import { compileContext, nodeSettings } from '../../../agent/services/view.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
@@ -56,6 +58,7 @@ export class Scene {
   /** As the agent's configuration has it. */
   nodePortAddresses: readonly string[] = [];
   readonly services = new Map<string, CompiledService>();
+  readonly #shared = new SharedValues();
   readonly #numbers = new Map<string, number>();
   #next = 20;
 
@@ -81,7 +84,7 @@ export class Scene {
     return nodeSettings(this.#agent());
   }
 
-  /** Programs Services as the agent does: compiled from their objects, then flows gone stale are forgotten. */
+  /** Programs Services as the agent does: compiled from what it keeps of their objects, then flows gone stale are forgotten. */
   async put(...drafts: readonly Draft[]): Promise<SyncResult> {
     return this.#change(new Map(drafts.map((draft) => [`default/${draft.name}`, this.compile(draft)])));
   }
@@ -98,7 +101,8 @@ export class Scene {
 
   compile(draft: Draft): CompiledService | undefined {
     const service = serviceOf(draft, this.numberOf(draft.name), this.families);
-    return compileService(service, slicesOf(draft, service, this.families), compileContext(this.#agent()));
+    const slices = slicesOf(draft, service, this.families).map((slice) => trimSlice(slice, this.#shared));
+    return compileService(trimService(service, this.#shared), slices, compileContext(this.#agent()));
   }
 
   /** Asks all at once, in every family and over both protocols unless told otherwise. */

@@ -53,7 +53,7 @@ const works = (t: Test, scene: Scene, why: string): Promise<void> =>
 
 /** Services enough for trees to branch and for transactions of several messages. */
 function many(): Draft[] {
-  return Array.from({ length: 40 }, (_, n) => ({
+  return Array.from({ length: 24 }, (_, n) => ({
     name: `many-${String(n)}`,
     to: ['pod1', 'pod2', 'far'] as const,
     nodePort: 31_000 + n,
