@@ -8,20 +8,15 @@ import type { BaseChain } from '../../iptables/trace/program.ts';
 import { readRules } from '../../iptables/trace/read.ts';
 import { tracePacket } from '../../iptables/trace/walk.ts';
 import { skipUnlessRoot } from '../root.ts';
+import { compileWorld } from './compile-world.ts';
 import { describeExpected, describeTrace } from './describe.ts';
 import { expect } from './expectation.ts';
 import type { Expected, ExpectedPacket, World } from './expectation.ts';
 import { addresses, familyNames, TestNetwork } from './network.ts';
 import type { Place } from './network.ts';
 import { doorOn } from './nft-door.ts';
-import {
-  compileWorld,
-  endpointAddresses,
-  Random,
-  randomPacket,
-  randomWorld,
-  servedPort,
-} from './random-world.ts';
+import { endpointAddresses, randomPacket, randomWorld, servedPort } from './random-world.ts';
+import { Random } from './random.ts';
 import { backends } from './rule-namespace.ts';
 
 /** Repeats a run: `WEFT_SEED=7 scripts/test packets`. */

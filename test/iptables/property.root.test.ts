@@ -4,10 +4,12 @@ import type { Test } from 'tap';
 import type { BaseChain } from '../../iptables/trace/program.ts';
 import { tracePacket } from '../../iptables/trace/walk.ts';
 import { skipUnlessRoot } from '../root.ts';
+import { compileWorld } from './compile-world.ts';
 import { describeExpected, describeTrace } from './describe.ts';
 import { expect } from './expectation.ts';
 import type { ExpectedPacket, World } from './expectation.ts';
-import { changeWorld, compileWorld, Random, randomPacket, randomWorld } from './random-world.ts';
+import { changeWorld, randomPacket, randomWorld } from './random-world.ts';
+import { Random } from './random.ts';
 import { backends, RuleNamespace } from './rule-namespace.ts';
 
 /** Repeats a run: `WEFT_SEED=7 scripts/test property`. */

@@ -1,42 +1,9 @@
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import type { CompiledService, Ruleset } from '../../iptables/model.ts';
-import { compileService } from '../../iptables/services.ts';
 import type { ExpectedNode, ExpectedPacket, World } from './expectation.ts';
 import { addresses, familyNames } from './network.ts';
 import type { FamilyName } from './network.ts';
-
-/** Random choices that a seed repeats (mulberry32). */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 up to, but not including, `bound`. */
-  below(bound: number): number {
-    this.#state = (this.#state + 0x6d2b_79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
-  }
-
-  chance(probability: number): boolean {
-    return this.below(1000) < probability * 1000;
-  }
-
-  pick<T>(items: readonly T[]): T {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new RangeError('nothing to pick from');
-    return item;
-  }
-
-  some<T>(items: readonly T[], probability: number): T[] {
-    return items.filter(() => this.chance(probability));
-  }
-}
+import type { Random } from './random.ts';
 
 type Protocol = ExpectedPacket['protocol'];
 type Spec = Service['spec'];
@@ -282,22 +249,6 @@ function randomEndpoint(random: Random, address: string, nodeName: string | unde
     // An endpoint that somebody lists by hand may be a pod and say nothing of where it is.
     ...(nodeName === undefined || random.chance(0.1) ? {} : { nodeName }),
     hints: hinted ? { forNodes: names([here, there]), forZones: names(['a', 'b']) } : {},
-  };
-}
-
-/** What the agent would hand to a backend. */
-export function compileWorld({ node, services, slices }: World): Ruleset {
-  const { name: nodeName, zone, dnsIPs } = node;
-  const compiled = new Map<string, CompiledService>();
-  for (const service of services) {
-    const key = `test/${service.metadata.name}`;
-    const each = compileService(service, slices.get(key) ?? [], { nodeName, zone, dnsIPs });
-    if (each) compiled.set(key, each);
-  }
-  const { clusterCIDRs, serviceCIDRs, podCIDRs, nodeIPs, nodePortAddresses } = node;
-  return {
-    settings: { clusterCIDRs, serviceCIDRs, dnsIPs, podCIDRs, nodeIPs, nodePortAddresses },
-    services: compiled,
   };
 }
 
