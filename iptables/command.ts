@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { execa } from 'execa';
 
 import { RulesError } from './error.ts';
@@ -7,6 +9,9 @@ export type Run = (program: string, args: readonly string[], input?: string) => 
 
 /** How the rule programs say that somebody else was in the way (xtables lock, EAGAIN). */
 const busy = /xtables lock|Resource temporarily unavailable/;
+
+/** Characters that are handed to a program's standard input at a time. */
+const sliceLength = 1 << 18;
 
 /** Administrators' programs are not in every service manager's PATH. */
 const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filter(Boolean).join(':');
@@ -19,7 +24,7 @@ const path = [process.env['PATH'], '/usr/local/sbin', '/usr/sbin', '/sbin'].filt
 export function makeRun(onStart?: (program: string, pid: number) => void): Run {
   return async (program, args, input = '') => {
     const child = execa(program, args, {
-      input,
+      input: Readable.from(slices(input)),
       reject: false,
       // The answer to "what is there?" is compared with our own text: no translated or localized words.
       env: { PATH: path, LC_ALL: 'C' },
@@ -40,3 +45,8 @@ export function makeRun(onStart?: (program: string, pid: number) => void): Run {
 }
 
 export const runCommand: Run = makeRun();
+
+/** Libuv copies what it cannot write at once: of ten megabytes of rules only a part shall be there twice. */
+function* slices(text: string): Generator<string> {
+  for (let start = 0; start < text.length; start += sliceLength) yield text.slice(start, start + sliceLength);
+}
