@@ -132,3 +132,31 @@ t.test('nothing runs after stop', async (t) => {
   await advance(100_000);
   t.equal(passes, 1);
 });
+
+t.test(
+  'the system clock: at once is before the next timer, and what is cancelled does not run',
+  async (t) => {
+    const order: string[] = [];
+    const runner = new Runner({
+      run: () => {
+        order.push('pass');
+        return Promise.resolve();
+      },
+      minIntervalMs: 0,
+      maxIntervalMs: 60_000,
+      onError: (error) => t.fail(String(error)),
+    });
+    runner.start();
+    await new Promise<void>((resolve) => {
+      setImmediate(() => {
+        order.push('other');
+        resolve();
+      });
+    });
+    t.strictSame(order, ['pass', 'other']);
+    runner.request();
+    await runner.stop();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.strictSame(order, ['pass', 'other']);
+  },
+);
