@@ -281,6 +281,8 @@ t.test('nodes: their addresses and our pod range', async (t) => {
   await rules.start();
   await until(() => backend.syncs.length === 1);
   t.strictSame(backend.settings?.podCIDRs, ['10.244.0.0/16'], 'before ours is known: the whole cluster');
+  const ranges = ['10.96.0.0/16', '192.0.2.16/31', '192.0.2.18/32'];
+  t.strictSame(backend.settings?.serviceCIDRs, ranges, 'load balancer pools are ranges of Services, too');
   caches.nodes.set({
     metadata: { name: 'node1' },
     spec: { podCIDR: '10.244.3.0/24', podCIDRs: ['10.244.3.0/24'] },
