@@ -203,7 +203,13 @@ export class TestNetwork implements AsyncDisposable {
       'net.bridge.bridge-nf-call-iptables=0',
       'net.bridge.bridge-nf-call-ip6tables=0',
     );
-    await this.#ip('node', 'link add weft0 type bridge', 'link set weft0 up');
+    // As NodeNetwork does: with a link-local address the kernel would send redirects, and pods would bypass the node.
+    await this.#ip(
+      'node',
+      'link add weft0 type bridge',
+      'link set weft0 addrgenmode none',
+      'link set weft0 up',
+    );
     for (const family of familyNames) {
       const { also, bridge, outside, peer, dns } = addresses[family];
       await this.#ip(
