@@ -1,6 +1,5 @@
 import type { Test } from 'tap';
 
-import { listConntrack } from '../../../netns/conntrack.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName } from '../network.ts';
 import type { Draft } from './objects.ts';
@@ -269,37 +268,6 @@ async function families(t: Test, scene: Scene): Promise<void> {
   await scene.drop('web');
 }
 
-async function dnsAddress(t: Test, scene: Scene): Promise<void> {
-  await scene.ask(t, [
-    ['pod1', 'dns:53', 'dns sees pod1', 'from a pod'],
-    ['node', 'dns:53', 'dns sees dns', 'from the node'],
-  ]);
-  await scene.ask(t, [['pod1', 'dns:30999', 'refused', "the node's other listeners"]]);
-}
-
-async function untracked(t: Test, scene: Scene): Promise<void> {
-  for (const family of scene.families) {
-    const { far, dns } = addresses[family];
-    for (const protocol of ['tcp', 'udp'] as const) {
-      const isTracked = (address: string): boolean =>
-        scene.network
-          .onNode(() => listConntrack(protocol))
-          .some(({ origDst, replySrc }) => origDst === address || replySrc === address);
-      await scene.ask(
-        t,
-        [
-          ['pod1', 'dns:53', 'dns sees pod1', 'answered'],
-          ['node', 'dns:53', 'dns sees dns', 'answered'],
-          ['pod1', 'far:8080', 'far sees pod1', 'answered'],
-        ],
-        [protocol],
-      );
-      t.equal(isTracked(dns), false, `${family} ${protocol}: neither query nor answer`);
-      t.equal(isTracked(far), true, `${family} ${protocol}: as everything else is`);
-    }
-  }
-}
-
 export const addressParts: readonly Part[] = [
   { title: 'NodePort on every address of the node, and on no other', run: nodePortElsewhere },
   { title: 'nodePortAddresses: ranges and primary', run: nodePortAddresses },
@@ -311,6 +279,4 @@ export const addressParts: readonly Part[] = [
   { title: 'loadBalancerSourceRanges of one family only', run: oneFamilyRanges },
   { title: "headless, ExternalName and other proxies' Services", run: notOurs },
   { title: 'the families of a Service are independent', run: families },
-  { title: 'the DNS address serves port 53 only', run: dnsAddress },
-  { title: 'queries to the DNS address are not tracked', run: untracked },
 ];

@@ -1,6 +1,7 @@
 import { addressParts } from './addresses.ts';
 import { affinityParts } from './affinity.ts';
 import { connectionParts } from './connections.ts';
+import { dnsParts } from './dns.ts';
 import { endpointParts } from './endpoints.ts';
 import type { Part } from './scene.ts';
 import { sourceParts } from './source.ts';
@@ -69,7 +70,7 @@ export const sections: Readonly<
     ],
   },
   addresses: {
-    parts: [...addressParts, ...affinityParts],
+    parts: [...addressParts, ...affinityParts, ...dnsParts],
     lines: [
       {
         must: 'NodePort on the addresses of the node (nodePortAddresses), never on Service, pod bridge or DNS addresses',
