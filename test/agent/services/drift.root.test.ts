@@ -25,7 +25,8 @@ interface Subject {
 }
 
 const iptables = (variant: 'nft' | 'legacy'): Pick<Subject, 'list' | 'damages' | 'bystander'> => ({
-  list: `iptables-${variant}-save | grep WEFT`,
+  // Chain by chain: one that was made anew stands behind the others.
+  list: `iptables-${variant}-save | grep WEFT | sort -s -k 1,2`,
   damages: {
     'all nat rules flushed': [`iptables-${variant} -t nat -F`],
     'an emptied chain': [`iptables-${variant} -t nat -F WEFT-SERVICES`],
