@@ -49,8 +49,6 @@ export interface CompiledService {
   readonly frontends: readonly Frontend[];
   /** `externalTrafficPolicy: Local` with a load balancer: what it is told about this node. */
   readonly healthCheck?: HealthCheck;
-  /** Distinct local endpoint addresses, for the health check's answer. */
-  readonly localEndpoints: number;
   /** Parts of the object that make no sense and were left out, one sentence each. */
   readonly problems: readonly string[];
 }

@@ -42,7 +42,6 @@ export function compileService(
     key,
     frontends: [],
     problems: [],
-    localAddresses: new Set(),
     readyHere: new Set(),
   };
   if (!key.split('/').every((part) => nameForm.test(part))) {
@@ -57,7 +56,6 @@ interface MutableService {
   readonly key: string;
   readonly frontends: Frontend[];
   readonly problems: string[];
-  readonly localAddresses: Set<string>;
   /** Addresses of ready endpoints on this node. */
   readonly readyHere: Set<string>;
 }
@@ -72,14 +70,13 @@ export function isOurs(service: Service): boolean {
 const none: readonly string[] = [];
 
 function finish(service: Service, compiled: MutableService): CompiledService {
-  const { key, frontends, problems, localAddresses } = compiled;
+  const { key, frontends, problems } = compiled;
   return {
     key,
     created: service.metadata.creationTimestamp ?? '',
     // Copied: a list that grew holds room for more, and there are many of them.
     frontends: [...frontends],
     problems: problems.length === 0 ? none : problems,
-    localEndpoints: localAddresses.size,
     ...healthCheckOf(service, compiled),
   };
 }
@@ -117,7 +114,6 @@ function compilePort(
       },
       context,
     );
-    for (const endpoint of localEndpoints(candidates)) compiled.localAddresses.add(endpoint.address);
     for (const { address, local, ready } of candidates) if (local && ready) compiled.readyHere.add(address);
     compiled.frontends.push(
       ...frontendsOf({ service, port, protocol, family, candidates, context, compiled }),

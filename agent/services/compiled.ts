@@ -79,7 +79,7 @@ export class CompiledServices {
     try {
       return this.#view.compile(key, context);
     } catch (error) {
-      const before = this.#services.get(key) ?? { key, created: '', frontends: [], localEndpoints: 0 };
+      const before = this.#services.get(key) ?? { key, created: '', frontends: [] };
       const message = error instanceof Error ? error.message : String(error);
       return { ...before, problems: [`the Service or a slice of it cannot be understood: ${message}`] };
     }

@@ -39,7 +39,6 @@ function serviceOf(
   return {
     key: `default/${name}`,
     created: '',
-    localEndpoints: 0,
     problems: [],
     frontends: [
       {

@@ -9,7 +9,7 @@ function frontend(owner: string, address: string, kind: Frontend['kind'] = 'clus
 }
 
 function service(name: string, created: string, ...frontends: Frontend[]): CompiledService {
-  return { key: `default/${name}`, created, frontends, localEndpoints: 0, problems: [] };
+  return { key: `default/${name}`, created, frontends, problems: [] };
 }
 
 function setup() {

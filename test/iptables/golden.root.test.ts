@@ -160,7 +160,7 @@ if (skipUnlessRoot(t)) {
   for (const backend of Object.keys(backends)) {
     await t.test(backend, async (t) => {
       using kernel = new RuleNamespace(backend);
-      const service = { key: 'default/web', created: '', frontends, localEndpoints: 0, problems: [] };
+      const service = { key: 'default/web', created: '', frontends, problems: [] };
       const chains = await kernel.load({ settings, services: new Map([[service.key, service]]) });
       for (const { what, packet, iptables, nftables } of rows) {
         const [source = '', destination = '', port] = packet.split(' ');

@@ -56,7 +56,6 @@ async function written(make: (kernel: ReturnType<typeof recorder>) => Backend, .
     key: 'default/web',
     created: '',
     frontends,
-    localEndpoints: 0,
     problems: [],
   });
   await backend.sync({ settings, services }, new Set(['default/web']));
@@ -144,7 +143,6 @@ t.test('nftables: a change sends only what differs', async (t) => {
       key: 'default/web',
       created: '',
       frontends: [frontend({ endpoints })],
-      localEndpoints: 0,
       problems: [],
     };
     services.set(service.key, service);

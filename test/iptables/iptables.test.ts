@@ -36,7 +36,6 @@ function service(key: string, ...frontends: Partial<Frontend>[]): CompiledServic
     key,
     created: '',
     frontends: frontends.map((part) => ({ address: undefined, ...common, ...part })),
-    localEndpoints: 0,
     problems: [],
   };
 }

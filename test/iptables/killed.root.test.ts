@@ -44,7 +44,7 @@ function service(key: string, address: string, count: number, first = 0): [strin
     { ...frontend, kind: 'clusterIP', address, port: 80 },
     { ...frontend, kind: 'nodePort', address: undefined, port: 30_000 + Number(address.split('.')[3]) },
   ];
-  return [key, { key, created: '', frontends, localEndpoints: 0, problems: [] }];
+  return [key, { key, created: '', frontends, problems: [] }];
 }
 
 const bystander = service('default/bystander', '10.96.0.21', 2, 2);

@@ -43,7 +43,6 @@ function service(n: number, change: number): CompiledService {
         whenEmpty: 'reject',
       },
     ],
-    localEndpoints: 0,
     problems: [],
   };
 }

@@ -48,7 +48,6 @@ function service(n: number, to: readonly Endpoint[], part: Partial<Frontend> = {
     key: `default/s${String(n)}`,
     created: '',
     frontends: [frontend],
-    localEndpoints: 0,
     problems: [],
   };
 }

@@ -51,7 +51,7 @@ function rules(): Ruleset {
   const clusterIP = { kind: 'clusterIP' } as const;
   const service = (key: string, frontends: Frontend[]): [string, CompiledService] => [
     key,
-    { key, created: '', frontends, localEndpoints: 0, problems: [] },
+    { key, created: '', frontends, problems: [] },
   ];
   const switched = familyNames.flatMap((family) => [
     frontend(family, { ...clusterIP, address: clusterIPs[family] }),

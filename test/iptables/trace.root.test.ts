@@ -46,7 +46,7 @@ function frontend(part: Partial<Frontend>): Frontend {
 }
 
 function rulesOf(...frontends: Frontend[]): Ruleset {
-  const service = { key: 'default/web', created: '', frontends, localEndpoints: 0, problems: [] };
+  const service = { key: 'default/web', created: '', frontends, problems: [] };
   return { settings, services: new Map([[service.key, service]]) };
 }
 
@@ -89,7 +89,6 @@ const conflict = {
         key,
         created,
         frontends: [frontend({ kind: 'externalIP', address: EXTERNAL, name: key, endpoints })],
-        localEndpoints: 0,
         problems: [],
       },
     ]),

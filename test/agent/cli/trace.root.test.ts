@@ -42,9 +42,7 @@ const rules: Ruleset = {
     nodeIPs: ['192.0.2.1'],
     nodePortAddresses: [],
   },
-  services: new Map([
-    ['default/web', { key: 'default/web', created: '', frontends, localEndpoints: 0, problems: [] }],
-  ]),
+  services: new Map([['default/web', { key: 'default/web', created: '', frontends, problems: [] }]]),
 };
 
 /** The node's links; bridges, as every kernel has them. */

@@ -14,7 +14,7 @@ function setup(services: Record<string, string>) {
       const created = known.get(key);
       if (created === undefined) return undefined;
       if (created === 'nonsense') throw new TypeError('endpoints is not iterable');
-      return { key, created, frontends: [], localEndpoints: 0, problems: [] };
+      return { key, created, frontends: [], problems: [] };
     },
   });
   const changes = (): string[] =>

@@ -36,7 +36,7 @@ function service(family: FamilyName, ...pods: ('pod2' | 'far')[]): CompiledServi
     whenEmpty: 'reject',
     endpoints,
   } as const;
-  return { key, created: '', frontends: [frontend], localEndpoints: 0, problems: [] };
+  return { key, created: '', frontends: [frontend], problems: [] };
 }
 
 if (skipUnlessRoot(t)) {

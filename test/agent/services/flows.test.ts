@@ -22,7 +22,7 @@ function frontend(pods: string[], part: Partial<Frontend> = {}): Frontend {
 }
 
 function service(...frontends: Frontend[]): CompiledService {
-  return { key: 'default/dns', created: '', frontends, localEndpoints: 0, problems: [] };
+  return { key: 'default/dns', created: '', frontends, problems: [] };
 }
 
 const flows = (before: CompiledService | undefined, after: CompiledService | undefined): string[] =>
