@@ -150,9 +150,11 @@ export class ServiceRules implements Subsystem {
     if (changed.size === 0 && settings === standing) return;
     const { backend } = this.#choice;
     const rules = { settings, services: this.#compiled.all };
-    const result = standing
-      ? await this.#drift.own(() => backend.sync(rules, changed))
-      : (await this.#drift.compare(() => backend.sync(rules))).result;
+    const { result, by } = standing
+      ? { result: await this.#drift.own(() => backend.sync(rules, changed)), by: [] }
+      : await this.#drift.compare(() => backend.sync(rules));
+    // A repair that failed at first: who damages rules may go on while they are repaired.
+    if (!standing && this.#settings === settings && changed.size === 0) this.#noteRepair(result, by);
     this.#forgetStaleFlows(settings);
     endTimer();
     this.#report(result, changed);
@@ -172,9 +174,13 @@ export class ServiceRules implements Subsystem {
     this.#metrics.compares.inc();
     const { result, by } = await this.#drift.compare(() => backend.sync(rules));
     this.#report(result, new Set());
-    if (result.changes === 0) return;
+    this.#noteRepair(result, by);
+  }
+
+  #noteRepair({ changes }: SyncResult, by: readonly string[]): void {
+    if (changes === 0) return;
     this.#metrics.repairs.inc();
-    this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), result.changes, by);
+    this.#reports.noteRepair(this.#context.caches.nodes.get(this.#context.nodeName), changes, by);
   }
 
   /** At the start nobody knows what was before: the kernel's own list is gone through, this once. */
