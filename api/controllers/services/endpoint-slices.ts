@@ -112,7 +112,8 @@ export function diffSlices(
   }
   // What fits no group any more, e.g. after a change of ports, goes; its endpoints are in other slices by now.
   diff.remove.push(...left);
-  return diff;
+  // One that waits to be deleted keeps its slices in step, but the garbage collector shall not meet new ones.
+  return service.metadata.deletionTimestamp === undefined ? diff : { ...diff, create: [] };
 }
 
 function fits(slice: EndpointSlice, group: EndpointGroup): boolean {

@@ -88,7 +88,7 @@ export class EndpointsController implements Controller {
 
   async #sync(key: string): Promise<void> {
     const service = this.#ctx.caches.services.get(key);
-    if (!service || service.metadata.deletionTimestamp !== undefined) return this.#removeAll(key);
+    if (!service) return this.#removeAll(key);
     if (!isManaged(service)) return;
     if (!this.#fences.arePassed(key)) return;
     const fences = this.#fences.of(key);
@@ -125,7 +125,8 @@ export class EndpointsController implements Controller {
     };
     const current = caches.endpoints.get(key);
     if (!current) {
-      const { name, namespace } = service.metadata;
+      const { name, namespace, deletionTimestamp } = service.metadata;
+      if (deletionTimestamp !== undefined) return;
       const metadata = { name, ...(namespace !== undefined && { namespace }), labels };
       fence.wrote(await client.create(endpoints, { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets }));
       return;

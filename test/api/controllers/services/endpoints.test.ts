@@ -108,6 +108,17 @@ t.test('named target ports are each pod’s own; ports with equal addresses shar
   t.end();
 });
 
+t.test('a Service that is being deleted keeps its slices in step and gets no new ones', (t) => {
+  const of = service('web');
+  const existing = stored(diffSlices(of, groups(of, [a]), []).create);
+  const deleted = { ...of, metadata: { ...of.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+  const { create, update, remove } = diffSlices(deleted, groups(deleted, [a, b]), existing);
+  t.same([create, remove], [[], []]);
+  t.same(update[0]?.endpoints.map(({ addresses }) => addresses[0]), ['10.244.0.5', '10.244.1.6']);
+  t.same(diffSlices(deleted, groups(deleted, [a]), []).create, [], 'what the garbage collector took stays away');
+  t.end();
+});
+
 t.test('a headless Service without ports still has addresses', (t) => {
   const headless = service('web', { clusterIP: 'None', ports: [] });
   const subsets = renderSubsets(headless, [a]);
