@@ -30,7 +30,7 @@ export function trimService({ metadata, spec, status }: Service, shared: SharedV
   const ingress = status?.loadBalancer?.ingress ?? [];
   return {
     metadata: {
-      ...pick(metadata, [...identity, 'creationTimestamp', 'deletionTimestamp']),
+      ...pick(metadata, [...identity, 'creationTimestamp']),
       ...labelsOf(metadata.labels, foreignLabels),
     },
     spec: {

@@ -60,10 +60,10 @@ interface MutableService {
   readonly readyHere: Set<string>;
 }
 
-/** Whether the Service gets rules at all. */
+/** Whether the Service gets rules at all. One that is being deleted serves until it is gone, as with kube-proxy. */
 export function isOurs(service: Service): boolean {
   const { spec, metadata } = service;
-  if (spec.type === 'ExternalName' || spec.clusterIP === 'None' || metadata.deletionTimestamp) return false;
+  if (spec.type === 'ExternalName' || spec.clusterIP === 'None') return false;
   return !foreignLabels.some((label) => metadata.labels?.[label] !== undefined);
 }
 

@@ -105,6 +105,15 @@ t.test('Services that are not ours', (t) => {
   t.end();
 });
 
+t.test('a Service that waits for its finalizers is served until it is gone', (t) => {
+  const leaving = service({});
+  leaving.metadata.deletionTimestamp = '2026-01-02T00:00:00Z';
+  t.strictSame(lines(compile(leaving, slice([{ address: '10.244.1.2' }]))), [
+    'clusterIP ipv4 tcp 10.96.0.20:80 → 10.244.1.2:8080',
+  ]);
+  t.end();
+});
+
 t.test('ports: by name, by protocol, resolved per slice', (t) => {
   const spec = {
     ports: [
