@@ -18,6 +18,8 @@ export interface Touch {
  * between {@link beginOwn} and {@link endOwn} by this process or by a program it named is its own.
  */
 export interface RuleWatch extends Disposable {
+  /** Whether no change goes untold; otherwise only most. */
+  readonly tellsAll: boolean;
   /** @param mayBeLong whether much is going to be written for certain: details of what others do meanwhile are not told */
   beginOwn(options: { readonly mayBeLong: boolean }): void;
   /** A program that we started. */
@@ -51,6 +53,7 @@ const NEWGEN = (NFNL_SUBSYS_NFTABLES << 8) | 15;
  * listened to.
  */
 class TransactionWatch implements RuleWatch {
+  readonly tellsAll = true;
   readonly #onTouch: WatchOptions['onTouch'];
   readonly #socket: NetlinkSocket;
   readonly #monitor: NetlinkMonitor;
@@ -152,6 +155,8 @@ const pollMs = 250;
 
 /** Looks at the counters of the legacy interface. Who changed them is not known there. */
 class CounterWatch implements RuleWatch {
+  /** One rule in the place of another of the same size does not move the counters. */
+  readonly tellsAll = false;
   readonly #onTouch: WatchOptions['onTouch'];
   readonly #timer: NodeJS.Timeout;
   #counters = readLegacyCounters();

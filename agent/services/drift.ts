@@ -2,8 +2,12 @@ import type { RuleWatch, Touch } from '../../iptables/rule-watch.ts';
 import type { Clock } from '../runner.ts';
 import { systemClock } from '../runner.ts';
 
-/** Everything is compared with the kernel so often, whether or not anything seems to have happened. */
-export const fullCompareMs = 30_000;
+/**
+ * Everything is compared with the kernel so often, whether or not anything seems to have happened: seldom where the
+ * kernel tells of every change and of every word of it that was lost, as reading 10,000 Services back takes 0.6 s of a
+ * processor.
+ */
+const fullCompareMs = { toldOfAll: 300_000, toldOfSome: 30_000 } as const;
 /** Where others change rules all the time, comparing may take at most this share of a processor. */
 const compareShare = 0.1;
 /** The same where it is known to be our rules that they change. */
@@ -20,8 +24,8 @@ export class Drift implements Disposable {
   #touch: { certain: boolean; readonly by: Set<string> } | undefined;
   #lastCompare = { endMs: -Infinity, tookMs: 0 };
   #timer: unknown;
-  /** It is time to look into {@link #touch}. */
-  #isTouchDue = false;
+  /** It was told that it is time: timers can be a fraction of a millisecond early. */
+  #isTold = false;
 
   /** @param onDue told when it is time to look what others did */
   constructor(onDue: () => void, clock: Clock = systemClock) {
@@ -48,7 +52,7 @@ export class Drift implements Disposable {
 
   /** Whether it is time for a comparison. */
   get isDue(): boolean {
-    return this.#isTouchDue || this.#clock.now() >= this.#lastCompare.endMs + fullCompareMs;
+    return this.#isTold || this.#clock.now() >= this.#regularlyDueAt();
   }
 
   /** Runs `act`, whose changes are ours. */
@@ -73,7 +77,7 @@ export class Drift implements Disposable {
     const touch = this.#touch;
     const startMs = this.#clock.now();
     this.#touch = undefined;
-    this.#isTouchDue = false;
+    this.#isTold = false;
     this.#disarm();
     try {
       this.#watch?.beginOwn({ mayBeLong: false });
@@ -87,7 +91,7 @@ export class Drift implements Disposable {
       const endMs = this.#clock.now();
       this.#lastCompare = { endMs, tookMs: endMs - startMs };
       // What was noted meanwhile waits its time, counted from now.
-      this.#isTouchDue = false;
+      this.#isTold = false;
       this.#arm();
     }
   }
@@ -98,7 +102,12 @@ export class Drift implements Disposable {
     this.#watch = undefined;
   }
 
-  #dueAt(): number {
+  #regularlyDueAt(): number {
+    const { toldOfAll, toldOfSome } = fullCompareMs;
+    return this.#lastCompare.endMs + (this.#watch?.tellsAll === true ? toldOfAll : toldOfSome);
+  }
+
+  #touchDueAt(): number {
     const { endMs, tookMs } = this.#lastCompare;
     const share = this.#touch?.certain === true ? repairShare : compareShare;
     return endMs + tookMs / share - tookMs;
@@ -106,10 +115,9 @@ export class Drift implements Disposable {
 
   #arm(): void {
     this.#disarm();
-    if (!this.#touch) return;
-    const delayMs = this.#dueAt() - this.#clock.now();
+    const delayMs = (this.#touch ? this.#touchDueAt() : this.#regularlyDueAt()) - this.#clock.now();
     const tell = (): void => {
-      this.#isTouchDue = true;
+      this.#isTold = true;
       this.#onDue();
     };
     if (delayMs <= 0) {

@@ -10,7 +10,7 @@ import { watchRules } from '../../iptables/rule-watch.ts';
 import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { CompiledServices } from './compiled.ts';
-import { Drift, fullCompareMs } from './drift.ts';
+import { Drift } from './drift.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { HealthChecks } from './health-check.ts';
 import { makeServiceMetrics } from './metrics.ts';
@@ -22,6 +22,8 @@ import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 
 /** A burst of changes costs one transaction; the first of them does not wait. */
 const minIntervalMs = 20;
+/** Every change asks for a pass: this bounds the back-off. */
+const maxIntervalMs = 30_000;
 
 /** The kernel as this subsystem meets it; tests hand in their own. */
 export interface ServiceDoors {
@@ -87,7 +89,7 @@ export class ServiceRules implements Subsystem {
     this.#runner = new Runner({
       run: () => this.#run(),
       minIntervalMs,
-      maxIntervalMs: fullCompareMs,
+      maxIntervalMs,
       onError: (error, nextMs) => {
         this.#failure = error instanceof Error ? error.message : String(error);
         this.#metrics.failures.inc();

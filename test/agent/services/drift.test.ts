@@ -33,11 +33,12 @@ class FakeClock {
   }
 }
 
-function setup(t: Test) {
+function setup(t: Test, { tellsAll = false } = {}) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const drift = new Drift(() => calls.push('due'), clock);
   const watch: RuleWatch = {
+    tellsAll,
     beginOwn: ({ mayBeLong }) => calls.push(mayBeLong ? 'begin' : 'look'),
     noteProgram: (program, pid) => calls.push(`${program} ${String(pid)}`),
     endOwn: () => calls.push('end'),
@@ -55,16 +56,26 @@ function setup(t: Test) {
   return { clock, calls, drift, compare };
 }
 
-t.test('at the start and now and then everything is compared', async (t) => {
-  const { clock, drift, compare } = setup(t);
-  t.equal(drift.isDue, true);
-  await compare(10);
-  t.equal(drift.isDue, false);
-  clock.pass(29_999);
-  t.equal(drift.isDue, false);
-  clock.pass(1);
-  t.equal(drift.isDue, true);
-});
+for (const [tellsAll, intervalMs] of [
+  [false, 30_000],
+  [true, 300_000],
+] as const) {
+  t.test(`at the start and every ${String(intervalMs)} ms everything is compared`, async (t) => {
+    const { clock, calls, drift, compare } = setup(t, { tellsAll });
+    t.equal(drift.isDue, true);
+    for (let n = 0; n < 3; n += 1) {
+      await compare(600);
+      calls.splice(0);
+      t.equal(drift.isDue, false);
+      clock.pass(intervalMs - 1);
+      t.equal(drift.isDue, false);
+      t.strictSame(calls, []);
+      clock.pass(1);
+      t.equal(drift.isDue, true);
+      t.strictSame(calls, ['due'], 'and asked for: nobody else looks at the clock');
+    }
+  });
+}
 
 t.test(
   'a touch is looked into when that costs no more than its share, and told with who did it',

@@ -91,7 +91,13 @@ function setup(t: Test) {
     watch: (_rules, { onTouch }) => {
       kernel.touch = onTouch;
       const nothing = (): void => undefined;
-      return { beginOwn: nothing, noteProgram: nothing, endOwn: nothing, [Symbol.dispose]: nothing };
+      return {
+        tellsAll: true,
+        beginOwn: nothing,
+        noteProgram: nothing,
+        endOwn: nothing,
+        [Symbol.dispose]: nothing,
+      };
     },
   });
   t.teardown(() => rules.stop());
