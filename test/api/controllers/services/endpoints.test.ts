@@ -114,8 +114,15 @@ t.test('a Service that is being deleted keeps its slices in step and gets no new
   const deleted = { ...of, metadata: { ...of.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
   const { create, update, remove } = diffSlices(deleted, groups(deleted, [a, b]), existing);
   t.same([create, remove], [[], []]);
-  t.same(update[0]?.endpoints.map(({ addresses }) => addresses[0]), ['10.244.0.5', '10.244.1.6']);
-  t.same(diffSlices(deleted, groups(deleted, [a]), []).create, [], 'what the garbage collector took stays away');
+  t.same(
+    update[0]?.endpoints.map(({ addresses }) => addresses[0]),
+    ['10.244.0.5', '10.244.1.6'],
+  );
+  t.same(
+    diffSlices(deleted, groups(deleted, [a]), []).create,
+    [],
+    'what the garbage collector took stays away',
+  );
   t.end();
 });
 
