@@ -2,8 +2,9 @@ import { decodeElements, ElementBatch, encodeList, findRefused } from '../netns/
 import type { SetElement } from '../netns/nf-tables.ts';
 import { isErrno, KernelError } from '../netns/kernel-error.ts';
 import { decodeAttributes, decodeString } from '../netns/message.ts';
-import { NETLINK_NETFILTER, NetlinkSocket } from '../netns/netlink.ts';
-import type { Refusal } from '../netns/netlink.ts';
+import { KeptSocket } from '../netns/kept-socket.ts';
+import { NETLINK_NETFILTER } from '../netns/netlink.ts';
+import type { NetlinkSocket, Refusal } from '../netns/netlink.ts';
 import { RulesError } from './error.ts';
 import { askGeneration } from './generation.ts';
 import { tableName } from './nftables-banks.ts';
@@ -19,16 +20,15 @@ const keptBytes = 1 << 18;
 
 /**
  * {@link NftDoor} to the real kernel, by netlink: a tenth of a millisecond per change, where running `nft` takes twenty.
- * For the network namespace of its first use: the socket stays open, as closing one waits for removed rules to be out of
- * use.
+ * For the network namespace of its first use.
  */
 export class NetlinkDoor implements NftDoor {
-  #socket: NetlinkSocket | undefined;
+  readonly #socket = new KeptSocket({ protocol: NETLINK_NETFILTER });
   #buffer: Buffer | undefined;
 
   generation(): number | undefined {
     try {
-      return this.#use(askGeneration).id;
+      return this.#socket.use(askGeneration).id;
     } catch (error) {
       if (error instanceof KernelError) return undefined;
       throw error;
@@ -66,7 +66,7 @@ export class NetlinkDoor implements NftDoor {
     this.#buffer = batch.buffer.length > keptBytes ? undefined : batch.buffer;
     let refusals: Refusal[];
     try {
-      refusals = this.#use((socket) => socket.commit(bytes));
+      refusals = this.#socket.use((socket) => socket.commit(bytes));
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       throw new RulesError('REFUSED', error.message, { cause: error });
@@ -82,21 +82,9 @@ export class NetlinkDoor implements NftDoor {
   /** Undefined when what is asked for does not exist. */
   #unlessMissing<T>(ask: (socket: NetlinkSocket) => T): T | undefined {
     try {
-      return this.#use(ask);
+      return this.#socket.use(ask);
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-  }
-
-  #use<T>(act: (socket: NetlinkSocket) => T): T {
-    const socket = (this.#socket ??= new NetlinkSocket({ protocol: NETLINK_NETFILTER }));
-    try {
-      return act(socket);
-    } catch (error) {
-      // Half an answer may be left in it.
-      this.#socket = undefined;
-      socket.close();
       throw error;
     }
   }

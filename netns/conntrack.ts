@@ -1,6 +1,8 @@
 import * as m from './message.ts';
 import type { Attributes, Request } from './message.ts';
-import { NETLINK_NETFILTER, NetlinkSocket } from './netlink.ts';
+import { KeptSocket } from './kept-socket.ts';
+import { NETLINK_NETFILTER } from './netlink.ts';
+import type { NetlinkSocket } from './netlink.ts';
 import type { Family } from './ip.ts';
 import { decodeIp, encodeIp, families } from './ip.ts';
 
@@ -46,38 +48,51 @@ export interface TrackedFlow {
   readonly replySrcPort: number;
 }
 
-/** The tracked flows of one protocol in the current namespace, both families. @throws KernelError */
-export function listConntrack(protocol: keyof typeof protocols): TrackedFlow[] {
-  using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
-  return (['ipv4', 'ipv6'] as const).flatMap((family) =>
-    listEntries(socket, family).flatMap((entry) => decodeFlow(entry, family, protocol)),
-  );
+/** Tracked connections, in the network namespace of its first use. */
+export class Conntrack implements Disposable {
+  readonly #socket = new KeptSocket({ protocol: NETLINK_NETFILTER });
+
+  /** The tracked flows of one protocol, both families. @throws KernelError */
+  list(protocol: keyof typeof protocols): TrackedFlow[] {
+    return this.#socket.use((socket) =>
+      (['ipv4', 'ipv6'] as const).flatMap((family) =>
+        collectEntries(socket, family, (payload) =>
+          decodeFlow(m.decodeAttributes(payload, 4), family, protocol),
+        ),
+      ),
+    );
+  }
+
+  /**
+   * Forgets connections, so that their next packet is looked up in the rules again. No match is fine. Needs Linux 5.8.
+   *
+   * A few filters for IPv4 are searched by the kernel, one message each. Its filter for IPv6 addresses is inverted
+   * (ctnetlink_filter_match_tuple tests `!ipv6_addr_cmp`, up to 6.18 at least) and would hit everybody else's
+   * connections: there, and for many filters, we list once, match and delete one by one.
+   * @throws KernelError
+   */
+  forget(filters: readonly ConntrackFilter[]): void {
+    if (filters.length === 0) return;
+    filters.forEach(checkFilter);
+    const answers = this.#socket.use((socket) => socket.attempt(listRequests(socket, filters)));
+    // An entry listed may have ended by itself since.
+    const error = answers.find((answer) => answer !== undefined && answer.code !== 'ENOENT');
+    if (error) throw error;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
 }
 
-/**
- * Forgets tracked connections in the current namespace, so that their next packet is looked up in the rules again.
- * No match is fine. Needs Linux 5.8.
- *
- * A few filters for IPv4 are searched by the kernel, one message each. Its filter for IPv6 addresses is inverted
- * (ctnetlink_filter_match_tuple tests `!ipv6_addr_cmp`, up to 6.18 at least) and would hit everybody else's
- * connections: there, and for many filters, we list once, match and delete one by one.
- * @throws KernelError
- */
-export function deleteConntrack(filters: readonly ConntrackFilter[]): void {
-  if (filters.length === 0) return;
-  filters.forEach(checkFilter);
-  using socket = new NetlinkSocket({ protocol: NETLINK_NETFILTER });
-  const requests = (['ipv4', 'ipv6'] as const).flatMap((family) => {
+function listRequests(socket: NetlinkSocket, filters: readonly ConntrackFilter[]): Request[] {
+  return (['ipv4', 'ipv6'] as const).flatMap((family) => {
     const ours = filters.filter((filter) => filter.family === family);
     if (family === 'ipv4' && ours.length <= mostSearches) return ours.map(encodeDeleteByFilter);
     return ours.length === 0
       ? []
       : listMatching(socket, family, ours).map((entry) => encodeDeleteEntry(family, entry));
   });
-  const answers = socket.attempt(requests);
-  // An entry listed may have ended by itself since.
-  const error = answers.find((answer) => answer !== undefined && answer.code !== 'ENOENT');
-  if (error) throw error;
 }
 
 function checkFilter({ origDst, origDstPort, replySrc }: ConntrackFilter): void {
@@ -122,9 +137,13 @@ function listMatching(
 ): Attributes[] {
   const byProtocol = Map.groupBy(filters, ({ protocol }) => protocol);
   const matchers = Array.from(byProtocol, ([protocol, its]) => ({ protocol, matches: makeMatcher(its) }));
-  return listEntries(socket, family).filter((entry) =>
-    matchers.some(({ protocol, matches }) => decodeFlow(entry, family, protocol).some(matches)),
-  );
+  return collectEntries(socket, family, (payload) => {
+    const entry = m.decodeAttributes(payload, 4);
+    const isMeant = matchers.some(({ protocol, matches }) =>
+      decodeFlow(entry, family, protocol).some(matches),
+    );
+    return isMeant ? [m.decodeAttributes(Buffer.from(payload), 4)] : [];
+  });
 }
 
 const filterFields = ['origDst', 'origDstPort', 'replySrc'] as const;
@@ -148,8 +167,22 @@ function normal(value: string | number | undefined): string {
   return typeof value === 'string' ? decodeIp(encodeIp(value)) : String(value);
 }
 
-function listEntries(socket: NetlinkSocket, family: Family): Attributes[] {
-  return socket.dump(encodeRequest('get', family)).map((payload) => m.decodeAttributes(payload, 4));
+/**
+ * What `pick` makes of each entry, whose bytes are only valid during its call: a node can track a quarter of a million
+ * connections, of which a handful are asked for.
+ */
+function collectEntries<T>(
+  socket: NetlinkSocket,
+  family: Family,
+  pick: (payload: Buffer) => readonly T[],
+): T[] {
+  for (;;) {
+    const picked: T[] = [];
+    const whole = socket.visit(encodeRequest('get', family), (payload) => {
+      picked.push(...pick(payload));
+    });
+    if (whole) return picked;
+  }
 }
 
 function decodeFlow(entry: Attributes, family: Family, protocol: keyof typeof protocols): TrackedFlow[] {

@@ -7,7 +7,7 @@ import type { Choice } from '../../iptables/choice.ts';
 import { listKubeProxyRules } from '../../iptables/leftovers.ts';
 import type { NodeSettings } from '../../iptables/model.ts';
 import { watchRules } from '../../iptables/rule-watch.ts';
-import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
+import { Conntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { CompiledServices } from './compiled.ts';
 import { Drift } from './drift.ts';
@@ -28,20 +28,20 @@ const maxIntervalMs = 30_000;
 /** The kernel as this subsystem meets it; tests hand in their own. */
 export interface ServiceDoors {
   readonly choose: (name: Backend['name'], run: Run) => Promise<Choice>;
-  readonly listFlows: typeof listConntrack;
-  readonly forgetFlows: typeof deleteConntrack;
+  readonly flows: Pick<Conntrack, 'list' | 'forget' | typeof Symbol.dispose>;
   /** Throws where the kernel cannot tell of changes. */
   readonly watch: typeof watchRules;
   readonly listForeign: typeof listKubeProxyRules;
 }
 
-const kernelDoors: ServiceDoors = {
-  choose: chooseBackend,
-  listFlows: listConntrack,
-  forgetFlows: deleteConntrack,
-  watch: watchRules,
-  listForeign: listKubeProxyRules,
-};
+function kernelDoors(): ServiceDoors {
+  return {
+    choose: chooseBackend,
+    flows: new Conntrack(),
+    watch: watchRules,
+    listForeign: listKubeProxyRules,
+  };
+}
 
 /** Keeps the node's Service rules as Services, EndpointSlices and nodes ask for. */
 export class ServiceRules implements Subsystem {
@@ -67,7 +67,7 @@ export class ServiceRules implements Subsystem {
 
   constructor(context: AgentContext, doors: Partial<ServiceDoors> = {}) {
     this.#context = context;
-    this.#doors = { ...kernelDoors, ...doors };
+    this.#doors = { ...kernelDoors(), ...doors };
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
     this.#nodes = new NodeView(context);
@@ -126,6 +126,7 @@ export class ServiceRules implements Subsystem {
     this.#unsubscribe = [];
     await this.#runner.stop();
     this.#drift[Symbol.dispose]();
+    this.#doors.flows[Symbol.dispose]();
     this.#healthChecks.stop();
     await this.#reports.stop();
   }
@@ -191,8 +192,8 @@ export class ServiceRules implements Subsystem {
       ? [...this.#compiled.changes()].flatMap(({ before, after }) =>
           listStaleFlows(before, after, settings.nodeIPs),
         )
-      : listOrphanedFlows(this.#doors.listFlows('udp'), this.#compiled.all.values(), settings);
-    if (filters.length > 0) this.#doors.forgetFlows(filters);
+      : listOrphanedFlows(this.#doors.flows.list('udp'), this.#compiled.all.values(), settings);
+    if (filters.length > 0) this.#doors.flows.forget(filters);
   }
 
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
+import { Conntrack } from '../../netns/conntrack.ts';
 import type { ConntrackFilter } from '../../netns/conntrack.ts';
-import { deleteConntrack, listConntrack } from '../../netns/conntrack.ts';
+import { deleteConntrack, listConntrack } from '../conntrack.ts';
 import { createNamespace, listNamespaces, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { skipUnlessRoot } from '../root.ts';
 
@@ -88,6 +89,10 @@ if (skipUnlessRoot(t)) {
     ];
     runInNamespace(name, () => deleteConntrack([...others, ...some]));
     t.same([...new Set(tracked())], ['10.1.0.1 1002', 'fd00::2 1001'], 'a few among them');
+    using kept = new Conntrack();
+    runInNamespace(name, () => kept.list('udp'));
+    kept.forget([{ family: 'ipv4', protocol: 'udp', origDst: '10.1.0.1', origDstPort: 1002 }]);
+    t.same([...new Set(tracked())], ['fd00::2 1001'], 'one that is kept stays with its namespace');
     t.throws(() => deleteConntrack([{ family: 'ipv4', protocol: 'udp' }]), TypeError, 'never everything');
     t.end();
   });

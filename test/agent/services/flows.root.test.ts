@@ -3,7 +3,7 @@ import t from 'tap';
 import { listStaleFlows } from '../../../agent/services/flows.ts';
 import type { CompiledService } from '../../../iptables/model.ts';
 import { NftablesBackend } from '../../../iptables/nftables.ts';
-import { deleteConntrack } from '../../../netns/conntrack.ts';
+import { deleteConntrack } from '../../conntrack.ts';
 import { addresses, familyNames, TestNetwork } from '../../iptables/network.ts';
 import type { FamilyName } from '../../iptables/network.ts';
 import { doorOn } from '../../iptables/nft-door.ts';

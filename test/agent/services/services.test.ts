@@ -83,9 +83,12 @@ function setup(t: Test) {
   } as unknown as AgentContext;
   const rules = new ServiceRules(context, {
     choose: () => Promise.resolve({ backend, others: [other], rules: 'nft' }),
-    listFlows: () => kernel.flows,
-    forgetFlows: (filters) => {
-      forgotten.push(...filters);
+    flows: {
+      list: () => kernel.flows,
+      forget: (filters) => {
+        forgotten.push(...filters);
+      },
+      [Symbol.dispose]: () => undefined,
     },
     listForeign: () => Promise.resolve(kernel.foreign),
     watch: (_rules, { onTouch }) => {

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 
 import { listOrphanedFlows } from '../../../agent/services/flows.ts';
-import { deleteConntrack, listConntrack } from '../../../netns/conntrack.ts';
+import { deleteConntrack, listConntrack } from '../../conntrack.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName, Place } from '../network.ts';
 import type { EndpointDraft, Pod } from './objects.ts';

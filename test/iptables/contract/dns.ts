@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 
-import { listConntrack } from '../../../netns/conntrack.ts';
+import { listConntrack } from '../../conntrack.ts';
 import { addresses } from '../network.ts';
 import type { Part, Scene } from './scene.ts';
 

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 
-import { listConntrack } from '../../../netns/conntrack.ts';
+import { listConntrack } from '../../conntrack.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName, Place } from '../network.ts';
 import type { Scene } from './scene.ts';

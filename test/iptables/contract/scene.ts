@@ -9,7 +9,7 @@ import type { Node } from '../../../api/kinds/node.ts';
 import type { Backend, SyncResult } from '../../../iptables/backend.ts';
 import type { CompiledService, NodeSettings, Ruleset } from '../../../iptables/model.ts';
 import { compileService } from '../../../iptables/services.ts';
-import { deleteConntrack } from '../../../netns/conntrack.ts';
+import { deleteConntrack } from '../../conntrack.ts';
 import { FakeCache } from '../../agent/fake-cache.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName, Place, TestNetwork } from '../network.ts';
