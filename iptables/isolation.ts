@@ -6,18 +6,18 @@ import { RulesError } from './error.ts';
  */
 const refusalLimit = 50;
 
+type Attempt = (keys: readonly string[], undecided: boolean) => Promise<void>;
+
 /**
  * Applies `keys` together; when the kernel refuses, finds the ones at fault and leaves only those out, so that one
  * Service that cannot be programmed holds up no other. A refusal that names its Service is believed; else by halving.
  *
  * `attempt` programs these keys on top of what was accepted before, all or nothing; a throw of REFUSED means that none
- * of them is programmed and that it may be asked again with fewer.
+ * of them is programmed and that it may be asked again with fewer. `undecided`: there are others that it has yet to be
+ * asked for, whose rules of an earlier process are to stand until then.
  * @throws RulesError when the kernel refuses even without any of them: then none of them is to blame.
  */
-async function applyIsolated(
-  keys: readonly string[],
-  attempt: (keys: readonly string[]) => Promise<void>,
-): Promise<Map<string, RulesError>> {
+async function applyIsolated(keys: readonly string[], attempt: Attempt): Promise<Map<string, RulesError>> {
   const refused = new Map<string, RulesError>();
   let refusals = 0;
   const refuse = (some: readonly string[], reason: RulesError): void => {
@@ -28,7 +28,7 @@ async function applyIsolated(
   /** Why `some` are not programmed; undefined: they are. */
   const refusalOf = async (some: readonly string[]): Promise<RulesError | undefined> => {
     try {
-      await attempt(some);
+      await attempt(some, some.length < keys.length);
       return undefined;
     } catch (error) {
       if (!(error instanceof RulesError) || error.code !== 'REFUSED' || some.length === 0) throw error;
@@ -48,15 +48,15 @@ async function applyIsolated(
       if (others.length > 0) await isolate(others);
     } else {
       // Not even without them? Then that is the error.
-      if (refusals === 1) await attempt([]);
+      if (refusals === 1) await attempt([], true);
       const half = Math.ceil(some.length / 2);
       await isolate(some.slice(0, half));
       await isolate(some.slice(half));
     }
   };
   await isolate(keys);
-  // A refusal by the second family may have come after the first had agreed.
-  if (refused.size > 0) await attempt([]);
+  // A refusal by the second family may have come after the first had agreed; what nobody is asked for any more may go.
+  if (refusals > 0) await attempt([], false);
   return refused;
 }
 
@@ -67,7 +67,7 @@ async function applyIsolated(
 export async function syncIsolated(
   keys: readonly string[],
   refused: Map<string, RulesError>,
-  attempt: (keys: readonly string[]) => Promise<void>,
+  attempt: Attempt,
 ): Promise<void> {
   const suspects = keys.filter((key) => refused.has(key));
   const innocent = keys.filter((key) => !refused.has(key));

@@ -154,16 +154,18 @@ function isSame(one: Element, other: Element | undefined): boolean {
 /**
  * What leads from the kernel's elements to those in `tables`. While it is read nobody may change rules; when somebody
  * does, it is read again.
+ * @param keep leave in the kernel what is in no table, unless it is in the way of what is
  */
 export function compareElements(
   tables: Iterable<ElementTable>,
   door: Pick<NftDoor, 'readElements'>,
+  keep = false,
 ): ElementDiff {
   const all = [...tables];
   const removed: Element[] = [];
   let changes = 0;
   for (const table of all) {
-    const { elements, unwanted, different } = readUnwanted(table, door);
+    const { elements, unwanted, different } = readUnwanted(table, door, keep);
     const lacking = table.missing().reduce((sum) => sum + 1, 0);
     changes += unwanted.length - different + lacking;
     if (!changesWhole(table.object.name)) removed.push(...unwanted);
@@ -176,7 +178,8 @@ export function compareElements(
   return { removed, added: { [Symbol.iterator]: () => missing(all) }, changes };
 }
 
-function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>) {
+function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>, keep: boolean) {
+  const isWhole = changesWhole(table.object.name);
   for (;;) {
     /** All of them, of a set that changes as a whole. */
     const elements: Element[] = [];
@@ -184,9 +187,9 @@ function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>) 
     let different = 0;
     table.reset();
     const whole = door.readElements(table.object.name, (element) => {
-      if (changesWhole(table.object.name)) elements.push(element);
+      if (isWhole) elements.push(element);
       const is = table.note(element);
-      if (is === 'same') return;
+      if (is === 'same' || (is === 'unwanted' && keep && !isWhole)) return;
       if (is === 'different') different += 1;
       unwanted.push(element);
     });

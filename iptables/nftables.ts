@@ -50,6 +50,8 @@ export class NftablesBackend implements Backend {
   #refused = new Map<string, RulesError>();
   /** The kernel may hold something else than we believe. */
   #doubtful = true;
+  /** Not every Service has been asked for: rules that nobody wants may be those of an earlier process for it. */
+  #incomplete = true;
   /** The rules' generation while nobody but us has touched them since they were compared; undefined: somebody may have. */
   #generation: number | undefined;
 
@@ -64,12 +66,15 @@ export class NftablesBackend implements Backend {
     const full = changed === undefined || wanted !== known;
     if (full && !this.#isUntouched()) this.#doubtful = true;
     let changes = 0;
-    const attempt = async (keys: readonly string[]): Promise<void> => {
-      changes += await this.#attempt(wanted, rules, keys);
+    const attempt = async (keys: readonly string[], undecided: boolean): Promise<void> => {
+      changes += await this.#attempt(wanted, rules, keys, undecided && this.#incomplete);
     };
     const candidates = full ? new Set([...wanted.frontends.keys(), ...rules.services.keys()]) : changed;
-    const keys = [...candidates].filter((key) => wanted.frontends.get(key) !== rules.services.get(key));
+    const keys = [...candidates, ...(full ? this.#refused.keys() : [])].filter(
+      (key) => this.#refused.has(key) || wanted.frontends.get(key) !== rules.services.get(key),
+    );
     await syncIsolated(keys, this.#refused, attempt);
+    this.#incomplete = false;
     return { changes, refused: new Map([...wanted.frontends.listConflicts(), ...this.#refused]) };
   }
 
@@ -86,6 +91,7 @@ export class NftablesBackend implements Backend {
     const known = this.#wanted;
     if (!known || !isDeepStrictEqual(rangesOf(known.settings), rangesOf(settings))) {
       this.#doubtful = true;
+      this.#incomplete = true;
       return (this.#wanted = new WantedElements(settings));
     }
     if (!isDeepStrictEqual(known.settings, settings)) known.settings = settings;
@@ -97,12 +103,20 @@ export class NftablesBackend implements Backend {
     return this.#generation !== undefined && this.#door.generation() === this.#generation;
   }
 
-  /** Programs these Services on top of the others, or none of them. */
-  async #attempt(wanted: WantedElements, rules: Ruleset, keys: readonly string[]): Promise<number> {
+  /**
+   * Programs these Services on top of the others, or none of them.
+   * @param keep leave standing what is not wanted
+   */
+  async #attempt(
+    wanted: WantedElements,
+    rules: Ruleset,
+    keys: readonly string[],
+    keep: boolean,
+  ): Promise<number> {
     const before = keys.map((key) => [key, wanted.frontends.get(key)] as const);
     const change = wanted.update(keys.map((key) => [key, rules.services.get(key)] as const));
     try {
-      return await this.#apply(wanted, change);
+      return await this.#apply(wanted, change, keep);
     } catch (error) {
       const blamed = blame(error, wanted, rules, keys);
       wanted.update(before);
@@ -111,7 +125,7 @@ export class NftablesBackend implements Backend {
   }
 
   /** Brings the kernel from what it holds to what is wanted. */
-  async #apply(wanted: WantedElements, change: WantedChange | undefined): Promise<number> {
+  async #apply(wanted: WantedElements, change: WantedChange | undefined, keep: boolean): Promise<number> {
     if (change && !this.#doubtful) {
       const diff = wanted.diff(change, this.#settings ?? wanted.settings);
       const elements = this.#newClasses(wanted).map(([, endpointClass]) => classElement(endpointClass));
@@ -122,11 +136,11 @@ export class NftablesBackend implements Backend {
         if (!isRefusal(error)) throw error;
       }
     }
-    return this.#applyCompared(wanted);
+    return this.#applyCompared(wanted, keep);
   }
 
   /** The same from what the kernel really holds. */
-  async #applyCompared(wanted: WantedElements): Promise<number> {
+  async #applyCompared(wanted: WantedElements, keep: boolean): Promise<number> {
     const tables = wanted.tables();
     this.#generation = this.#door.generation();
     const layout = this.#door.readLayout();
@@ -135,17 +149,23 @@ export class NftablesBackend implements Backend {
       this.#written = new Map();
       this.#classes.clear();
     }
-    const diff = compareElements(tables, this.#door);
+    const diff = compareElements(tables, this.#door, keep);
     // A class that nothing needs loses its element, and must get it again when something does.
     for (const chain of this.#classes) if (!wanted.classes.has(chain)) this.#classes.delete(chain);
-    return this.#write(wanted, diff, intact ? undefined : (layout ?? emptyLayout));
+    const changes = await this.#write(wanted, diff, intact ? undefined : (layout ?? emptyLayout), keep);
+    if (keep) {
+      // There is more than is wanted, chains among it: the next one looks again.
+      this.#doubtful = true;
+      this.#written = new Map();
+    }
+    return changes;
   }
 
   /** @param found what our table is made of, when our chains are to be written anew */
-  async #write(wanted: WantedElements, diff: ElementDiff, found?: Layout): Promise<number> {
+  async #write(wanted: WantedElements, diff: ElementDiff, found?: Layout, keep = false): Promise<number> {
     const classes = this.#newClasses(wanted);
     const declared = renderNewChains(classes, found);
-    const chains = found ? renderOurChains(classes, found) : [];
+    const chains = found ? renderOurChains(classes, found, keep) : [];
     if (diff.changes > 0 || declared.length > 0 || chains.length > 0) {
       this.#doubtful = true;
       try {
@@ -153,7 +173,7 @@ export class NftablesBackend implements Backend {
       } catch (error) {
         if (!isRefusal(error) || found === undefined || found.objects.size === 0) throw error;
         await this.#replace(wanted);
-        return (await this.#applyCompared(wanted)) + diff.changes;
+        return (await this.#applyCompared(wanted, keep)) + diff.changes;
       }
       for (const part of splitTransaction(diff)) {
         await this.#commit(() => {
@@ -232,14 +252,16 @@ function renderNewChains(classes: Classes, found: Layout | undefined): string[] 
   ];
 }
 
-/** All chains that packets may already meet, and the removal of what of ours nothing needs any more. */
-function renderOurChains(classes: Classes, found: Layout): string[] {
+/** All chains that packets may already meet, and, unless it is kept, the removal of what of ours nothing needs. */
+function renderOurChains(classes: Classes, found: Layout, keep: boolean): string[] {
   const old = classes.filter(([chain]) => found.chains.has(chain));
   const needed = new Set([...listChains().map(({ name }) => name), ...classes.map(([chain]) => chain)]);
   const objects = new Set(listObjects().map(({ name }) => name));
-  const strayChains = [...found.chains.keys()].filter((chain) => !needed.has(chain));
+  const strayChains = [...found.chains.keys()].filter((chain) => !keep && !needed.has(chain));
   // Sets without a name of their own go with their rule.
-  const strayObjects = [...found.objects].filter((name) => !objects.has(name) && !name.startsWith('__'));
+  const strayObjects = [...found.objects].filter(
+    (name) => !keep && !objects.has(name) && !name.startsWith('__'),
+  );
   return [
     ...renderChains([...listChains(), ...old.map(([, endpointClass]) => renderClass(endpointClass))]),
     // Chains lead to objects and to chains, and so do verdict maps to chains.

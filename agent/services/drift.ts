@@ -24,6 +24,7 @@ export class Drift implements Disposable {
   #touch: { certain: boolean; readonly by: Set<string> } | undefined;
   #lastCompare = { endMs: -Infinity, tookMs: 0 };
   #timer: unknown;
+  #isRetryWanted = false;
   /** It was told that it is time: timers can be a fraction of a millisecond early. */
   #isTold = false;
 
@@ -48,6 +49,13 @@ export class Drift implements Disposable {
   /** A program that we started: what it does is no outside change. */
   noteProgram(program: string, pid: number): void {
     this.#watch?.noteProgram(program, pid);
+  }
+
+  /** Whether something was refused that only a comparison tries again: then it is not left for long. */
+  noteRefusals(some: boolean): void {
+    if (some === this.#isRetryWanted) return;
+    this.#isRetryWanted = some;
+    this.#arm();
   }
 
   /** Whether it is time for a comparison. */
@@ -104,7 +112,8 @@ export class Drift implements Disposable {
 
   #regularlyDueAt(): number {
     const { toldOfAll, toldOfSome } = fullCompareMs;
-    return this.#lastCompare.endMs + (this.#watch?.tellsAll === true ? toldOfAll : toldOfSome);
+    const isSeldom = this.#watch?.tellsAll === true && !this.#isRetryWanted;
+    return this.#lastCompare.endMs + (isSeldom ? toldOfAll : toldOfSome);
   }
 
   #touchDueAt(): number {

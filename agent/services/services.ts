@@ -197,6 +197,7 @@ export class ServiceRules implements Subsystem {
   }
 
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {
+    this.#drift.noteRefusals([...refused.values()].some(({ code }) => code === 'REFUSED'));
     this.#metrics.changes.inc(changes);
     this.#metrics.programmed.set(this.#compiled.all.size - refused.size);
     this.#metrics.lastSync.setToCurrentTime();

@@ -105,6 +105,49 @@ t.test('a Service that the kernel refuses is found at once', async (t) => {
   t.equal(door.elements.size > 0 && door.written.filter((line) => /^add services4 /.test(line)).length, 63);
 });
 
+t.test(
+  'while it is looked for who is refused, what an earlier process wrote for the others stands',
+  async (t) => {
+    const { door, backend } = bench();
+    const services = byKey(Array.from({ length: 64 }, (_, n) => service(n, endpoints(1 + (n % 5)))));
+    await backend.sync({ settings, services });
+    const written = new Map(door.elements);
+    const restarted = new NftablesBackend(() => Promise.resolve(''), door);
+    services.set('default/s40', service(40, endpoints(7)));
+    const apply = door.apply.bind(door);
+    let attempts = 0;
+    door.apply = (transaction: NftTransaction): void => {
+      attempts += 1;
+      const added = [...transaction.added];
+      // The kernel does not say which element it is.
+      if (added.some((element) => elementText(element).startsWith(`services4 { ${vip(40)} `)))
+        throw new ElementRefusal('the kernel says no', undefined);
+      apply({ removed: transaction.removed, added });
+      const lacking = [...written.keys()].filter(
+        (name) => !name.includes(vip(40)) && !door.elements.has(name),
+      );
+      t.strictSame(lacking, [], `attempt ${String(attempts)}`);
+    };
+    const { refused } = await restarted.sync({ settings, services });
+    t.strictSame([...refused.keys()], ['default/s40']);
+    t.ok(attempts > 3, 'it had to be looked for');
+    const left = [...door.elements.keys()].filter((name) => name.includes(vip(40)));
+    t.strictSame(left, [], 'what nobody answers for goes in the end');
+    services.delete('default/s40');
+    t.equal(
+      (await restarted.sync({ settings, services })).refused.size,
+      0,
+      'one that is gone is not refused',
+    );
+    const fresh = bench();
+    await fresh.backend.sync({ settings, services });
+    // Who needed a class once may need it again.
+    const names = ({ elements }: FakeDoor): string[] =>
+      [...elements.keys()].filter((name) => !name.startsWith('services4-classes ')).sort();
+    t.strictSame(names(door), names(fresh.door));
+  },
+);
+
 t.test('what others took away is put back, and no Service is blamed for it', async (t) => {
   const { door, backend } = bench();
   const services = byKey([service(1, endpoints(2)), service(2, endpoints(2))]);

@@ -77,6 +77,21 @@ for (const [tellsAll, intervalMs] of [
   });
 }
 
+t.test('what was refused is tried again soon', async (t) => {
+  const { clock, calls, drift, compare } = setup(t, { tellsAll: true });
+  await compare(600);
+  drift.noteRefusals(true);
+  clock.pass(29_999);
+  t.equal(drift.isDue, false);
+  clock.pass(1);
+  t.equal(drift.isDue, true);
+  await compare(600);
+  calls.splice(0);
+  drift.noteRefusals(false);
+  clock.pass(299_999);
+  t.strictSame(calls, [], 'and not when nothing is refused any more');
+});
+
 t.test(
   'a touch is looked into when that costs no more than its share, and told with who did it',
   async (t) => {
