@@ -85,12 +85,20 @@ export class PacketSocket implements Disposable {
   }
 }
 
+/** The kernel has memory for so many memberships of one socket (net.core.optmem_max: 20 KiB at least, 56 bytes each). */
+const groupsPerSocket = 256;
+
+interface GroupSocket {
+  readonly fd: number;
+  readonly groups: Set<string>;
+}
+
 /** Membership in IPv6 multicast groups of one link: the card and switches that snoop (MLD) then deliver them. */
 export class GroupMembership implements Disposable {
-  readonly #fd = libc.socket(libc.AF_INET6, libc.SOCK_DGRAM);
   readonly #ifindex: number;
-  readonly #groups = new Set<string>();
-  #open = true;
+  readonly #sockets: GroupSocket[] = [];
+  /** By which socket a group was joined. */
+  readonly #groups = new Map<string, GroupSocket>();
 
   constructor(ifindex: number) {
     this.#ifindex = ifindex;
@@ -98,22 +106,35 @@ export class GroupMembership implements Disposable {
 
   /** Joins those of `groups` it is not in and leaves all others. @throws KernelError ENODEV when the link is gone */
   set(groups: ReadonlySet<string>): void {
-    for (const group of groups.difference(this.#groups)) {
-      libc.setMembership(this.#fd, true, encodeIp(group), this.#ifindex);
-      this.#groups.add(group);
-    }
-    for (const group of this.#groups.difference(groups)) {
-      libc.setMembership(this.#fd, false, encodeIp(group), this.#ifindex);
+    for (const [group, socket] of this.#groups) {
+      if (groups.has(group)) continue;
+      libc.setMembership(socket.fd, false, encodeIp(group), this.#ifindex);
+      socket.groups.delete(group);
       this.#groups.delete(group);
+    }
+    for (const group of groups) {
+      if (this.#groups.has(group)) continue;
+      const socket = this.#findRoom();
+      libc.setMembership(socket.fd, true, encodeIp(group), this.#ifindex);
+      socket.groups.add(group);
+      this.#groups.set(group, socket);
     }
   }
 
   close(): void {
-    if (this.#open) libc.close(this.#fd);
-    this.#open = false;
+    for (const { fd } of this.#sockets.splice(0)) libc.close(fd);
+    this.#groups.clear();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #findRoom(): GroupSocket {
+    const roomy = this.#sockets.find(({ groups }) => groups.size < groupsPerSocket);
+    if (roomy) return roomy;
+    const socket = { fd: libc.socket(libc.AF_INET6, libc.SOCK_DGRAM), groups: new Set<string>() };
+    this.#sockets.push(socket);
+    return socket;
   }
 }
