@@ -24,7 +24,8 @@ export function readFrame(frame: Buffer, mac: string): Heard | undefined {
 
 function readArp(frame: Buffer, mac: string): Heard | undefined {
   const packet = decodeArp(frame);
-  if (!packet) return undefined;
+  // Nobody has a group's hardware address (RFC 1812 section 3.3.2): an answer to it would go to everybody.
+  if (!packet || isGroup(packet.sender.mac)) return undefined;
   const { operation, sender, target } = packet;
   // One that asks for its own address announces it (RFC 5227 section 2.3); a probe has none yet and claims nothing.
   if (operation === 'request' && sender.address !== target.address) {
@@ -41,7 +42,7 @@ function readArp(frame: Buffer, mac: string): Heard | undefined {
 function readNeighborMessage(frame: Buffer, mac: string): Heard | undefined {
   const message = decodeNeighborMessage(frame);
   const from = decodeHeader(frame)?.source;
-  if (!message || from === undefined) return undefined;
+  if (!message || from === undefined || isGroup(from)) return undefined;
   const { target: address } = message;
   if (message.type === 'advertisement') return { kind: 'claim', address, mac: message.linkAddress ?? from };
   // Who has no address yet is answered to everybody (RFC 4861 section 7.2.4).
@@ -60,6 +61,11 @@ function readNeighborMessage(frame: Buffer, mac: string): Heard | undefined {
     },
   );
   return { kind: 'question', address, reply };
+}
+
+/** IEEE 802: the first bit on the wire. */
+function isGroup(mac: string): boolean {
+  return (Number.parseInt(mac.slice(0, 2), 16) & 1) !== 0;
 }
 
 /**

@@ -40,6 +40,21 @@ t.test('questions are answered to whoever asks', (t) => {
   t.end();
 });
 
+t.test('nobody is made to answer everybody', (t) => {
+  const sender = { mac: broadcastMac, address: '192.0.2.1' };
+  const target = { mac: nobody.mac, address: v4 };
+  t.equal(readFrame(encodeArp(broadcastMac, { operation: 'request', sender, target }), ours), undefined);
+  const message = {
+    type: 'solicitation',
+    source: '2001:db8::1',
+    destination: 'ff02::1:ff00:10',
+    target: v6,
+  } as const;
+  const macs = { source: '33:33:00:00:00:01', destination: '33:33:ff:00:00:10' };
+  t.equal(readFrame(encodeNeighborMessage(macs, message), ours), undefined);
+  t.end();
+});
+
 t.test('what one node says, another understands', (t) => {
   for (const address of [v4, v6]) {
     for (const frame of announcementsOf(address, client)) {
