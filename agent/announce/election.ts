@@ -7,6 +7,11 @@ import { Tenure } from './tenure.ts';
 import { leaseSeconds, restartSeconds, staggerMs } from './timing.ts';
 import type { WantedAddress } from './wanted.ts';
 
+/** So many requests are under way at a time: the heartbeat must not wait behind those for thousands of addresses. */
+const lanes = 16;
+/** And so many addresses are taken before the next look: of those that are to be given away one has to know soon. */
+const acquisitionsPerPass = 256;
+
 /** The Leases in the API, as the election needs them. Every method may throw; then nothing is known of the outcome. */
 export interface LeaseDoor {
   /** Writes this node's heartbeat. */
@@ -121,10 +126,12 @@ export class Election {
     this.#forgetOthers(steps);
     const due = steps.filter((step) => this.#isDue(step));
     if (due.some(isAcquisition) && !this.#isValid()) await this.#renew().catch(note(problems));
-    const possible = due.filter((step) => this.#isValid() || !isAcquisition(step));
-    await Promise.all(
-      possible.map((step) => this.#take(step, leases.get(step.address)).catch(note(problems))),
-    );
+    const acquisitions = this.#isValid() ? due.filter(isAcquisition).slice(0, acquisitionsPerPass) : [];
+    const possible = [...due.filter((step) => !isAcquisition(step)), ...acquisitions].values();
+    const lane = async (): Promise<void> => {
+      for (const step of possible) await this.#take(step, leases.get(step.address)).catch(note(problems));
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
     if (problems.length > 0) throw problems[0];
   }
 

@@ -1,4 +1,6 @@
 import t from 'tap';
+import { Election } from '../../../agent/announce/election.ts';
+import type { AddressLease } from '../../../agent/announce/leases.ts';
 import type { WantedAddress } from '../../../agent/announce/wanted.ts';
 import { Simulation } from './simulation.ts';
 
@@ -169,4 +171,47 @@ t.test('one node alone is cut off: it does not go on when another has taken over
   await world.run(20_000);
   t.notOk(holders(world).some((each) => each === '' || each === 'node1'));
   t.strictSame([...doubled], [], 'never two');
+});
+
+t.test('thousands of addresses are taken a few at a time', async (t) => {
+  const many = Array.from({ length: 1_000 }, (_, index) => `2001:db8::${(index + 1).toString(16)}`);
+  const stored = new Map<string, AddressLease>();
+  let [underWay, most, version] = [0, 0, 0];
+  const election = new Election({
+    self: 'node1',
+    door: {
+      beat: () => Promise.resolve(),
+      readAnnouncer: () => Promise.resolve(undefined),
+      hand: async (address, holder) => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await new Promise((resolve) => setImmediate(resolve));
+        underWay -= 1;
+        version += 1;
+        const lease = { address, holder, version: String(version), transitions: 0 };
+        stored.set(address, lease);
+        return lease;
+      },
+      remove: () => Promise.resolve(),
+    },
+    leases: {
+      get revision() {
+        return BigInt(version);
+      },
+      addressLeases: () => stored.values(),
+    },
+    now: () => 0,
+    onTaken: () => undefined,
+    onLapse: () => undefined,
+    isAway: () => false,
+  });
+  const input = { wanted: wanted(['node1'], many), isReachable: () => true };
+  let passes = 0;
+  while (election.announced().length < many.length && passes < 10) {
+    await election.pass(input);
+    passes += 1;
+  }
+  t.equal(election.announced().length, many.length);
+  t.ok(most <= 16, `${most} requests at a time`);
+  t.ok(passes > 1, `news has its turn in between: ${passes} passes`);
 });
