@@ -13,8 +13,8 @@ import type { AgentContext, Ending, Health, Subsystem } from '../subsystem.ts';
 import { Election } from './election.ts';
 import { ApiLeaseDoor } from './lease-door.ts';
 import { leaseSelector, readAddressLease, readAnnouncerLease } from './leases.ts';
-import { linksFor } from './links.ts';
-import type { LinkView } from './links.ts';
+import { LinkFinder } from './links.ts';
+import { RateLimit } from './rate-limit.ts';
 import { AnnouncementReports, makeAnnouncementMetrics } from './reports.ts';
 import { Responder } from './responder.ts';
 import { ServiceIndex } from './service-index.ts';
@@ -25,8 +25,10 @@ const passMs = { min: 10, max: 150 };
 /** Addresses of the host change seldom. */
 const linksMs = 1_000;
 const probeTickMs = 100;
-/** One host's claim to one address is told so often. */
+/** A conflict about an address is told so often, whoever claims it: hardware addresses are easily made up. */
 const conflictMs = 60_000;
+/** And answered so often (RFC 5227 section 2.4, DEFEND_INTERVAL). */
+const defendMs = 10_000;
 
 /**
  * Announces on the local network those load balancer addresses that this node holds. Without pools there is nothing
@@ -46,11 +48,13 @@ export class Announcer implements Subsystem {
   readonly #beat: Runner;
   readonly #pass: Runner;
   readonly #log: AgentContext['log'];
-  #links: LinkView | undefined;
+  /** Taken, and not announced yet. */
+  readonly #taken: string[] = [];
+  #links: LinkFinder | undefined;
   #linksReadAt = -Infinity;
   #probes: NodeJS.Timeout | undefined;
-  /** When a conflict was last told, by address and hardware address. */
-  readonly #conflicts = new Map<string, number>();
+  readonly #toldConflicts = new RateLimit(conflictMs);
+  readonly #defences = new RateLimit(defendMs);
   /** What goes wrong now, by what was tried. */
   readonly #problems = new Map<string, string>();
 
@@ -150,8 +154,7 @@ export class Announcer implements Subsystem {
       now: () => performance.now(),
       onTaken: (address, before) => {
         this.#metrics.taken.inc();
-        this.#listen();
-        this.#responder.announce(address);
+        this.#announceSoon(address);
         this.#reports.noteTaken(address, before, this.#servicesOf(address));
       },
       onLapse: (addresses) => {
@@ -170,25 +173,41 @@ export class Announcer implements Subsystem {
     try {
       await this.#election.pass({
         wanted,
-        isReachable: (address) => this.#links !== undefined && linksFor(address, this.#links).length > 0,
+        isReachable: (address) => (this.#links?.find(address).length ?? 0) > 0,
       });
     } finally {
       this.#listen();
     }
   }
 
+  /** Many are taken at a time: what it costs to listen for all of them is spent once. */
+  #announceSoon(address: string): void {
+    this.#taken.push(address);
+    if (this.#taken.length > 1) return;
+    setImmediate(() => {
+      try {
+        this.#listen();
+      } catch (error) {
+        // A link that has just gone: the next look at the links puts it right.
+        this.#log.warn({ err: error }, 'cannot listen on a link');
+      }
+      for (const each of this.#taken.splice(0)) this.#responder.announce(each);
+    });
+  }
+
   /** Opens and closes sockets as this node's addresses ask for. */
   #listen(): void {
     const addresses = this.#election.addresses();
     const links = this.#links;
-    this.#responder.set(new Map(addresses.map((each) => [each, links ? linksFor(each, links) : []])));
+    this.#responder.set(new Map(addresses.map((each) => [each, links?.find(each) ?? []])));
   }
 
   #readLinks(): void {
     if (performance.now() < this.#linksReadAt + linksMs) return;
     using socket = new NetlinkSocket();
     const { nodeIPs, announceInterfaces: names } = this.#context.config;
-    this.#links = { links: listLinks(socket), addresses: listAddresses(socket), nodeIPs, names };
+    const view = { links: listLinks(socket), addresses: listAddresses(socket), nodeIPs, names };
+    this.#links = this.#links?.renew(view) ?? new LinkFinder(view);
     this.#linksReadAt = performance.now();
   }
 
@@ -208,12 +227,11 @@ export class Announcer implements Subsystem {
     this.#election.noteClaim(address);
     if (!isHeld || !this.#election.mayAnswer(address)) return;
     this.#metrics.conflicts.inc();
-    const key = `${address} ${mac}`;
-    if (performance.now() < (this.#conflicts.get(key) ?? -Infinity) + conflictMs) return;
-    this.#conflicts.set(key, performance.now());
-    this.#reports.noteConflict(address, mac, this.#servicesOf(address));
+    const now = performance.now();
+    if (this.#toldConflicts.allows(address, now))
+      this.#reports.noteConflict(address, mac, this.#servicesOf(address));
     // The Lease says it is ours: tell the neighbours once more (RFC 5227 section 2.4 c).
-    this.#responder.announce(address);
+    if (this.#defences.allows(address, now)) this.#responder.announce(address);
   }
 
   #servicesOf(address: string) {

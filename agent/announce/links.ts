@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Address } from '../../netns/address.ts';
 import { parseCidr, positionIn } from '../../netns/ip.ts';
 import type { Link } from '../../netns/link.ts';
@@ -13,6 +14,27 @@ export interface LinkView {
   readonly nodeIPs: readonly string[];
   /** Setting `announceInterfaces`: these and no others; empty: found out. */
   readonly names: readonly string[];
+}
+
+/** Remembers the links of each address for as long as the host's links and addresses are what they were. */
+export class LinkFinder {
+  readonly #view: LinkView;
+  readonly #found = new Map<string, readonly AnnouncingLink[]>();
+
+  constructor(view: LinkView) {
+    this.#view = view;
+  }
+
+  find(address: string): readonly AnnouncingLink[] {
+    const found = this.#found.get(address) ?? linksFor(address, this.#view);
+    this.#found.set(address, found);
+    return found;
+  }
+
+  /** The one for what the host has now: this very one when nothing has changed. */
+  renew(view: LinkView): LinkFinder {
+    return isDeepStrictEqual(view, this.#view) ? this : new LinkFinder(view);
+  }
 }
 
 /**

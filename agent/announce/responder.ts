@@ -25,13 +25,17 @@ export interface ResponderOptions {
 export class Responder {
   readonly #options: ResponderOptions;
   readonly #segments = new Map<string, Segment>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Frames still to be sent, by address. */
+  readonly #timers = new Map<string, readonly NodeJS.Timeout[]>();
 
   constructor(options: ResponderOptions) {
     this.#options = options;
   }
 
-  /** Listens for these addresses, each on its links, and for no others. */
+  /**
+   * Listens for these addresses, each on its links, and for no others. Where one is on another link than before, or the
+   * link has another hardware address, the neighbours are told.
+   */
   set(addresses: ReadonlyMap<string, readonly AnnouncingLink[]>): void {
     const links = new Map<string, { link: AnnouncingLink; addresses: Set<string> }>();
     for (const [address, its] of addresses) {
@@ -41,6 +45,8 @@ export class Responder {
         entry.addresses.add(address);
       }
     }
+    const before = new Set([...this.#segments.values()].flatMap((segment) => [...segment.addresses]));
+    const moved = new Set<string>();
     for (const [key, segment] of this.#segments) {
       if (links.has(key)) continue;
       segment.close();
@@ -49,20 +55,22 @@ export class Responder {
     for (const [key, { link, addresses: its }] of links) {
       const segment = this.#segments.get(key) ?? new Segment(link, this.#options);
       this.#segments.set(key, segment);
+      for (const address of its) if (before.has(address) && !segment.has(address)) moved.add(address);
       segment.set(its);
     }
+    for (const address of moved) this.announce(address);
   }
 
-  /** Tells the neighbours, several times, that the address is here. */
+  /** Tells the neighbours, several times from now on, that the address is here. */
   announce(address: string): void {
-    for (const ms of announceAfterMs) {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        if (!this.#options.mayAnswer(address)) return;
-        this.#send(address, announcementsOf);
-      }, ms);
-      this.#timers.add(timer.unref());
-    }
+    for (const timer of this.#timers.get(address) ?? []) clearTimeout(timer);
+    const timers = announceAfterMs.map((ms, index) =>
+      setTimeout(() => {
+        if (index === announceAfterMs.length - 1) this.#timers.delete(address);
+        if (this.#options.mayAnswer(address)) this.#send(address, announcementsOf);
+      }, ms).unref(),
+    );
+    this.#timers.set(address, timers);
   }
 
   /** Asks whether somebody has the address. Whoever does is told of as a claim. */
@@ -71,7 +79,7 @@ export class Responder {
   }
 
   close(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of [...this.#timers.values()].flat()) clearTimeout(timer);
     this.#timers.clear();
     this.set(new Map());
   }
@@ -101,6 +109,10 @@ class Segment {
     this.#link = link;
     this.mac = link.mac;
     this.#options = options;
+  }
+
+  get addresses(): ReadonlySet<string> {
+    return this.#addresses;
   }
 
   has(address: string): boolean {

@@ -100,6 +100,24 @@ if (skipUnlessRoot(t)) {
     await victim?.start();
   }
 
+  await t.test('a host that claims an address under many names is told of once', async (t) => {
+    const address = first[0] ?? '';
+    const [node] = await resolveAll(segment, [address]);
+    const macs = Array.from({ length: 50 }, (_, index) => `02:00:5e:00:54:${String(10 + index)}`);
+    segment.claim(address, macs);
+    await until('the claims are counted', async () =>
+      /^weft_announce_conflicts_total 100$/m.test((await node?.metrics()) ?? ''),
+    );
+    const told = async () => {
+      const all = await admin.listAll(events, { namespace: 'default' });
+      return all.filter(({ reason }) => reason === 'AddressConflict');
+    };
+    await until('an Event tells', async () => (await told()).length > 0);
+    t.match(await told(), [{ message: /is claimed by a host with hardware address 02:00:5e:00:54:10$/ }]);
+    t.equal((await told()).length, 1);
+    await until('the neighbours know better', async () => (await segment.neighbor(address)) === node);
+  });
+
   await t.test('a node that stops gives away; one that restarts, or comes, takes nothing', async (t) => {
     const address = first[0] ?? '';
     const [before] = await resolveAll(segment, [address]);

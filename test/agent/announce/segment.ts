@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { announcementsOf } from '../../../agent/announce/frames.ts';
 import type { AgentConfig } from '../../../agent/config/config.ts';
 import type { Ending } from '../../../agent/subsystem.ts';
 import { ApiClient } from '../../../api/client/client.ts';
@@ -14,6 +15,7 @@ import type { ClusterConfig } from '../../../api/cluster.ts';
 import { startApiServer } from '../../../api/server/server.ts';
 import type { ApiServer } from '../../../api/server/server.ts';
 import { ensureAddress } from '../../../netns/address.ts';
+import { ETH_P_ARP } from '../../../netns/ethernet.ts';
 import { createLink, getLink, setLink } from '../../../netns/link.ts';
 import {
   createNamespace,
@@ -23,6 +25,7 @@ import {
   runInNamespace,
 } from '../../../netns/namespace.ts';
 import { NetlinkSocket } from '../../../netns/netlink.ts';
+import { PacketSocket } from '../../../netns/packet-socket.ts';
 import { testCluster } from '../../cluster.ts';
 import { silent } from '../api-fixture.ts';
 import type { AnnouncerSettings } from './announcer-process.ts';
@@ -172,6 +175,16 @@ export class Segment implements AsyncDisposable {
   /** Makes the client forget what it knew. */
   async forget(address: string): Promise<void> {
     await run('client', 'ip', 'neigh', 'flush', 'to', address);
+  }
+
+  /** The client's link says that these hardware addresses have the address. */
+  claim(address: string, macs: readonly string[]): void {
+    using netlink = new NetlinkSocket({ namespace: `${prefix}client` });
+    const { ifindex } = getLink(netlink, 'eth0');
+    const open = (): PacketSocket =>
+      new PacketSocket({ ifindex, etherType: ETH_P_ARP, onFrame: () => undefined });
+    using socket = runInNamespace(`${prefix}client`, open);
+    for (const mac of macs) for (const frame of announcementsOf(address, mac)) socket.send(frame);
   }
 
   /** Takes the API away from everybody, or gives it back. */
