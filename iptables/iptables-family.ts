@@ -6,6 +6,7 @@ import type { FrontendChange } from './frontends.ts';
 import { FrontendBanks } from './iptables-banks.ts';
 import { WantedChains } from './iptables-chains.ts';
 import type { Source } from './iptables-chains.ts';
+import { renderProbe, renderProbeEnd } from './iptables-probe.ts';
 import { explainRefusal } from './iptables-refusal.ts';
 import { countChanges, noteApplied, planChanges, renderRestore } from './iptables-restore.ts';
 import type { TableChange } from './iptables-restore.ts';
@@ -143,6 +144,21 @@ export class IptablesFamily {
     return changes;
   }
 
+  /** Whether the kernel refuses the rules of some of these frontends. Asking changes nothing that packets meet. */
+  async refuses(frontends: readonly Frontend[]): Promise<boolean> {
+    const ours = frontends.filter(({ family }) => family === this.#traits.family);
+    if (!this.#settings || !this.#active || ours.length === 0) return false;
+    try {
+      await this.#runRestore(renderProbe(this.#traits, ours, this.#settings));
+      return false;
+    } catch (error) {
+      if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
+      return true;
+    } finally {
+      await this.#runRestore(renderProbeEnd());
+    }
+  }
+
   /** Removes all chains and hooks of ours. */
   async remove(): Promise<boolean> {
     await this.read();
@@ -161,13 +177,11 @@ export class IptablesFamily {
   }
 
   async #restoreOne(changes: readonly TableChange[]): Promise<void> {
-    const program = `${this.#traits.command}-${this.#variant}-restore`;
     let left = changes;
     for (let tries = 1; ; tries++) {
       this.#doubtful = true;
       try {
-        // -w 10: wait for others who hold the lock (legacy only; nft transactions need none).
-        await this.#run(program, ['--noflush', '-w', '10'], renderRestore(left));
+        await this.#runRestore(renderRestore(left));
         noteApplied(this.#current, left);
         this.#doubtful = false;
         return;
@@ -182,6 +196,12 @@ export class IptablesFamily {
         }
       }
     }
+  }
+
+  async #runRestore(input: string): Promise<void> {
+    const program = `${this.#traits.command}-${this.#variant}-restore`;
+    // -w 10: wait for others who hold the lock (legacy only; nft transactions need none).
+    await this.#run(program, ['--noflush', '-w', '10'], input);
   }
 
   #updateFrontend(before: Frontend | undefined, after: Frontend | undefined): void {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Backend, SyncResult } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
-import type { RulesError } from './error.ts';
+import { RulesError } from './error.ts';
 import { families } from './family.ts';
 import { FrontendTable } from './frontends.ts';
 import type { FrontendChange } from './frontends.ts';
@@ -20,6 +20,8 @@ export class IptablesBackend implements Backend {
   #table = new FrontendTable();
   #settings: NodeSettings | undefined;
   #refused = new Map<string, RulesError>();
+  /** Not every Service has been asked for: to be asked for fewer would take an earlier process's rules from the others. */
+  #incomplete = true;
 
   constructor(variant: Variant, run: Run = runCommand) {
     this.#run = run;
@@ -39,6 +41,7 @@ export class IptablesBackend implements Backend {
     };
     const keys = full ? this.#listDiffering(rules.services) : [...changed];
     await syncIsolated(keys, this.#refused, attempt);
+    this.#incomplete = false;
     return { changes, refused: new Map([...this.#table.listConflicts(), ...this.#refused]) };
   }
 
@@ -50,10 +53,32 @@ export class IptablesBackend implements Backend {
     try {
       for (const family of this.#families) changes += await family.apply();
     } catch (error) {
+      const blamed = this.#incomplete ? await this.#blame(error, rules, keys) : error;
       this.#take(before.flatMap(([key, service]) => this.#table.update(key, service)));
-      throw error;
+      throw blamed;
     }
     return changes;
+  }
+
+  /** Finds who is refused where the kernel did not say it, without a change to what packets meet. */
+  async #blame(error: unknown, { services }: Ruleset, keys: readonly string[]): Promise<unknown> {
+    if (!(error instanceof RulesError) || error.code !== 'REFUSED' || error.service !== undefined)
+      return error;
+    const isRefused = async (some: readonly string[]): Promise<boolean> => {
+      const frontends = some.flatMap((key) => services.get(key)?.frontends ?? []);
+      for (const family of this.#families) if (await family.refuses(frontends)) return true;
+      return false;
+    };
+    let suspects = keys;
+    while (suspects.length > 1) {
+      const half = suspects.slice(0, Math.ceil(suspects.length / 2));
+      suspects = (await isRefused(half)) ? half : suspects.slice(half.length);
+    }
+    const [service] = suspects;
+    // No Service by itself: somebody else was in the way, and rules that stand are not given up for that.
+    if (service === undefined || !(await isRefused(suspects)))
+      return new RulesError('BUSY', error.message, { cause: error });
+    return new RulesError('REFUSED', error.message, { cause: error, service });
   }
 
   async remove(): Promise<boolean> {
@@ -67,11 +92,12 @@ export class IptablesBackend implements Backend {
   #listDiffering(services: Ruleset['services']): string[] {
     const gone = [...this.#table.keys()].filter((key) => !services.has(key));
     const others = [...services].filter(([key, service]) => this.#table.get(key) !== service);
-    return [...gone, ...others.map(([key]) => key)];
+    return [...new Set([...gone, ...others.map(([key]) => key), ...this.#refused.keys()])];
   }
 
   #restart(settings: NodeSettings): void {
     this.#table = new FrontendTable();
+    this.#incomplete = true;
     this.#settings = settings;
     for (const family of this.#families) family.reset(settings);
   }

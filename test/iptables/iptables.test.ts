@@ -203,6 +203,64 @@ t.test('a refusal leaves alone what was accepted before it', async (t) => {
   );
 });
 
+t.test(
+  'while it is looked for who is refused, what an earlier process wrote for the others stands',
+  async (t) => {
+    const kernel = new FakeXtables();
+    const services = mapOf(...Array.from({ length: 200 }, (_, n) => numbered(n)));
+    await new IptablesBackend('legacy', kernel.run).sync({ settings, services });
+    const others = [...services.keys()].filter((key) => key !== 'ns/s120');
+    // A kernel without the match, which says only that it does not take the table.
+    kernel.onCommit = (line) => {
+      const lines = kernel.calls.at(-1)?.input.split('\n').slice(0, line) ?? [];
+      const table = lines.slice(lines.findLastIndex((each) => each.startsWith('*')));
+      if (!table.some((each) => each.includes('-m sctp'))) return;
+      throw new RulesError('REFUSED', `iptables-restore: line ${String(line)} failed`);
+    };
+    let lacking = 0;
+    const restarted = new IptablesBackend('legacy', async (...call) => {
+      const answer = await kernel.run(...call);
+      const rules = kernel.list('nat').join('\n');
+      lacking += others.filter((key) => !rules.includes(`${key}:`)).length;
+      return answer;
+    });
+    services.set(
+      'ns/s120',
+      service(
+        'ns/s120',
+        { address: '10.96.0.120', protocol: 'sctp' },
+        { protocol: 'sctp', port: 30_000, outside: [] },
+      ),
+    );
+    const { refused } = await restarted.sync({ settings, services });
+    t.strictSame([...refused.keys()], ['ns/s120']);
+    t.equal(lacking, 0);
+    t.notMatch(kernel.list('nat').join('\n'), /-m sctp/);
+    for (const table of ['nat', 'filter']) t.equal(kernel.rules(table, 'WEFT-PROBE'), undefined);
+    services.delete('ns/s120');
+    t.equal(
+      (await restarted.sync({ settings, services })).refused.size,
+      0,
+      'one that is gone is not refused',
+    );
+  },
+);
+
+t.test('a refusal that is no Service’s fault takes no rules away', async (t) => {
+  const kernel = new FakeXtables();
+  const services = mapOf(numbered(1), numbered(2));
+  await new IptablesBackend('legacy', kernel.run).sync({ settings, services });
+  const before = kernel.list('nat');
+  services.set('ns/s3', numbered(3));
+  kernel.onCommit = (line) => {
+    const probes = kernel.calls.at(-1)?.input.includes('WEFT-PROBE') ?? false;
+    if (!probes) throw new RulesError('REFUSED', `iptables-restore: line ${String(line)} failed`);
+  };
+  const restarted = new IptablesBackend('legacy', kernel.run);
+  await t.rejects(restarted.sync({ settings, services }), { code: 'BUSY' });
+  t.strictSame(kernel.list('nat'), before);
+});
+
 t.test('somebody who knows of no lock changes the table at the same moment', async (t) => {
   const kernel = new FakeXtables();
   const backend = new IptablesBackend('legacy', kernel.run);
