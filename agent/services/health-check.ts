@@ -10,6 +10,8 @@ import { renderHealthCheckAnswer } from './health-check-answer.ts';
 const defaultRetryMs = 5_000;
 /** Load balancers ask one at a time; nobody shall use up the agent's files by connecting. */
 const maxConnections = 64;
+/** Who connects and asks nothing makes room for others. */
+const defaultPatienceMs = 5_000;
 
 export interface HealthChecksOptions {
   /** The addresses to listen on now. */
@@ -20,6 +22,8 @@ export interface HealthChecksOptions {
   readonly onFailure: (service: string, message: string) => void;
   readonly log: Logger;
   readonly retryMs?: number;
+  /** How long a client may take to ask. */
+  readonly patienceMs?: number;
 }
 
 interface ServedCheck {
@@ -99,7 +103,14 @@ export class HealthChecks {
   #open(service: string, served: ServedCheck, host: string): Server {
     const { log, isProxyHealthy, onFailure } = this.#options;
     const { port } = served.check;
-    const server = createServer((_request, response) => {
+    const patienceMs = this.#options.patienceMs ?? defaultPatienceMs;
+    const patience = {
+      headersTimeout: patienceMs,
+      requestTimeout: patienceMs,
+      keepAliveTimeout: patienceMs,
+      connectionsCheckingInterval: patienceMs,
+    };
+    const server = createServer(patience, (_request, response) => {
       const answer = renderHealthCheckAnswer(service, served.check, familyOf(host), isProxyHealthy());
       response.writeHead(answer.status, answer.headers).end(answer.body);
     });

@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { pino } from 'pino';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -19,6 +20,7 @@ function setup(t: Test) {
     onFailure: (service, message) => failures.push(`${service}: ${message}`),
     log: pino({ level: 'silent' }),
     retryMs: 20,
+    patienceMs: 20,
   });
   t.teardown(() => checks.stop());
   return { checks, state, failures };
@@ -154,4 +156,15 @@ t.test("which of a node's addresses serve NodePorts", (t) => {
   t.strictSame(only('192.0.2.0/24', '10.244.0.0/16'), ['192.0.2.1'], 'never the pod bridge');
   t.strictSame(only('2001:db8::/64'), ['2001:db8::1']);
   t.end();
+});
+
+t.test('who connects and asks nothing keeps nobody out', async (t) => {
+  const { checks } = setup(t);
+  const port = await freePort();
+  checks.update([['shop/web', check(port, 1)]]);
+  await until('127.0.0.1', port, '200 web 1 1');
+  const idle = Array.from({ length: 64 }, () => connect(port, '127.0.0.1'));
+  await Promise.all(idle.map((socket) => once(socket.resume(), 'close')));
+  t.pass('all were closed');
+  await until('127.0.0.1', port, '200 web 1 1');
 });
