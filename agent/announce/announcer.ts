@@ -13,6 +13,7 @@ import type { AgentContext, Ending, Health, Subsystem } from '../subsystem.ts';
 import { Election } from './election.ts';
 import { ApiLeaseDoor } from './lease-door.ts';
 import { leaseSelector, readAddressLease, readAnnouncerLease } from './leases.ts';
+import type { AddressLease } from './leases.ts';
 import { LinkFinder } from './links.ts';
 import { RateLimit } from './rate-limit.ts';
 import { AnnouncementReports, makeAnnouncementMetrics } from './reports.ts';
@@ -53,6 +54,7 @@ export class Announcer implements Subsystem {
   #links: LinkFinder | undefined;
   #linksReadAt = -Infinity;
   #probes: NodeJS.Timeout | undefined;
+  readonly #readLeases = new WeakMap<Lease, AddressLease | undefined>();
   readonly #toldConflicts = new RateLimit(conflictMs);
   readonly #defences = new RateLimit(defendMs);
   /** What goes wrong now, by what was tried. */
@@ -149,7 +151,7 @@ export class Announcer implements Subsystem {
         get revision() {
           return leases.revision;
         },
-        addressLeases: () => [...leases.list()].flatMap((lease) => readAddressLease(lease) ?? []),
+        addressLeases: () => [...leases.list()].flatMap((lease) => this.#readLease(lease) ?? []),
       },
       now: () => performance.now(),
       onTaken: (address, before) => {
@@ -164,6 +166,12 @@ export class Announcer implements Subsystem {
       // No answer at all, or one of a server that is not itself.
       isAway: (error) => error instanceof ApiError && (error.code === 0 || error.code >= 500),
     });
+  }
+
+  /** Reads each object once, however often it is looked at. */
+  #readLease(lease: Lease): AddressLease | undefined {
+    if (!this.#readLeases.has(lease)) this.#readLeases.set(lease, readAddressLease(lease));
+    return this.#readLeases.get(lease);
   }
 
   async #look(): Promise<void> {

@@ -119,22 +119,23 @@ class Segment {
     return this.#addresses.has(address);
   }
 
+  /** After a failure it does all of it again. */
   set(addresses: ReadonlySet<string>): void {
-    this.#addresses = addresses;
+    if (addresses.symmetricDifference(this.#addresses).size === 0) return;
     const v6 = [...addresses].filter((address) => familyOf(address) === 'ipv6');
     const onFrame = (frame: Buffer): void => this.#hear(frame);
     const { ifindex } = this.#link;
     if (v6.length === addresses.size) this.#closeArp();
     else this.#arp ??= new PacketSocket({ ifindex, etherType: ETH_P_ARP, onFrame });
-    if (v6.length === 0) {
-      this.#closeNeighbors();
-      return;
+    if (v6.length === 0) this.#closeNeighbors();
+    else {
+      this.#neighbors ??= {
+        socket: new PacketSocket({ ifindex, etherType: ETH_P_IPV6, filter: neighborFilter, onFrame }),
+        groups: new GroupMembership(ifindex),
+      };
+      this.#neighbors.groups.set(new Set(v6.map(solicitedNodeGroup)));
     }
-    this.#neighbors ??= {
-      socket: new PacketSocket({ ifindex, etherType: ETH_P_IPV6, filter: neighborFilter, onFrame }),
-      groups: new GroupMembership(ifindex),
-    };
-    this.#neighbors.groups.set(new Set(v6.map(solicitedNodeGroup)));
+    this.#addresses = addresses;
   }
 
   send(address: string, frames: readonly Buffer[]): void {
