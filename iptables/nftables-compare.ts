@@ -1,3 +1,4 @@
+import { RulesError } from './error.ts';
 import type { Element, NftDoor, NftTransaction } from './nftables-door.ts';
 import { elementBytes, objectNamed } from './nftables-objects.ts';
 import type { NftObject } from './nftables-objects.ts';
@@ -37,9 +38,10 @@ export class ElementTable {
   }
 
   /** Notes that the kernel has this element, and says how it compares with the one that should be there. */
-  note({ key, value, comment }: Element): 'same' | 'different' | 'unwanted' {
+  note({ key, value, comment }: Element): 'same' | 'different' | 'unwanted' | 'repeated' {
     const entry = (this.#slots[this.#slotOf(key)] ?? 0) - 1;
     if (entry < 0) return 'unwanted';
+    if (this.#seen[entry] === 1) return 'repeated';
     const start = entry * this.#entryBytes + this.#keyBytes;
     const wanted = this.#bytes.subarray(start, start + this.#entryBytes - this.#keyBytes);
     if (value ? !wanted.equals(value) : wanted.length > 0) return 'different';
@@ -178,23 +180,41 @@ export function compareElements(
   return { removed, added: { [Symbol.iterator]: () => missing(all) }, changes };
 }
 
+/** Somebody else's transaction, or a hash table that grows, lasts for one or two listings. */
+const maxListings = 50;
+
 function readUnwanted(table: ElementTable, door: Pick<NftDoor, 'readElements'>, keep: boolean) {
-  const isWhole = changesWhole(table.object.name);
-  for (;;) {
-    /** All of them, of a set that changes as a whole. */
-    const elements: Element[] = [];
-    const unwanted: Element[] = [];
-    let different = 0;
-    table.reset();
-    const whole = door.readElements(table.object.name, (element) => {
-      if (isWhole) elements.push(element);
-      const is = table.note(element);
-      if (is === 'same' || (is === 'unwanted' && keep && !isWhole)) return;
-      if (is === 'different') different += 1;
-      unwanted.push(element);
-    });
-    if (whole) return { elements, unwanted, different };
+  for (let listing = 0; listing < maxListings; listing += 1) {
+    const found = readUnwantedOnce(table, door, keep);
+    if (found) return found;
   }
+  throw new RulesError('BUSY', `${table.object.name} changed each time it was listed`);
+}
+
+/**
+ * Undefined when the listing cannot be relied upon. The kernel goes through a set's hash table once more for each part of
+ * a listing and leaves out as many elements as it has given; when the table is reordered meanwhile (it grows behind a
+ * load, lib/rhashtable.c), some come twice instead of others, and no flag tells.
+ */
+function readUnwantedOnce(table: ElementTable, door: Pick<NftDoor, 'readElements'>, keep: boolean) {
+  const isWhole = changesWhole(table.object.name);
+  /** All of them, of a set that changes as a whole. */
+  const elements: Element[] = [];
+  const unwanted = new Map<string, Element>();
+  let different = 0;
+  let repetitions = 0;
+  table.reset();
+  const whole = door.readElements(table.object.name, (element) => {
+    if (isWhole) elements.push(element);
+    const is = table.note(element);
+    if (is === 'repeated') repetitions += 1;
+    if (is === 'same' || is === 'repeated' || (is === 'unwanted' && keep && !isWhole)) return;
+    const id = element.key.toString('latin1');
+    if (unwanted.has(id)) repetitions += 1;
+    if (is === 'different') different += 1;
+    unwanted.set(id, element);
+  });
+  return whole && repetitions === 0 ? { elements, unwanted: [...unwanted.values()], different } : undefined;
 }
 
 function* missing(tables: readonly ElementTable[]): Generator<Element> {

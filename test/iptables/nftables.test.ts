@@ -240,6 +240,38 @@ t.test('a large change never shows a frontend half-programmed', (t) => {
   t.end();
 });
 
+t.test('a listing that names one element twice instead of another is not believed', (t) => {
+  /** As the kernel lists a hash table that grows meanwhile. */
+  class GrowingDoor extends FakeDoor {
+    growing = 2;
+
+    override readElements(object: string, visit: (element: Element) => void): boolean {
+      const all = [...this.elements.values()].filter((element) => element.object === object);
+      this.reads += 1;
+      const grows = this.growing > 0 && all.length > 1;
+      if (grows) this.growing -= 1;
+      for (const element of grows ? [...all.slice(1), ...all.slice(1, 2)] : all) visit(element);
+      return true;
+    }
+  }
+  const wanted = new WantedElements(settings);
+  const services = Array.from({ length: 5 }, (_, n) => service(n, endpoints(3)));
+  wanted.update(services.map((each) => [each.key, each]));
+  const compare = (growing: number, wants = wanted) => {
+    const door = new GrowingDoor();
+    door.apply({ removed: [], added: wanted.tables().flatMap((table) => [...table.missing()]) });
+    door.growing = growing;
+    return compareElements(wants.tables(), door);
+  };
+  t.equal(compare(2).changes, 0, 'nothing is taken for lost');
+  const nothing = new WantedElements(settings);
+  const removed = [...compare(2, nothing).removed].map((element) => elementText(element));
+  t.equal(new Set(removed).size, removed.length, 'nothing is removed twice');
+  t.same(removed.sort(), [...compare(0, nothing).removed].map((element) => elementText(element)).sort());
+  t.throws(() => compare(1000), { code: 'BUSY' }, 'and it ends');
+  t.end();
+});
+
 /** What a packet to each frontend meets: the elements that lead on from its entry. */
 function met(elements: ReadonlyMap<string, Element>): Map<string, string> {
   const all = new Map([...elements].map(([name, element]) => [name, elementText(element)]));
