@@ -222,12 +222,22 @@ export class TestNetwork implements AsyncDisposable {
         `route add ${family === 'ipv4' ? '10.244.2.0/24' : 'fd00:10:244:2::/64'} via ${peer}`,
       );
     }
-    for (const pod of ['pod1', 'pod2'] as const) {
-      await this.#ip('node', `link add ${pod} type veth peer name eth0 netns ${this.#name(pod)}`);
+    for (const [pod, mac] of [
+      ['pod1', '02:00:00:00:00:01'],
+      ['pod2', '02:00:00:00:00:02'],
+    ] as const) {
+      await this.#ip(
+        'node',
+        `link add ${pod} type veth peer name eth0 address ${mac} netns ${this.#name(pod)}`,
+      );
       await this.#ip(
         'node',
         `link set ${pod} master weft0 up`,
         `link set ${pod} type bridge_slave isolated on`,
+        // As NodeNetwork does: without a link-local address the node can ask for nobody to whom it forwards.
+        ...familyNames.map(
+          (family) => `neigh add ${addresses[family][pod]} lladdr ${mac} dev weft0 nud permanent`,
+        ),
       );
       await this.#ip(
         pod,
