@@ -18,10 +18,13 @@ export interface HealthServerOptions {
   readonly sources: () => readonly HealthSource[];
 }
 
-/** One line per part: `network: ok`, `names: not synced yet`. */
+/** One line per part: `network: ok`, `names: ok (waiting for the API; the last names stand)`, `names: not synced yet`. */
 export function renderHealth(sources: readonly HealthSource[]): { ready: boolean; text: string } {
   const rows = sources.map((source) => ({ name: source.name, ...source.health() }));
-  const lines = rows.map(({ name, ready, reason }) => `${name}: ${ready ? 'ok' : (reason ?? 'not ready')}\n`);
+  const lines = rows.map(({ name, ready, reason }) => {
+    const well = reason ? `ok (${reason})` : 'ok';
+    return `${name}: ${ready ? well : (reason ?? 'not ready')}\n`;
+  });
   return { ready: rows.length > 0 && rows.every(({ ready }) => ready), text: lines.join('') };
 }
 

@@ -36,6 +36,9 @@ async function freePort(): Promise<number> {
 
 t.test('all parts must be ready, and those that are not say why', (t) => {
   t.same(renderHealth([well]), { ready: true, text: 'network: ok\n' });
+  const trouble = new Part('announce', { ready: true, reason: 'cannot send a heartbeat' });
+  const text = 'announce: ok (cannot send a heartbeat)\n';
+  t.same(renderHealth([trouble]), { ready: true, text }, 'what keeps nobody from being ready is told, too');
   t.same(renderHealth([well, ill]), { ready: false, text: 'network: ok\nnames: not synced\n' });
   t.notOk(renderHealth([]).ready, 'nothing is not ready');
   t.end();
