@@ -14,7 +14,7 @@ import { Election } from './election.ts';
 import { ApiLeaseDoor } from './lease-door.ts';
 import { leaseSelector, readAddressLease, readAnnouncerLease } from './leases.ts';
 import type { AddressLease } from './leases.ts';
-import { LinkFinder } from './links.ts';
+import { LinkFinder, unusableNames } from './links.ts';
 import { RateLimit } from './rate-limit.ts';
 import { AnnouncementReports, makeAnnouncementMetrics } from './reports.ts';
 import { Responder } from './responder.ts';
@@ -216,7 +216,19 @@ export class Announcer implements Subsystem {
     const { nodeIPs, announceInterfaces: names } = this.#context.config;
     const view = { links: listLinks(socket), addresses: listAddresses(socket), nodeIPs, names };
     this.#links = this.#links?.renew(view) ?? new LinkFinder(view);
+    this.#noteUnusable(unusableNames(view));
     this.#linksReadAt = performance.now();
+  }
+
+  /** A misspelt name would keep every address from being announced here without a word. */
+  #noteUnusable(names: readonly string[]): void {
+    const what = 'use announceInterfaces';
+    const reason = `cannot announce on ${names.join(', ')} (announceInterfaces): no such link that is up`;
+    if (names.length === 0) this.#problems.delete(what);
+    else if (this.#problems.get(what) !== reason) {
+      this.#log.warn(reason);
+      this.#problems.set(what, reason);
+    }
   }
 
   #noteLease(event: CacheEvent<Lease>): void {

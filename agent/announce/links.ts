@@ -43,7 +43,7 @@ export class LinkFinder {
  * the node's own address. One only: two cards of one network must not give two answers.
  */
 export function linksFor(address: string, { links, addresses, nodeIPs, names }: LinkView): AnnouncingLink[] {
-  const usable = links.filter(({ up, mac, name }) => up && isEthernet(mac) && !isOwn(name));
+  const usable = links.filter(isUsable);
   if (names.length > 0) return usable.filter(({ name }) => names.includes(name));
   const own = addresses.filter((each) => nodeIPs.includes(each.address));
   const near = addresses.filter((each) => isIn(each, address));
@@ -53,6 +53,16 @@ export function linksFor(address: string, { links, addresses, nodeIPs, names }: 
     if (link) return [link];
   }
   return [];
+}
+
+function isUsable({ up, mac, name }: LinkView['links'][number]): boolean {
+  return up && isEthernet(mac) && !isOwn(name);
+}
+
+/** Those of `announceInterfaces` on which nothing can be announced now: not there, down, or without neighbours. */
+export function unusableNames({ links, names }: LinkView): string[] {
+  const usable = new Set(links.filter(isUsable).map(({ name }) => name));
+  return names.filter((name) => !usable.has(name));
 }
 
 /** A device without a hardware address (a tunnel), or loopback, whose is zero, has no neighbours to tell. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { announcementsOf, probeFor, readFrame } from '../../../agent/announce/frames.ts';
-import { linksFor } from '../../../agent/announce/links.ts';
+import { linksFor, unusableNames } from '../../../agent/announce/links.ts';
 import { decodeArp, encodeArp, nobody } from '../../../netns/arp.ts';
 import { broadcastMac, decodeHeader } from '../../../netns/ethernet.ts';
 import { decodeNeighborMessage, encodeNeighborMessage } from '../../../netns/neighbor-discovery.ts';
@@ -118,5 +118,8 @@ t.test('the link of an address', (t) => {
   t.equal(find('192.0.2.16', undefined, ['eth1', 'eth0', 'eth2']), 'eth0 eth1', 'those that were named');
   t.equal(find('192.0.2.16', [], ['eth9']), '', 'and no others');
   t.equal(find('203.0.113.16', []), '', 'none at all');
+  const names = ['eth0', 'eth2', 'eht1', 'wg0', 'weft0'];
+  const unusable = ['eth2', 'eht1', 'wg0', 'weft0'];
+  t.strictSame(unusableNames({ links, addresses, nodeIPs: [], names }), unusable, 'names that help nobody');
   t.end();
 });
