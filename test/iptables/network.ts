@@ -41,6 +41,9 @@ export const addresses = {
   },
 } as const;
 
+/** Its own: a bridge without one takes another with each port, and pods would go on with the old one. */
+const bridgeMac = '02:00:00:00:00:10';
+
 export type Place = 'node' | 'outside' | 'peer' | 'pod1' | 'pod2';
 const places: readonly Place[] = ['node', 'outside', 'peer', 'pod1', 'pod2'];
 
@@ -206,7 +209,7 @@ export class TestNetwork implements AsyncDisposable {
     // As NodeNetwork does: with a link-local address the kernel would send redirects, and pods would bypass the node.
     await this.#ip(
       'node',
-      'link add weft0 type bridge',
+      `link add weft0 address ${bridgeMac} type bridge`,
       'link set weft0 addrgenmode none',
       'link set weft0 up',
     );
@@ -242,6 +245,7 @@ export class TestNetwork implements AsyncDisposable {
       await this.#ip(
         pod,
         'link set eth0 up',
+        ...familyNames.map((family) => `neigh add ${addresses[family].bridge} lladdr ${bridgeMac} dev eth0`),
         `addr add ${addresses.ipv4[pod]}/32 dev eth0`,
         `addr add ${addresses.ipv6[pod]}/128 dev eth0 nodad`,
         `route add 0.0.0.0/0 via ${addresses.ipv4.bridge} dev eth0 onlink`,
