@@ -41,7 +41,8 @@ async function applyIsolated(keys: readonly string[], attempt: Attempt): Promise
     if (!error) return;
     const culprit = some.length === 1 ? some[0] : some.find((key) => key === error.service);
     if (refusals >= refusalLimit) {
-      refuse(some, error);
+      // Without a name: nobody knows yet whether they are at fault, and the next sync goes on among them.
+      for (const key of some) refused.set(key, new RulesError('REFUSED', error.message, { cause: error }));
     } else if (culprit !== undefined) {
       refuse([culprit], error);
       const others = some.filter((key) => key !== culprit);
@@ -69,10 +70,10 @@ export async function syncIsolated(
   refused: Map<string, RulesError>,
   attempt: Attempt,
 ): Promise<void> {
-  const suspects = keys.filter((key) => refused.has(key));
-  const innocent = keys.filter((key) => !refused.has(key));
+  const suspects = keys.filter((key) => refused.get(key)?.service === key);
+  const innocent = keys.filter((key) => refused.get(key)?.service !== key);
   const outcomes = [await applyIsolated(innocent, attempt)];
   if (suspects.length > 0) outcomes.push(await applyIsolated(suspects, attempt));
-  for (const key of suspects) refused.delete(key);
+  for (const key of keys) refused.delete(key);
   for (const outcome of outcomes) for (const [key, error] of outcome) refused.set(key, error);
 }

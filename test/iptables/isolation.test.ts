@@ -57,6 +57,19 @@ t.test('where all are refused, the search ends soon', async (t) => {
   }
 });
 
+t.test('many that are refused hold up the others for some syncs, not for ever', async (t) => {
+  const bad = keys.filter((_, n) => n % 8 === 0);
+  const { held, asked, attempt } = kernel({ bad, names: true });
+  const refused = new Map<string, RulesError>();
+  for (let n = 0; n < 4 && refused.size !== bad.length; n += 1) {
+    asked.length = 0;
+    await syncIsolated(keys, refused, attempt);
+    t.ok(asked.length <= 110, `${String(asked.length)} questions`);
+  }
+  t.strictSame([...refused.keys()].sort(), [...bad].sort());
+  t.equal(held.size, keys.length - bad.length);
+});
+
 t.test('what no Service is to blame for is an error', async (t) => {
   const attempt = (): Promise<void> => Promise.reject(new RulesError('REFUSED', 'no'));
   await t.rejects(syncIsolated(keys, new Map(), attempt), { code: 'REFUSED' });
