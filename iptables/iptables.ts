@@ -9,7 +9,7 @@ import { FrontendTable } from './frontends.ts';
 import type { FrontendChange } from './frontends.ts';
 import { IptablesFamily } from './iptables-family.ts';
 import type { Variant } from './iptables-family.ts';
-import { syncIsolated } from './isolation.ts';
+import { isAnyHeldBack, syncIsolated } from './isolation.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 
 /** Services as iptables rules: a dispatch tree per family, read with `iptables -t nat -S`. */
@@ -41,7 +41,7 @@ export class IptablesBackend implements Backend {
     };
     const keys = full ? this.#listDiffering(rules.services) : [...changed];
     await syncIsolated(keys, this.#refused, attempt);
-    this.#incomplete = false;
+    this.#incomplete &&= isAnyHeldBack(this.#refused);
     return { changes, refused: new Map([...this.#table.listConflicts(), ...this.#refused]) };
   }
 

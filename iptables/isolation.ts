@@ -57,7 +57,7 @@ async function applyIsolated(keys: readonly string[], attempt: Attempt): Promise
   };
   await isolate(keys);
   // A refusal by the second family may have come after the first had agreed; what nobody is asked for any more may go.
-  if (refusals > 0) await attempt([], false);
+  if (refusals > 0) await attempt([], isAnyHeldBack(refused));
   return refused;
 }
 
@@ -76,4 +76,9 @@ export async function syncIsolated(
   if (suspects.length > 0) outcomes.push(await applyIsolated(suspects, attempt));
   for (const key of keys) refused.delete(key);
   for (const outcome of outcomes) for (const [key, error] of outcome) refused.set(key, error);
+}
+
+/** Whether some were not asked for one by one, because too many others were refused. */
+export function isAnyHeldBack(refused: ReadonlyMap<string, RulesError>): boolean {
+  return refused.values().some(({ service }) => service === undefined);
 }

@@ -4,7 +4,7 @@ import type { Backend, SyncResult } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
 import { RulesError } from './error.ts';
-import { syncIsolated } from './isolation.ts';
+import { isAnyHeldBack, syncIsolated } from './isolation.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 import { table } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
@@ -74,7 +74,7 @@ export class NftablesBackend implements Backend {
       (key) => this.#refused.has(key) || wanted.frontends.get(key) !== rules.services.get(key),
     );
     await syncIsolated(keys, this.#refused, attempt);
-    this.#incomplete = false;
+    this.#incomplete &&= isAnyHeldBack(this.#refused);
     return { changes, refused: new Map([...wanted.frontends.listConflicts(), ...this.#refused]) };
   }
 

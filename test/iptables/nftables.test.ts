@@ -148,6 +148,27 @@ t.test(
   },
 );
 
+t.test('nor do those lose their rules that are held back because too many others are refused', async (t) => {
+  const { door, backend } = bench();
+  const services = byKey(Array.from({ length: 100 }, (_, n) => service(n, endpoints(2))));
+  await backend.sync({ settings, services });
+  const restarted = new NftablesBackend(() => Promise.resolve(''), door);
+  for (let n = 0; n < 60; n += 1) services.set(`default/s${String(n)}`, service(n, endpoints(7)));
+  const apply = door.apply.bind(door);
+  door.apply = (transaction: NftTransaction): void => {
+    const added = [...transaction.added];
+    const bad = added.find((element) => elementText(element).endsWith('80 : 7 }'));
+    if (bad) throw new ElementRefusal('the kernel says no', bad);
+    apply({ removed: transaction.removed, added });
+  };
+  const served = (): number =>
+    [...door.elements.keys()].filter((name) => name.startsWith('services4 ')).length;
+  t.equal((await restarted.sync({ settings, services })).refused.size, 100);
+  t.ok(served() >= 40, `${String(served())} are served`);
+  t.equal((await restarted.sync({ settings, services })).refused.size, 60, 'the search goes on');
+  t.equal(served(), 40);
+});
+
 t.test('what others took away is put back, and no Service is blamed for it', async (t) => {
   const { door, backend } = bench();
   const services = byKey([service(1, endpoints(2)), service(2, endpoints(2))]);
