@@ -24,6 +24,8 @@ function onHost(file: string, ...args: string[]): string {
   return runInNamespace(host, () =>
     execFileSync(file, args, {
       encoding: 'utf8',
+      // What a program complains of is in its error; nft warns of tables of iptables each time.
+      stdio: 'pipe',
       env: { ...process.env, XTABLES_LOCKFILE: join(directory, 'xtables.lock') },
     }),
   );

@@ -180,7 +180,10 @@ if (skipUnlessRoot(t)) {
       });
       const env = { ...process.env, XTABLES_LOCKFILE: lockFile };
       const run = (line: string): string =>
-        runInNamespace(namespace, () => execFileSync('sh', ['-c', line], { encoding: 'utf8', env }));
+        runInNamespace(namespace, () =>
+          // What it complains of is in its error; nft warns of tables of iptables each time.
+          execFileSync('sh', ['-c', line], { encoding: 'utf8', stdio: 'pipe', env }),
+        );
       if (subject.before !== undefined) run(subject.before);
       const daemon = startDaemon(namespace, subject.backend, lockFile);
       t.teardown(() => daemon.end());
