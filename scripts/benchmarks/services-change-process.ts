@@ -32,7 +32,8 @@ export interface ChangePlan {
 export interface AgentMeasure {
   readonly tool: Tool;
   readonly readyMs: number;
-  /** With all Services programmed and nothing to do; at most so far. */
+  /** With all Services programmed: right behind the load, when there had been nothing to do for a while, at most. */
+  readonly loadedRss: number;
   readonly rss: number;
   readonly peakRss: number;
   /** From the write's beginning to a connect that reaches the new backend. */
@@ -56,6 +57,8 @@ const changesPerSecond = 1000;
 const rateSeconds = 10;
 const sampleOneIn = 50;
 const giveUpAfterMs = 60_000;
+/** An agent looks every 5 s whether it has been idle, and gives memory back then. */
+const settlingMs = 30_000;
 
 /** Serves all endpoints and knows which of them a connect has reached. */
 class Backends {
@@ -163,7 +166,9 @@ async function measureAgent(
   plan: ChangePlan,
 ): Promise<AgentMeasure> {
   await agent.whenIdle();
-  const { rss, peak: peakRss } = agent.memory();
+  const { rss: loadedRss, peak: peakRss } = agent.memory();
+  await sleep(settlingMs);
+  const { rss } = agent.memory();
   const changeMs: number[] = [];
   const cpuBefore = agent.cpuSeconds();
   for (let i = 0; i < plan.changes; i += 1) {
@@ -172,7 +177,7 @@ async function measureAgent(
     changeMs.push(await changes.measure(place.client, (i * 7919) % plan.services));
   }
   const changeCpu = (agent.cpuSeconds() - cpuBefore) / plan.changes;
-  const measure = { tool, readyMs: agent.readyMs, rss, peakRss, changeMs, changeCpu };
+  const measure = { tool, readyMs: agent.readyMs, rss, loadedRss, peakRss, changeMs, changeCpu };
   if (!withRate) return measure;
   const [startedAt, cpu] = [performance.now(), agent.cpuSeconds()];
   const rate = await changes.measureRate(place.client, plan.services);
