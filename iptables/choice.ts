@@ -1,7 +1,7 @@
 import type { Backend } from './backend.ts';
-import { runCommand } from './command.ts';
+import { runCommand, runIfInstalled } from './command.ts';
 import type { Run } from './command.ts';
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 import { families } from './family.ts';
 import { IptablesBackend } from './iptables.ts';
 import type { Variant } from './iptables-family.ts';
@@ -45,7 +45,7 @@ export async function removeRulesOf(backends: readonly Backend[]): Promise<boole
     try {
       removed = (await backend.remove()) || removed;
     } catch (error) {
-      if (!(error instanceof RulesError) || error.code !== 'PROGRAM_MISSING') throw error;
+      if (!isRulesError(error, 'PROGRAM_MISSING')) throw error;
     }
   }
   return removed;
@@ -69,11 +69,6 @@ async function chooseVariant(run: Run): Promise<Variant> {
   return nft === undefined || others(legacy) ? 'legacy' : 'nft';
 }
 
-async function saved(variant: Variant, run: Run): Promise<string | undefined> {
-  try {
-    return await run(`iptables-${variant}-save`, []);
-  } catch (error) {
-    if (error instanceof RulesError && error.code === 'PROGRAM_MISSING') return undefined;
-    throw error;
-  }
+function saved(variant: Variant, run: Run): Promise<string | undefined> {
+  return runIfInstalled(run, `iptables-${variant}-save`, []);
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 
 import { execa } from 'execa';
 
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 
 /** Runs a program with `input` on its standard input and returns its standard output. Tests hand in their own. */
 export type Run = (program: string, args: readonly string[], input?: string) => Promise<string>;
@@ -45,6 +45,20 @@ export function makeRun(onStart?: (program: string, pid: number) => void): Run {
 }
 
 export const runCommand: Run = makeRun();
+
+/** What a program says; undefined where it is not installed. */
+export async function runIfInstalled(
+  run: Run,
+  program: string,
+  args: readonly string[],
+): Promise<string | undefined> {
+  try {
+    return await run(program, args);
+  } catch (error) {
+    if (isRulesError(error, 'PROGRAM_MISSING')) return undefined;
+    throw error;
+  }
+}
 
 /** Libuv copies what it cannot write at once: of ten megabytes of rules only a part shall be there twice. */
 function* slices(text: string): Generator<string> {

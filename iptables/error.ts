@@ -24,3 +24,8 @@ export class RulesError extends Error {
     this.service = options?.service;
   }
 }
+
+/** Whether it is an error of this folder for this reason. */
+export function isRulesError(error: unknown, code: RulesErrorCode): error is RulesError {
+  return error instanceof RulesError && error.code === code;
+}

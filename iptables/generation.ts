@@ -1,6 +1,6 @@
 import { decodeAttributes, decodeString } from '../netns/message.ts';
 import type { NetlinkSocket } from '../netns/netlink.ts';
-import { NFNL_SUBSYS_NFTABLES } from './rule-messages.ts';
+import { NFNL_SUBSYS_NFTABLES } from '../netns/nf-tables.ts';
 
 /** linux/netfilter/nf_tables.h */
 const NFT_MSG_GETGEN = 16;

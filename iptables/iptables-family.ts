@@ -1,6 +1,6 @@
 import type { Run } from './command.ts';
 import { EndpointIndex } from './endpoint-index.ts';
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 import type { FamilyTraits } from './family.ts';
 import type { FrontendChange } from './frontends.ts';
 import { FrontendBanks } from './iptables-banks.ts';
@@ -152,7 +152,7 @@ export class IptablesFamily {
       await this.#runRestore(renderProbe(this.#traits, ours, this.#settings));
       return false;
     } catch (error) {
-      if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
+      if (!isRulesError(error, 'REFUSED')) throw error;
       return true;
     } finally {
       await this.#runRestore(renderProbeEnd());
@@ -186,7 +186,7 @@ export class IptablesFamily {
         this.#doubtful = false;
         return;
       } catch (error) {
-        if (!(error instanceof RulesError) || error.code !== 'REFUSED') throw error;
+        if (!isRulesError(error, 'REFUSED')) throw error;
         const { applied, certain, service, atCommit } = explainRefusal(left, error.message);
         noteApplied(this.#current, applied);
         left = left.slice(applied.length);

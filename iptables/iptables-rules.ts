@@ -1,18 +1,15 @@
 import { hash } from 'node:crypto';
 
-import { cidrContains, familyOf } from './address.ts';
+import { familyOf } from './address.ts';
 import type { FamilyTraits } from './family.ts';
-import { frontendId } from './model.ts';
-import type { Endpoint, Frontend, NodeSettings } from './model.ts';
+import { frontendId, isRejectedAnyway } from './model.ts';
+import type { Endpoint, Frontend, FrontendSettings } from './model.ts';
 
 /**
  * Rules are written exactly as iptables-save prints them, so that "is it there already?" is a comparison of lines.
  * A rule here is what follows `-A CHAIN `.
  */
 export type Rule = string;
-
-/** What the rules of a frontend depend on beside itself. */
-type FrontendSettings = Pick<NodeSettings, 'serviceCIDRs' | 'podCIDRs'>;
 
 /** The mark bit of a connection's first packet that says: keep the client's address (externalTrafficPolicy Local). */
 export const keepSourceMark = '0x1000/0x1000';
@@ -79,12 +76,6 @@ export function renderBlocked(traits: FamilyTraits, frontend: Frontend, settings
   if (frontend.sourceRanges) return [...refusal, rule('', 'is not for this source', 'DROP')];
   if (!empty && frontend.outside?.length === 0) return [rule('', 'has no local endpoints', 'DROP')];
   return refusal;
-}
-
-/** Whatever is left with a destination in a Service range is rejected, with or without a rule of its own. */
-function isRejectedAnyway(frontend: Frontend, settings: FrontendSettings): boolean {
-  const { address } = frontend;
-  return address !== undefined && settings.serviceCIDRs.some((cidr) => cidrContains(cidr, address));
 }
 
 function needsChain(frontend: Frontend): boolean {

@@ -3,13 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Backend, SyncResult } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 import { families } from './family.ts';
 import { FrontendTable } from './frontends.ts';
 import type { FrontendChange } from './frontends.ts';
 import { IptablesFamily } from './iptables-family.ts';
 import type { Variant } from './iptables-family.ts';
 import { isAnyHeldBack, syncIsolated } from './isolation.ts';
+import { frontendSettings } from './model.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 
 /** Services as iptables rules: a dispatch tree per family, read with `iptables -t nat -S`. */
@@ -29,8 +30,8 @@ export class IptablesBackend implements Backend {
   }
 
   async sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult> {
-    const known = this.#settings && frontendPart(this.#settings);
-    const anew = !isDeepStrictEqual(known, frontendPart(rules.settings));
+    const known = this.#settings && frontendSettings(this.#settings);
+    const anew = !isDeepStrictEqual(known, frontendSettings(rules.settings));
     const full = changed === undefined || anew;
     if (full) for (const family of this.#families) await family.read();
     if (anew) this.#restart(rules.settings);
@@ -62,8 +63,7 @@ export class IptablesBackend implements Backend {
 
   /** Finds who is refused where the kernel did not say it, without a change to what packets meet. */
   async #blame(error: unknown, { services }: Ruleset, keys: readonly string[]): Promise<unknown> {
-    if (!(error instanceof RulesError) || error.code !== 'REFUSED' || error.service !== undefined)
-      return error;
+    if (!isRulesError(error, 'REFUSED') || error.service !== undefined) return error;
     const isRefused = async (some: readonly string[]): Promise<boolean> => {
       const frontends = some.flatMap((key) => services.get(key)?.frontends ?? []);
       for (const family of this.#families) if (await family.refuses(frontends)) return true;
@@ -110,9 +110,4 @@ export class IptablesBackend implements Backend {
   #take(changes: readonly FrontendChange[]): void {
     for (const family of this.#families) family.update(changes);
   }
-}
-
-/** What the rules of frontends depend on. All else, as the nodes that come and go, concerns the chains around them. */
-function frontendPart({ clusterCIDRs, serviceCIDRs, podCIDRs }: NodeSettings): Partial<NodeSettings> {
-  return { clusterCIDRs, serviceCIDRs, podCIDRs };
 }

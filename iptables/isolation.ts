@@ -1,4 +1,4 @@
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 
 /**
  * After so many refusals in one sync the kernel's reason is hardly a Service: all that are left are held back with it,
@@ -31,7 +31,7 @@ async function applyIsolated(keys: readonly string[], attempt: Attempt): Promise
       await attempt(some, some.length < keys.length);
       return undefined;
     } catch (error) {
-      if (!(error instanceof RulesError) || error.code !== 'REFUSED' || some.length === 0) throw error;
+      if (!isRulesError(error, 'REFUSED') || some.length === 0) throw error;
       refusals += 1;
       return error;
     }

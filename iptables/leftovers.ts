@@ -1,9 +1,8 @@
 import { isErrno } from '../netns/kernel-error.ts';
 import { getLink } from '../netns/link.ts';
 import { NetlinkSocket } from '../netns/netlink.ts';
-import { runCommand } from './command.ts';
+import { runCommand, runIfInstalled } from './command.ts';
 import type { Run } from './command.ts';
-import { RulesError } from './error.ts';
 import { families } from './family.ts';
 import type { FamilyTraits } from './family.ts';
 import type { Variant } from './iptables-family.ts';
@@ -30,13 +29,13 @@ export async function listKubeProxyRules(run: Run = runCommand): Promise<Leftove
   const places = families.map((traits) => ({ traits, variants: variantsOf(traits) }));
   for (const { traits, variants } of places) {
     for (const variant of variants) {
-      const text = await listing(run, `${traits.command}-${variant}-save`, ['-t', 'nat']);
-      if (kubeProxyChain.test(text)) leftovers.push(iptablesLeftover(traits, variant));
+      const text = await runIfInstalled(run, `${traits.command}-${variant}-save`, ['-t', 'nat']);
+      if (kubeProxyChain.test(text ?? '')) leftovers.push(iptablesLeftover(traits, variant));
     }
   }
-  const tables = await listing(run, 'nft', ['list', 'tables']);
+  const tables = await runIfInstalled(run, 'nft', ['list', 'tables']);
   for (const { nftProtocol } of families) {
-    if (!tables.split('\n').includes(`table ${nftProtocol} kube-proxy`)) continue;
+    if (!tables?.split('\n').includes(`table ${nftProtocol} kube-proxy`)) continue;
     leftovers.push({
       what: `kube-proxy's nftables table "${nftProtocol} kube-proxy"`,
       command: `nft delete table ${nftProtocol} kube-proxy`,
@@ -61,16 +60,6 @@ function iptablesLeftover({ command }: FamilyTraits, variant: Variant): Leftover
     what: `kube-proxy's ${program} rules`,
     command: `${program}-save | grep -v KUBE- | ${program}-restore`,
   };
-}
-
-/** Nothing where the program is not installed. */
-async function listing(run: Run, program: string, args: readonly string[]): Promise<string> {
-  try {
-    return await run(program, args);
-  } catch (error) {
-    if (error instanceof RulesError && error.code === 'PROGRAM_MISSING') return '';
-    throw error;
-  }
 }
 
 function hasLink(name: string): boolean {

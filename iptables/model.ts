@@ -1,3 +1,4 @@
+import { cidrContains } from './address.ts';
 import type { Family } from './family.ts';
 
 /** The layer-4 protocols a Service port can have, spelled as rules spell them. */
@@ -75,6 +76,13 @@ export interface NodeSettings {
   readonly nodePortAddresses: readonly string[];
 }
 
+/** What the rules of frontends depend on. All else, as the nodes that come and go, concerns the chains around them. */
+export type FrontendSettings = Pick<NodeSettings, 'clusterCIDRs' | 'serviceCIDRs' | 'podCIDRs'>;
+
+export function frontendSettings({ clusterCIDRs, serviceCIDRs, podCIDRs }: NodeSettings): FrontendSettings {
+  return { clusterCIDRs, serviceCIDRs, podCIDRs };
+}
+
 /** The whole desired state of the data plane. */
 export interface Ruleset {
   readonly settings: NodeSettings;
@@ -87,4 +95,12 @@ export function frontendId(frontend: Pick<Frontend, 'family' | 'protocol' | 'add
   const { family, protocol, address = 'node', port } = frontend;
   // Joined, not concatenated: kept by the ten thousand, a text in one piece takes a third of one made of parts.
   return [family, protocol, address, port].join(' ');
+}
+
+/** Whatever is left with a destination in a Service range is rejected, with or without a rule or element of its own. */
+export function isRejectedAnyway(
+  { address }: Pick<Frontend, 'address'>,
+  { serviceCIDRs }: Pick<FrontendSettings, 'serviceCIDRs'>,
+): boolean {
+  return address !== undefined && serviceCIDRs.some((cidr) => cidrContains(cidr, address));
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 
-import { cidrContains, familyOf } from './address.ts';
+import { familyOf } from './address.ts';
 import { families, traitsOf } from './family.ts';
 import type { EndpointKey } from './endpoint-index.ts';
+import { isRejectedAnyway } from './model.ts';
 import type { Endpoint, Frontend, NodeSettings } from './model.ts';
 import {
   bankName,
@@ -116,11 +117,6 @@ function* blockedElements(frontend: Frontend, settings: NodeSettings): Generator
     yield { object: `allowed${suffix}`, key: concatenate(key, first, key, last), value: undefined };
   }
   yield { object: `restricted${suffix}`, key, value: undefined, comment };
-}
-
-/** Whatever is left with a destination in a Service range is rejected, with or without an element of its own. */
-function isRejectedAnyway({ address }: Frontend, settings: NodeSettings): boolean {
-  return address !== undefined && settings.serviceCIDRs.some((cidr) => cidrContains(cidr, address));
 }
 
 function bankOf(frontend: Frontend, view: View) {

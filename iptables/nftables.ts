@@ -3,8 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Backend, SyncResult } from './backend.ts';
 import { runCommand } from './command.ts';
 import type { Run } from './command.ts';
-import { RulesError } from './error.ts';
+import { isRulesError, RulesError } from './error.ts';
 import { isAnyHeldBack, syncIsolated } from './isolation.ts';
+import { frontendSettings } from './model.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 import { table } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
@@ -26,8 +27,7 @@ import type { WantedChange } from './nftables-wanted.ts';
  *
  * What is the same on every node is text for `nft`; all that changes with Services is elements, and those go to the
  * kernel by netlink, in one transaction per sync for both families (only thousands go in several: see
- * nftables-parts.ts). Where a sync needs both, nobody meets one without
- * the other:
+ * nftables-parts.ts). Where a sync needs both, nobody meets one without the other:
  *
  * 1. declarations, and chains that are new: nothing leads to them yet;
  * 2. elements: those that lead to new chains find them complete, and every Service changes at once;
@@ -89,7 +89,7 @@ export class NftablesBackend implements Backend {
   /** What is wanted under these settings; a new, empty one where every frontend depends on what differs. */
   #want(settings: NodeSettings): WantedElements {
     const known = this.#wanted;
-    if (!known || !isDeepStrictEqual(rangesOf(known.settings), rangesOf(settings))) {
+    if (!known || !isDeepStrictEqual(frontendSettings(known.settings), frontendSettings(settings))) {
       this.#doubtful = true;
       this.#incomplete = true;
       return (this.#wanted = new WantedElements(settings));
@@ -133,7 +133,7 @@ export class NftablesBackend implements Backend {
         return await this.#write(wanted, { ...diff, added: [...diff.added, ...elements] });
       } catch (error) {
         // The kernel may not be as we believe: that is looked into before anybody is blamed.
-        if (!isRefusal(error)) throw error;
+        if (!isRulesError(error, 'REFUSED')) throw error;
       }
     }
     return this.#applyCompared(wanted, keep);
@@ -171,7 +171,7 @@ export class NftablesBackend implements Backend {
       try {
         await this.#runScript(declared);
       } catch (error) {
-        if (!isRefusal(error) || found === undefined || found.objects.size === 0) throw error;
+        if (!isRulesError(error, 'REFUSED') || found === undefined || found.objects.size === 0) throw error;
         await this.#replace(wanted);
         return (await this.#applyCompared(wanted, keep)) + diff.changes;
       }
@@ -228,11 +228,6 @@ export class NftablesBackend implements Backend {
 
 const emptyLayout: Layout = { chains: new Map(), objects: new Set() };
 
-/** What decides which elements a frontend has. */
-function rangesOf({ clusterCIDRs, serviceCIDRs, podCIDRs }: NodeSettings) {
-  return { clusterCIDRs, serviceCIDRs, podCIDRs };
-}
-
 function isIntact(layout: Layout, written: Layout['chains']): boolean {
   return (
     written.size > 0 &&
@@ -271,10 +266,6 @@ function renderOurChains(classes: Classes, found: Layout, keep: boolean): string
   ];
 }
 
-function isRefusal(error: unknown): error is RulesError {
-  return error instanceof RulesError && error.code === 'REFUSED';
-}
-
 /** Names the Service that a refusal is about, if one of these is to blame. */
 function blame(
   error: unknown,
@@ -282,7 +273,7 @@ function blame(
   { services }: Ruleset,
   keys: readonly string[],
 ): unknown {
-  if (!isRefusal(error)) return error;
+  if (!isRulesError(error, 'REFUSED')) return error;
   const element = error instanceof ElementRefusal ? error.element : undefined;
   const culprit = keys.find((key) => {
     const service = services.get(key);

@@ -1,10 +1,8 @@
 import { decodeAttributes, decodeString } from '../netns/message.ts';
 import type { Attributes } from '../netns/message.ts';
+import { NFNL_SUBSYS_NFTABLES } from '../netns/nf-tables.ts';
 import { hooks, tables } from './iptables-skeleton.ts';
 import { table as ownTable } from './nftables-banks.ts';
-
-/** linux/netfilter/nfnetlink.h */
-export const NFNL_SUBSYS_NFTABLES = 10;
 
 /** linux/netfilter/nf_tables.h: what a transaction can have done. */
 const NFT_MSG_DELTABLE = 2;

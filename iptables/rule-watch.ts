@@ -1,9 +1,10 @@
 import type { NamespaceHandle } from '../netns/namespace.ts';
+import { NFNL_SUBSYS_NFTABLES } from '../netns/nf-tables.ts';
 import { NETLINK_NETFILTER, NetlinkMonitor, NetlinkSocket } from '../netns/netlink.ts';
 import { askGeneration, decodeGeneration } from './generation.ts';
 import type { Generation } from './generation.ts';
 import { readLegacyCounters } from './legacy-counters.ts';
-import { concernsOurs, NFNL_SUBSYS_NFTABLES } from './rule-messages.ts';
+import { concernsOurs } from './rule-messages.ts';
 
 /** Somebody else changed rules. */
 export interface Touch {

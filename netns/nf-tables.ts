@@ -6,7 +6,7 @@ import * as m from './message.ts';
 import type { Request } from './message.ts';
 import type { Refusal } from './netlink.ts';
 
-const NFNL_SUBSYS_NFTABLES = 10;
+export const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NFPROTO_UNSPEC = 0;
