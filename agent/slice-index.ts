@@ -1,7 +1,6 @@
+import type { CacheEvent } from '../api/client/cache.ts';
+import { serviceNameLabel } from '../api/kinds/service-labels.ts';
 import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
-
-/** The label by which an EndpointSlice says whose it is (discovery.k8s.io/v1). */
-export const serviceNameLabel = 'kubernetes.io/service-name';
 
 /** `namespace/name` of the Service that a slice belongs to; undefined: none. */
 function ownerOf({ metadata }: EndpointSlice): string | undefined {
@@ -40,6 +39,15 @@ export class SliceIndex {
     if (only === undefined) this.#slices.delete(owner);
     else this.#slices.set(owner, others.length === 1 ? only : others);
     return owner;
+  }
+
+  /** Takes over one event of the slices' cache. Returns the Services that it concerns. */
+  note(event: CacheEvent<EndpointSlice>): string[] {
+    if (event.type === 'synced') return [];
+    const owners = new Set<string | undefined>();
+    if (event.type === 'updated') owners.add(this.remove(event.previous));
+    owners.add(event.type === 'deleted' ? this.remove(event.object) : this.add(event.object));
+    return [...owners].filter((owner) => owner !== undefined);
   }
 
   clear(): void {

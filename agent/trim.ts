@@ -1,10 +1,10 @@
 import type { ApiObject } from '../api/client/resource.ts';
+import { serviceNameLabel } from '../api/kinds/service-labels.ts';
 import type { Endpoint, EndpointSlice } from '../api/kinds/endpoint-slice.ts';
 import type { Node } from '../api/kinds/node.ts';
 import type { Service } from '../api/kinds/service.ts';
 import { foreignLabels } from '../iptables/services.ts';
 import type { SharedValues } from './shared-values.ts';
-import { serviceNameLabel } from './slice-index.ts';
 
 /*
  * What the agent keeps of the cluster's objects: the fields that some part of it reads. With 10,000 Services of five

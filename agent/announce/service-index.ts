@@ -3,22 +3,20 @@ import type { CacheEvent } from '../../api/client/cache.ts';
 import { objectKey } from '../../api/client/resource.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
+import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
 import { announcedAddresses, listCandidates, listWanted } from './wanted.ts';
 import type { Candidate, WantedAddress } from './wanted.ts';
 
 type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'nodes'>;
 
-const serviceNameLabel = 'kubernetes.io/service-name';
-
-/** Follows the few Services that have addresses to announce, so that changes of all others cost nothing. */
+/** Follows the few Services that have addresses to announce: changes of all others lead to nothing. */
 export class ServiceIndex {
   readonly #caches: Caches;
   readonly #pools: readonly AddressPool[];
   readonly #onChange: () => void;
   readonly #services = new Map<string, Service>();
-  /** Slices of {@link #services}, by Service and their own key. */
-  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  readonly #slices = new SliceIndex();
   #nodes: readonly Candidate[] = [];
   #wanted: readonly WantedAddress[] | undefined;
   #unsubscribe: (() => void)[] = [];
@@ -31,6 +29,7 @@ export class ServiceIndex {
 
   start(): void {
     const { services, endpointSlices, nodes } = this.#caches;
+    for (const slice of endpointSlices.list()) this.#slices.add(slice);
     for (const service of services.list()) this.#take(objectKey(service), service);
     this.#nodes = listCandidates(nodes.list());
     this.#unsubscribe = [
@@ -54,7 +53,7 @@ export class ServiceIndex {
   list(): readonly WantedAddress[] {
     const services = this.#services
       .entries()
-      .map(([key, service]) => ({ key, service, slices: this.#slices.get(key)?.values() ?? [] }));
+      .map(([key, service]) => ({ key, service, slices: this.#slices.of(key) }));
     return (this.#wanted ??= listWanted(services, this.#nodes, this.#pools));
   }
 
@@ -69,33 +68,13 @@ export class ServiceIndex {
   }
 
   #take(key: string, service: Service | undefined): void {
-    if (!service || announcedAddresses(service, this.#pools).length === 0) {
-      this.#services.delete(key);
-      this.#slices.delete(key);
-      return;
-    }
-    if (!this.#services.has(key)) this.#slices.set(key, this.#findSlices(key));
-    this.#services.set(key, service);
-  }
-
-  #findSlices(key: string): Map<string, EndpointSlice> {
-    const slices = [...this.#caches.endpointSlices.list()].filter((slice) => ownerOf(slice) === key);
-    return new Map(slices.map((slice) => [objectKey(slice), slice]));
+    if (service && announcedAddresses(service, this.#pools).length > 0) this.#services.set(key, service);
+    else this.#services.delete(key);
   }
 
   #noteSlice(event: CacheEvent<EndpointSlice>): void {
-    if (event.type === 'synced') {
-      this.#changed();
-      return;
-    }
-    const previous = event.type === 'updated' ? event.previous : event.object;
-    let known = this.#slices.get(ownerOf(previous))?.delete(event.key) ?? false;
-    if (event.type !== 'deleted') {
-      const slices = this.#slices.get(ownerOf(event.object));
-      slices?.set(event.key, event.object);
-      known ||= slices !== undefined;
-    }
-    if (known) this.#changed();
+    const owners = this.#slices.note(event);
+    if (event.type === 'synced' || owners.some((owner) => this.#services.has(owner))) this.#changed();
   }
 
   /** Nodes change with every heartbeat; what matters of them does not. */
@@ -110,10 +89,4 @@ export class ServiceIndex {
     this.#wanted = undefined;
     this.#onChange();
   }
-}
-
-/** The Service a slice belongs to; the empty text for none. */
-function ownerOf({ metadata }: EndpointSlice): string {
-  const name = metadata.labels?.[serviceNameLabel];
-  return name === undefined ? '' : `${metadata.namespace ?? ''}/${name}`;
 }

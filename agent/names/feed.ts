@@ -45,10 +45,7 @@ export class ZoneFeed {
         if (event.type !== 'synced') this.#touch(event.key);
       }),
       endpointSlices.subscribe((event) => {
-        if (event.type === 'synced') return;
-        if (event.type === 'updated') this.#touchOwner(this.#slices.remove(event.previous));
-        const { object, type } = event;
-        this.#touchOwner(type === 'deleted' ? this.#slices.remove(object) : this.#slices.add(object));
+        for (const owner of this.#slices.note(event)) this.#touchOwner(owner);
       }),
       namespaces.subscribe((event) => {
         if (event.type !== 'synced') this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');

@@ -9,6 +9,7 @@ import type { Kind } from '../kinds/kind.ts';
 import type { KubeObject } from '../kinds/meta.ts';
 import { namespaceKind } from '../kinds/namespace.ts';
 import type { Namespace } from '../kinds/namespace.ts';
+import { serviceNameLabel } from '../kinds/service-labels.ts';
 import { serviceKind } from '../kinds/service.ts';
 import type { Service } from '../kinds/service.ts';
 import type { ClusterConfig } from '../cluster.ts';
@@ -172,7 +173,7 @@ function renderApiEndpoints({ address, port }: Advertised): Endpoints {
 
 function renderApiSlice({ address, port }: Advertised): EndpointSlice {
   return {
-    metadata: { ...apiService, labels: { 'kubernetes.io/service-name': apiService.name } },
+    metadata: { ...apiService, labels: { [serviceNameLabel]: apiService.name } },
     addressType: familyOf(address) ?? 'IPv4',
     endpoints: isReachable(address) ? [{ addresses: [address], conditions: { ready: true } }] : [],
     ports: [{ name: 'https', port, protocol: 'TCP' }],

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import ipaddr from 'ipaddr.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../kinds/endpoint-slice.ts';
+import { serviceNameLabel } from '../../kinds/service-labels.ts';
 import type { EndpointAddress, Endpoints, EndpointsPort } from '../../kinds/endpoints.ts';
 import { familyOf } from '../../kinds/ip.ts';
-import { managedByLabel, serviceNameLabel } from './endpoint-slices.ts';
+import { managedByLabel } from './endpoint-slices.ts';
 import type { SliceDiff } from './endpoint-slices.ts';
 import { endpointsManagedByLabel } from './endpoints.ts';
 import { controllerReference } from '../workloads/claims.ts';

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../kinds/endpoint-slice.ts';
+import { serviceNameLabel } from '../../kinds/service-labels.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { Service } from '../../kinds/service.ts';
 import {
@@ -15,7 +16,6 @@ import type { Family } from './endpoints.ts';
 import { isPodReady } from '../pod-conditions.ts';
 import { controllerReference } from '../workloads/claims.ts';
 
-export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 export const managedBy = 'endpointslice-controller.k8s.io';
 
