@@ -33,6 +33,11 @@ function parseRange(text: string): AddressPool | undefined {
   return { text, family, first, last: first + size - 1n };
 }
 
+/** Reads the pools of a cluster's settings, which were checked when they were given. */
+export function parseAddressPools(texts: readonly string[]): AddressPool[] {
+  return texts.map(parseAddressPool).filter((pool) => pool !== undefined);
+}
+
 export function poolContains(pool: AddressPool, address: string): boolean {
   if (familyOf(address) !== pool.family) return false;
   const number = toNumber(address);

@@ -1,6 +1,7 @@
 import { announcementNamespace, announcerOfLease } from '../../api/announcement.ts';
+import { parseAddressPools } from '../../api/address-pool.ts';
 import type { AddressPool } from '../../api/address-pool.ts';
-import { ApiError } from '../../api/client/api-error.ts';
+import { isAway } from '../../api/client/api-error.ts';
 import type { CacheEvent } from '../../api/client/cache.ts';
 import { Reflector } from '../../api/client/reflector.ts';
 import { leases } from '../../api/client/resources.ts';
@@ -20,7 +21,6 @@ import { AnnouncementReports, makeAnnouncementMetrics } from './reports.ts';
 import { Responder } from './responder.ts';
 import { ServiceIndex } from './service-index.ts';
 import { beatMs } from './timing.ts';
-import { readPools } from './wanted.ts';
 
 const passMs = { min: 10, max: 150 };
 /** Addresses of the host change seldom. */
@@ -66,7 +66,7 @@ export class Announcer implements Subsystem {
     this.#context = context;
     this.#isServing = isServing;
     this.#log = context.log.child({ subsystem: this.name });
-    this.#pools = readPools(cluster.loadBalancerPools);
+    this.#pools = parseAddressPools(cluster.loadBalancerPools);
     this.#pass = this.#makeRunner('settle who announces what', passMs, () => this.#look());
     const steady = { min: beatMs, max: beatMs };
     this.#beat = this.#makeRunner('send a heartbeat', steady, () => this.#election.beat());
@@ -163,8 +163,7 @@ export class Announcer implements Subsystem {
         this.#metrics.lapsed.inc(addresses.length);
         this.#log.warn({ addresses }, 'no heartbeat reached the API in time; not announcing any more');
       },
-      // No answer at all, or one of a server that is not itself.
-      isAway: (error) => error instanceof ApiError && (error.code === 0 || error.code >= 500),
+      isAway,
     });
   }
 

@@ -1,4 +1,4 @@
-import { parseAddressPool, poolContains } from '../../api/address-pool.ts';
+import { poolContains } from '../../api/address-pool.ts';
 import type { AddressPool } from '../../api/address-pool.ts';
 import { addressesOf, wantsAddress } from '../../api/controllers/services/load-balancer.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
@@ -32,10 +32,6 @@ export interface AnnouncedService {
 
 /** Kubernetes' own label for nodes that load balancers shall leave alone. */
 const exclusionLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
-
-export function readPools(texts: readonly string[]): AddressPool[] {
-  return texts.map(parseAddressPool).filter((pool) => pool !== undefined);
-}
 
 /** The addresses of a Service that weft has given to it: those of its pools, whatever else its status names. */
 export function announcedAddresses(service: Service, pools: readonly AddressPool[]): string[] {

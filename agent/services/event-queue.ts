@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { ApiError } from '../../api/client/api-error.ts';
+import { ApiError, isAway } from '../../api/client/api-error.ts';
 import type { ApiClient } from '../../api/client/client.ts';
 import { events } from '../../api/client/resources.ts';
 import type { Event } from '../../api/kinds/event.ts';
@@ -67,5 +67,5 @@ export class EventQueue {
 
 /** Whether the API was away or overloaded: what it refuses it refuses again. */
 function isWorthAnotherTry(error: unknown): boolean {
-  return error instanceof ApiError && (error.code === 0 || error.code === 429 || error.code >= 500);
+  return isAway(error) || (error instanceof ApiError && error.code === 429);
 }

@@ -1,4 +1,4 @@
-import { parseAddressPool, poolCIDRs } from '../../api/address-pool.ts';
+import { parseAddressPools, poolCIDRs } from '../../api/address-pool.ts';
 import type { CacheEvent } from '../../api/client/cache.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
@@ -25,11 +25,7 @@ export class ServiceView {
 
   /** Takes one event of the slices over; returns the Services it concerns. A relist rebuilds nothing: events tell all. */
   noteSlice(event: CacheEvent<EndpointSlice>): string[] {
-    if (event.type === 'synced') return [];
-    const owners = new Set<string | undefined>();
-    if (event.type === 'updated') owners.add(this.#slices.remove(event.previous));
-    owners.add(event.type === 'deleted' ? this.#slices.remove(event.object) : this.#slices.add(event.object));
-    return [...owners].filter((owner) => owner !== undefined);
+    return this.#slices.note(event);
   }
 
   /** Reads slices that were there before anybody listened. */
@@ -86,10 +82,7 @@ export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext
   const own = podCIDRsOf(caches.nodes.get(nodeName)?.spec);
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
   const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
-  const pools = cluster.loadBalancerPools.flatMap((text) => {
-    const pool = parseAddressPool(text);
-    return pool ? poolCIDRs(pool) : [];
-  });
+  const pools = parseAddressPools(cluster.loadBalancerPools).flatMap(poolCIDRs);
   return {
     clusterCIDRs,
     // What nobody serves there is refused like a clusterIP: it would go back to the router, which sends it here again.

@@ -51,3 +51,8 @@ export async function ignoreMissing<T>(request: Promise<T>): Promise<T | undefin
     throw error;
   }
 }
+
+/** Whether there was no answer at all, or one of a server that is not itself: what was asked for may be right. */
+export function isAway(error: unknown): error is ApiError {
+  return error instanceof ApiError && (error.code === 0 || error.code >= 500);
+}

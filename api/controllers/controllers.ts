@@ -1,4 +1,4 @@
-import { parseAddressPool } from '../address-pool.ts';
+import { parseAddressPools } from '../address-pool.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import type { Logger } from 'pino';
 import type { ApiClient } from '../client/client.ts';
@@ -62,7 +62,7 @@ export function startControllers(options: {
     new NamespaceLifecycle(ctx),
     new NamespaceDefaults(ctx, options.ca),
   ];
-  const pools = cluster.loadBalancerPools.flatMap((text) => parseAddressPool(text) ?? []);
+  const pools = parseAddressPools(cluster.loadBalancerPools);
   // Without pools such Services are somebody else's.
   if (pools.length > 0) controllers.push(new LoadBalancerController(ctx, pools));
   let stopped = false;

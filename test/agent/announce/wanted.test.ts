@@ -1,10 +1,11 @@
 import t from 'tap';
-import { announcedAddresses, listCandidates, listWanted, readPools } from '../../../agent/announce/wanted.ts';
+import { parseAddressPools } from '../../../api/address-pool.ts';
+import { announcedAddresses, listCandidates, listWanted } from '../../../agent/announce/wanted.ts';
 import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import type { Service } from '../../../api/kinds/service.ts';
 
-const pools = readPools(['192.0.2.16/28', '2001:db8::10-2001:db8::1f']);
+const pools = parseAddressPools(['192.0.2.16/28', '2001:db8::10-2001:db8::1f']);
 
 function service(part: Partial<Service['spec']> = {}, ips = ['192.0.2.16'], ipMode = 'VIP'): Service {
   return {
