@@ -6,7 +6,7 @@ import { ApiClient } from '../../api/client/client.ts';
 import type { ClientOptions } from '../../api/client/http.ts';
 import { services } from '../../api/client/resources.ts';
 import { createObjects, readList, Watchers } from './api-load.ts';
-import { memoryOf } from './api-server.ts';
+import { memoryOf } from './measured-process.ts';
 
 /** What the same work costs a server that does nothing but TLS, HTTP and SQLite. */
 export interface Floor {

@@ -1,11 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
-import { get } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { cpuSecondsOf, memoryOf, startWeft, whenIdle } from './api-server.ts';
+import { answersOk, MeasuredProcess, startWeft, whenReady } from './measured-process.ts';
 import type { Tool } from './services-layouts.ts';
 import type { Place } from './services-place.ts';
 
@@ -22,12 +19,8 @@ interface AgentOptions {
   readonly directory: string;
 }
 
-/** A whole `weft agent` on a node of the benchmark, as users run it. */
-export class MeasuredAgent {
-  readonly #process: ChildProcess;
-  /** From the start of the process until /readyz says ok: all Services are programmed. */
-  readonly readyMs: number;
-
+/** A whole `weft agent` on a node of the benchmark, as users run it; ready when all Services are programmed. */
+export class MeasuredAgent extends MeasuredProcess {
   static async start({
     place,
     tool,
@@ -47,61 +40,21 @@ export class MeasuredAgent {
       backend: tool === 'nftables' ? 'nftables' : 'iptables',
       'log-level': 'error',
     };
+    const readyz = new URL(`http://${place.nodeIP}:10256/readyz`);
     const child = runInNamespace(place.node, () => {
       if (tool === 'iptables-legacy') preferLegacy();
       return startWeft('agent', settings);
     });
-    while (!(await isReady(place.nodeIP))) {
-      if (child.exitCode !== null) throw new Error(`weft agent ended with ${child.exitCode}`);
-      if (performance.now() - startedAt > giveUpAfterMs) {
-        child.kill('SIGKILL');
-        throw new Error('weft agent did not become ready');
-      }
-      await sleep(pollMs);
-    }
+    await whenReady(child, () => answersOk(readyz, { timeout: 5000 }), { giveUpAfterMs, pollMs });
     return new MeasuredAgent(child, performance.now() - startedAt);
   }
 
   private constructor(child: ChildProcess, readyMs: number) {
-    this.#process = child;
-    this.readyMs = readyMs;
-  }
-
-  /** In MB. */
-  memory(): ReturnType<typeof memoryOf> {
-    return memoryOf(this.#process.pid ?? 0);
-  }
-
-  /** The tools it runs included. */
-  cpuSeconds(): number {
-    return cpuSecondsOf(this.#process.pid ?? 0, true);
-  }
-
-  whenIdle(): Promise<void> {
-    return whenIdle(this.#process.pid ?? 0);
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    const ended = once(this.#process, 'exit');
-    this.#process.kill('SIGTERM');
-    await ended;
+    super(child, readyMs, true);
   }
 }
 
 /** An agent uses the legacy interface where the node's other rules are. */
 function preferLegacy(): void {
   execFileSync('iptables-legacy', ['-w', '-A', 'INPUT', '-i', 'lo', '-j', 'ACCEPT']);
-}
-
-function isReady(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    get({ host: address, port: 10256, path: '/readyz', agent: false, timeout: 5000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    }).on('error', () => {
-      // Not listening yet: asked again soon.
-      resolve(false);
-    });
-  });
 }

@@ -14,7 +14,7 @@ import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { FakeCache } from '../../test/agent/fake-cache.ts';
-import { cpuSecondsOf } from './api-server.ts';
+import { cpuSecondsOf } from './measured-process.ts';
 import { cluster, serviceOf, sliceOf } from './services-data.ts';
 import { loadForeign, makeBackend, owners, tools } from './services-layouts.ts';
 import type { Tool } from './services-layouts.ts';
