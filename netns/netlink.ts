@@ -5,6 +5,7 @@ import type { Message, Request } from './message.ts';
 import type { NamespaceHandle } from './namespace.ts';
 import { runInNamespace } from './namespace.ts';
 import { encodeNetlinkAddress } from './sockaddr.ts';
+import { WatchedSocket } from './watched-socket.ts';
 
 /** linux/netlink.h */
 const NETLINK_ROUTE = 0;
@@ -210,15 +211,12 @@ export const RTMGRP_IPV6_ROUTE = 0x400;
 /** Listens to the kernel's notifications from construction until {@link close}. */
 export class NetlinkMonitor implements Disposable {
   readonly #options: MonitorOptions;
-  readonly #fd: number;
+  readonly #socket: WatchedSocket;
   readonly #buffer = Buffer.allocUnsafe(datagramBytes);
-  #stopPolling: () => void;
-  #open = true;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#fd = openSocket(options, options.groups);
-    this.#stopPolling = this.#poll();
+    this.#socket = new WatchedSocket(openSocket(options, options.groups), () => this.drain());
   }
 
   /** Hands over what the kernel has already told, before this returns. */
@@ -226,7 +224,7 @@ export class NetlinkMonitor implements Disposable {
     for (;;) {
       let length: number | undefined;
       try {
-        length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+        length = libc.recv(this.#socket.fd, this.#buffer, libc.MSG_DONTWAIT);
       } catch (error) {
         if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
         this.#options.onOverrun();
@@ -241,31 +239,15 @@ export class NetlinkMonitor implements Disposable {
 
   /** From now on only datagrams that begin with a message of this type are queued; undefined: all. */
   listenFor(type: number | undefined): void {
-    libc.setFilter(this.#fd, type === undefined ? [] : passOnly(type));
+    libc.setFilter(this.#socket.fd, type === undefined ? [] : passOnly(type));
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#stopPolling();
-    libc.close(this.#fd);
+    this.#socket.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #poll(): () => void {
-    return libc.pollReadable(
-      this.#fd,
-      () => this.drain(),
-      () => {
-        // On an overrun epoll reports an error and the poll ends: take what is queued, then poll anew.
-        this.#stopPolling();
-        this.drain();
-        this.#stopPolling = this.#poll();
-      },
-    );
   }
 }
 

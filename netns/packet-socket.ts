@@ -3,6 +3,7 @@ import type { FilterInstruction } from './libc.ts';
 import { encodeIp } from './ip.ts';
 import { isErrno } from './kernel-error.ts';
 import { encodeLinkAddress } from './sockaddr.ts';
+import { WatchedSocket } from './watched-socket.ts';
 
 /** The longest frame that anybody asks for here: ARP and neighbour discovery are far shorter. */
 const frameBytes = 2048;
@@ -21,60 +22,42 @@ export interface PacketSocketOptions {
 
 /** Sends and receives whole Ethernet frames on one link (packet(7)), in the namespace the thread is in when it is made. */
 export class PacketSocket implements Disposable {
-  readonly #fd: number;
+  readonly #socket: WatchedSocket;
   readonly #onFrame: (frame: Buffer) => void;
   readonly #buffer = Buffer.allocUnsafe(frameBytes);
-  #stopPolling: () => void;
-  #open = true;
 
   /** @throws KernelError ENODEV when the link is gone */
   constructor({ ifindex, etherType, filter, onFrame }: PacketSocketOptions) {
     this.#onFrame = onFrame;
     // Of protocol 0 it receives nothing until it is bound: no frame of another link comes first.
-    this.#fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW | libc.SOCK_NONBLOCK, 0);
+    const fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW | libc.SOCK_NONBLOCK, 0);
     using undo = new DisposableStack();
-    undo.defer(() => libc.close(this.#fd));
-    libc.setsockopt(this.#fd, libc.SOL_PACKET, libc.PACKET_IGNORE_OUTGOING, 1);
-    if (filter) libc.setFilter(this.#fd, filter);
-    libc.bind(this.#fd, encodeLinkAddress(ifindex, etherType), `link ${ifindex}`);
-    this.#stopPolling = this.#poll();
+    undo.defer(() => libc.close(fd));
+    libc.setsockopt(fd, libc.SOL_PACKET, libc.PACKET_IGNORE_OUTGOING, 1);
+    if (filter) libc.setFilter(fd, filter);
+    libc.bind(fd, encodeLinkAddress(ifindex, etherType), `link ${ifindex}`);
+    this.#socket = new WatchedSocket(fd, () => this.#drain());
     undo.move();
   }
 
   /** @throws KernelError ENETDOWN, ENXIO or ENOBUFS when the link does not take it */
   send(frame: Uint8Array): void {
-    libc.send(this.#fd, frame);
+    libc.send(this.#socket.fd, frame);
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#stopPolling();
-    libc.close(this.#fd);
+    this.#socket.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #poll(): () => void {
-    return libc.pollReadable(
-      this.#fd,
-      () => this.#drain(),
-      () => {
-        // A link that goes down is told as an error of the socket; when it comes up again the socket goes on.
-        this.#stopPolling();
-        this.#drain();
-        this.#stopPolling = this.#poll();
-      },
-    );
-  }
-
   #drain(): void {
-    for (let count = 0; this.#open && count < framesPerTurn; count += 1) {
+    for (let count = 0; this.#socket.open && count < framesPerTurn; count += 1) {
       let length: number | undefined;
       try {
-        length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+        length = libc.recv(this.#socket.fd, this.#buffer, libc.MSG_DONTWAIT);
       } catch (error) {
         if (!isErrno(error, 'ENETDOWN')) throw error;
         continue;
