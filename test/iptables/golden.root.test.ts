@@ -1,40 +1,15 @@
 import t from 'tap';
 
-import type { Frontend, NodeSettings } from '../../iptables/model.ts';
 import type { Step } from '../../iptables/trace/packet.ts';
 import { tracePacket } from '../../iptables/trace/walk.ts';
 import { skipUnlessRoot } from '../root.ts';
+import { frontend, here, settings, there } from './frontends.ts';
 import { backends, RuleNamespace } from './rule-namespace.ts';
 
 // Who is who: 192.0.2.1 the node, 10.244.1.2 and .3 pods here, 10.244.2.2 a pod elsewhere, 10.96.0.20 clusterIP,
 // 203.0.113.7 a load balancer, 198.51.100.9 somebody outside.
 
-const settings: NodeSettings = {
-  clusterCIDRs: ['10.244.0.0/16'],
-  serviceCIDRs: ['10.96.0.0/16'],
-  dnsIPs: ['10.96.0.10'],
-  podCIDRs: ['10.244.1.0/24'],
-  nodeIPs: ['192.0.2.1'],
-  nodePortAddresses: [],
-};
 const node = { addresses: ['192.0.2.1', '10.244.1.1', '10.96.0.10', '127.0.0.1'] };
-
-const here = { address: '10.244.1.2', port: 8080, local: true };
-const there = { address: '10.244.2.2', port: 8080, local: false };
-
-function frontend(part: Partial<Frontend>): Frontend {
-  return {
-    family: 'ipv4',
-    protocol: 'tcp',
-    kind: 'clusterIP',
-    address: '10.96.0.20',
-    port: 80,
-    name: 'default/web:http',
-    endpoints: [here, there],
-    whenEmpty: 'reject',
-    ...part,
-  };
-}
 
 /** Everything at once: each packet must find its own way. */
 const frontends = [

@@ -2,37 +2,12 @@ import t from 'tap';
 
 import type { Backend } from '../../iptables/backend.ts';
 import { IptablesBackend } from '../../iptables/iptables.ts';
-import type { CompiledService, Frontend, NodeSettings } from '../../iptables/model.ts';
+import type { CompiledService, Frontend } from '../../iptables/model.ts';
 import { NftablesBackend } from '../../iptables/nftables.ts';
+import { frontend, here, settings, there } from './frontends.ts';
 import { FakeDoor } from './nft-door.ts';
 
 // Who is who: 10.96.0.20 clusterIP, 10.244.1.2 a pod here, 10.244.2.2 a pod elsewhere, 203.0.113.7 a load balancer.
-
-const settings: NodeSettings = {
-  clusterCIDRs: ['10.244.0.0/16'],
-  serviceCIDRs: ['10.96.0.0/16'],
-  dnsIPs: ['10.96.0.10'],
-  podCIDRs: ['10.244.1.0/24'],
-  nodeIPs: ['192.0.2.1'],
-  nodePortAddresses: [],
-};
-
-const here = { address: '10.244.1.2', port: 8080, local: true };
-const there = { address: '10.244.2.2', port: 8080, local: false };
-
-function frontend(part: Partial<Frontend>): Frontend {
-  return {
-    family: 'ipv4',
-    protocol: 'tcp',
-    kind: 'clusterIP',
-    address: '10.96.0.20',
-    port: 80,
-    name: 'default/web:http',
-    endpoints: [here, there],
-    whenEmpty: 'reject',
-    ...part,
-  };
-}
 
 /** A kernel without rules; keeps what it was told. */
 function recorder() {

@@ -1,17 +1,8 @@
 import t from 'tap';
 
-import type { NodeSettings } from '../../iptables/model.ts';
 import { skipUnlessRoot } from '../root.ts';
+import { settings } from './frontends.ts';
 import { RuleNamespace } from './rule-namespace.ts';
-
-const settings: NodeSettings = {
-  clusterCIDRs: ['10.244.0.0/16'],
-  serviceCIDRs: ['10.96.0.0/16'],
-  dnsIPs: ['10.96.0.10'],
-  podCIDRs: ['10.244.1.0/24'],
-  nodeIPs: ['192.0.2.1'],
-  nodePortAddresses: [],
-};
 
 /** A table with other objects, other chains, and one of ours with elements that nobody wants any more. */
 const older = `table inet weft {

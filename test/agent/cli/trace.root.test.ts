@@ -1,28 +1,12 @@
 import t from 'tap';
 
 import { RulesError } from '../../../iptables/error.ts';
-import type { Frontend, Ruleset } from '../../../iptables/model.ts';
+import type { Ruleset } from '../../../iptables/model.ts';
+import { frontend } from '../../iptables/frontends.ts';
 import { backends, RuleNamespace } from '../../iptables/rule-namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
 
 const weft = new URL('../../../agent/main.ts', import.meta.url).pathname;
-
-function frontend(part: Partial<Frontend>): Frontend {
-  return {
-    family: 'ipv4',
-    protocol: 'tcp',
-    kind: 'clusterIP',
-    address: '10.96.0.20',
-    port: 80,
-    name: 'default/web:http',
-    endpoints: [
-      { address: '10.244.1.2', port: 8080, local: true },
-      { address: '10.244.2.2', port: 8080, local: false },
-    ],
-    whenEmpty: 'reject',
-    ...part,
-  };
-}
 
 const frontends = [
   frontend({}),
