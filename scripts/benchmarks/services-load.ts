@@ -12,13 +12,21 @@ export function loadInto(
   owner: Owner,
   tool: Tool,
   count: number,
-  group?: MemoryGroup,
+  { group, repairs = 0 }: { readonly group?: MemoryGroup; readonly repairs?: number } = {},
 ): Promise<LoadCost> {
   const { podRange, nodeIP } = place;
-  return runChild<LoadCost>('services-load-process.ts', [owner, tool, String(count), podRange, nodeIP], {
+  const args = [owner, tool, String(count), podRange, nodeIP, String(repairs)];
+  return runChild<LoadCost>('services-load-process.ts', args, {
     namespace: place.node,
     ...(group && { group: group.processes }),
   });
+}
+
+/** Seconds from the loss of all rules until they are there again, each of `rounds`. */
+export async function measureRepairs(tool: Tool, count: number, rounds: number): Promise<readonly number[]> {
+  using site = new Site();
+  const { repairs = [] } = await loadInto(site.addPlace(), 'weft', tool, count, { repairs: rounds });
+  return repairs;
 }
 
 /** Full load and what it leaves in the kernel. */
@@ -30,7 +38,8 @@ export interface FullLoad extends LoadCost {
 export async function measureLoads(tool: Tool, count: number, rounds: number): Promise<FullLoad> {
   const loads: FullLoad[] = [];
   for (let i = 0; i < rounds; i += 1) loads.push(await measureLoad(tool, count));
-  const of = (field: keyof FullLoad): number => median(loads.map((load) => load[field]));
+  const of = (field: 'seconds' | 'cpu' | 'kernelMegabytes'): number =>
+    median(loads.map((load) => load[field]));
   return { seconds: of('seconds'), cpu: of('cpu'), kernelMegabytes: of('kernelMegabytes') };
 }
 
@@ -38,6 +47,6 @@ async function measureLoad(tool: Tool, count: number): Promise<FullLoad> {
   using site = new Site();
   using group = new MemoryGroup();
   const place = site.addPlace();
-  const cost = await loadInto(place, 'weft', tool, count, group);
+  const cost = await loadInto(place, 'weft', tool, count, { group });
   return { ...cost, kernelMegabytes: await group.kernelMegabytes() };
 }

@@ -8,7 +8,8 @@ import { measureConnects, targets } from './services-connect.ts';
 import type { Connects, Measured } from './services-connect.ts';
 import { tools } from './services-layouts.ts';
 import type { Tool } from './services-layouts.ts';
-import { measureLoads } from './services-load.ts';
+import { measureLoads, measureRepairs } from './services-load.ts';
+import { median } from './statistics.ts';
 
 const sizes = [1, 1_000, 5_000, 10_000, 30_000];
 /** Where the aims for connects are set. */
@@ -25,6 +26,7 @@ interface Part {
 const parts: readonly Part[] = [
   { name: 'connect', run: connects },
   { name: 'load', run: loads },
+  { name: 'repair', run: repairs },
   { name: 'agent', run: async (directory) => ({ figures: await measureAgents(directory) }) },
 ];
 
@@ -152,5 +154,22 @@ async function loads(): Promise<{ figures: BenchFigure[] }> {
       note: 'charged to the control group of who loaded it; the tables’ hash buckets, about 3 MB, are not charged',
     },
   );
+  return { figures };
+}
+
+async function repairs(): Promise<{ figures: BenchFigure[] }> {
+  const figures: BenchFigure[] = [];
+  for (const tool of tools) {
+    for (const size of [1_000, 10_000]) {
+      const seconds = await measureRepairs(tool, size, 3);
+      figures.push({
+        name: `repair, ${tool}, ${thousands(size)}`,
+        value: median(seconds),
+        unit: 's',
+        aim: 1,
+        note: `all rules flushed by somebody else → all there again, median of ${seconds.length}, worst ${Math.max(...seconds).toFixed(2)} s`,
+      });
+    }
+  }
   return { figures };
 }
