@@ -110,6 +110,10 @@ const updates: readonly Check[] = [
   [`get rc rc ${managers}`, /^(?!.*kubectl-label)/],
 ];
 
+/** The older first, by the second of the last change; within one second by name. */
+const bothAppliers =
+  /^(kubectl\/Apply\/ kubectl-last-applied\/Apply\/|kubectl-last-applied\/Apply\/ kubectl\/Apply\/)\s*$/;
+
 /** Who applied from the client so far goes on from the server: the fields move to the new manager, and go with it. */
 const migration: readonly Check[] = [
   ['delete svc web', /service "web" deleted/],
@@ -119,7 +123,7 @@ const migration: readonly Check[] = [
   ['get svc web -o jsonpath={.spec.type}', 'NodePort'],
   [ports, '80', { from: 27 }],
   // kubectl keeps the annotation for going back, under a name of its own.
-  [`get svc web ${managers}`, 'kubectl/Apply/ kubectl-last-applied/Apply/', { from: 27 }],
+  [`get svc web ${managers}`, bothAppliers, { from: 27 }],
   ['apply --server-side -f open.yaml', 'service/web serverside-applied'],
   ['apply -f less.yaml', /service\/web configured/],
   ['get svc web -o jsonpath={.spec.type}', 'ClusterIP'],
