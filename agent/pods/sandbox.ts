@@ -7,8 +7,7 @@ import type { NodeTools } from './node-tools.ts';
 import type { PodPaths } from './paths.ts';
 import { writeRecord } from './record.ts';
 import type { PodRecord } from './record.ts';
-import { parseResolvConf, podResolver, renderResolvConf } from './resolv-conf.ts';
-import type { Resolver } from './resolv-conf.ts';
+import { nodeResolver, podResolver, renderResolvConf } from './resolv-conf.ts';
 import { renderServiceEnvironment } from './service-environment.ts';
 
 /** A new pod's record: what is fixed from its start on. */
@@ -61,29 +60,23 @@ export function podHostname(tools: NodeTools, pod: Pod): string {
 export const etcFiles: readonly string[] = ['hostname', 'hosts', 'resolv.conf'];
 
 function renderEtc(tools: NodeTools, pod: Pod, ips: readonly string[]): Record<string, string> {
-  const { cluster } = tools.context;
+  const { cluster, config } = tools.context;
   const { namespace = '' } = pod.metadata;
   const hostname = podHostname(tools, pod);
   const aliases = pod.spec.hostAliases ?? [];
   const hosts = pod.spec.hostNetwork
     ? renderNodeHosts(readText('/etc/hosts'), aliases)
     : renderHosts({ hostname, subdomain: pod.spec.subdomain, namespace, zone: cluster.zone, ips, aliases });
-  const resolver = podResolver({
+  const { resolver, warnings } = podResolver({
     namespace,
     dnsPolicy: pod.spec.dnsPolicy ?? 'ClusterFirst',
     hostNetwork: pod.spec.hostNetwork ?? false,
     dnsConfig: pod.spec.dnsConfig,
     cluster,
-    node: nodeResolver(tools),
+    node: nodeResolver({ upstreams: config.upstreams, readFile: readText }),
   });
+  for (const { reason, message } of warnings) tools.events.record(pod, { type: 'Warning', reason, message });
   return { hostname: `${hostname}\n`, hosts, 'resolv.conf': renderResolvConf(resolver) };
-}
-
-/** What the node asks for names: its configured upstreams, else its resolv.conf. */
-function nodeResolver(tools: NodeTools): Resolver {
-  const { upstreams } = tools.context.config;
-  if (upstreams.length > 0) return { nameservers: upstreams, searches: [], options: [] };
-  return parseResolvConf(readText('/etc/resolv.conf'));
 }
 
 function readText(file: string): string {

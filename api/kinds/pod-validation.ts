@@ -95,9 +95,25 @@ function validateDns(spec: PodSpec, path: string): FieldError[] {
     if (!isIP(address))
       errors.push(invalid(`${at}.nameservers[${index}]`, address, 'must be a valid IP address'));
   }
-  if ((spec.dnsConfig?.searches?.length ?? 0) > 32) errors.push(tooMany(`${at}.searches`, 32));
+  errors.push(...validateSearches(spec.dnsConfig?.searches ?? [], `${at}.searches`));
   for (const [index, option] of (spec.dnsConfig?.options ?? []).entries()) {
     if (!option.name) errors.push(required(`${at}.options[${index}]`));
+  }
+  return errors;
+}
+
+/** A search domain may be the root, and have underscores, as names of SRV records do. */
+function validateSearches(searches: readonly string[], path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (searches.length > 32) errors.push(tooMany(path, 32));
+  const line = searches.join(' ');
+  if (line.length > 2048)
+    errors.push(
+      invalid(path, line, 'must not have more than 2048 characters (including spaces) in the search list'),
+    );
+  for (const [index, search] of searches.entries()) {
+    const wrong = search === '.' ? undefined : checkSubdomain(search.replace(/\.$/, '').replaceAll('_', 'x'));
+    if (wrong !== undefined) errors.push(invalid(`${path}[${index}]`, search, wrong));
   }
   return errors;
 }

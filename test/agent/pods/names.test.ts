@@ -1,22 +1,35 @@
 import t from 'tap';
 import { renderHosts, renderNodeHosts } from '../../../agent/pods/hosts-file.ts';
-import { parseResolvConf, podResolver, renderResolvConf } from '../../../agent/pods/resolv-conf.ts';
-import type { ResolverInput } from '../../../agent/pods/resolv-conf.ts';
+import { nodeResolver, podResolver, renderResolvConf } from '../../../agent/pods/resolv-conf.ts';
+import type { PodResolver, ResolverInput } from '../../../agent/pods/resolv-conf.ts';
 
 const node = { nameservers: ['192.0.2.53'], searches: ['example.org'], options: ['timeout:1'] };
 
-function resolver(input: Partial<ResolverInput>): string {
-  return renderResolvConf(
-    podResolver({
-      namespace: 'shop',
-      dnsPolicy: 'ClusterFirst',
-      hostNetwork: false,
-      cluster: { dnsIPs: ['10.96.0.10', 'fd00:10:96::a'], zone: 'cluster.local' },
-      node,
-      ...input,
-    }),
-  );
+function resolve(input: Partial<ResolverInput>): PodResolver {
+  return podResolver({
+    namespace: 'shop',
+    dnsPolicy: 'ClusterFirst',
+    hostNetwork: false,
+    cluster: { dnsIPs: ['10.96.0.10', 'fd00:10:96::a'], zone: 'cluster.local' },
+    node,
+    ...input,
+  });
 }
+
+function resolver(input: Partial<ResolverInput>): string {
+  return renderResolvConf(resolve(input).resolver);
+}
+
+/** The last line of a pod's search domains, and what is told of those that are missing. */
+function searchesOf(input: Partial<ResolverInput>): { searches: string[]; warnings: string[] } {
+  const { resolver, warnings } = resolve(input);
+  return {
+    searches: [...resolver.searches],
+    warnings: warnings.map(({ reason, message }) => `${reason}: ${message}`),
+  };
+}
+
+const ofShop = ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local'];
 
 const ofNode = 'nameserver 192.0.2.53\nsearch example.org\noptions timeout:1\n';
 const ofCluster =
@@ -49,14 +62,77 @@ t.test('dnsConfig adds and overrides', (test) => {
   test.end();
 });
 
-t.test("the node's resolv.conf is read as glibc reads it", (test) => {
-  const text =
-    '# comment\nnameserver 192.0.2.1 ignored\nnameserver ::1\nsearch a.test\nsearch b.test c.test .\n; x\noptions ndots:2 rotate\noptions edns0\n';
-  test.strictSame(parseResolvConf(text), {
-    nameservers: ['192.0.2.1', '::1'],
-    searches: ['b.test', 'c.test'],
-    options: ['ndots:2', 'rotate', 'edns0'],
+t.test('what is more than resolvers read is left out and told', (test) => {
+  const nameservers = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
+  const many = resolve({ dnsConfig: { nameservers } });
+  test.strictSame(many.resolver.nameservers, ['10.96.0.10', 'fd00:10:96::a', '192.0.2.1']);
+  test.strictSame(many.warnings, [
+    {
+      reason: 'DNSConfigForming',
+      message:
+        'resolvers read 3 nameservers: 192.0.2.2 192.0.2.3 are left out; applied: 10.96.0.10 fd00:10:96::a 192.0.2.1',
+    },
+  ]);
+  test.strictSame(
+    resolve({ dnsPolicy: 'None', dnsConfig: { nameservers } }).warnings,
+    [],
+    'three are none too many',
+  );
+
+  const domains = Array.from({ length: 32 }, (_, index) => `d${index}.test`);
+  const full = searchesOf({ node: { ...node, searches: domains } });
+  test.strictSame(full.searches, [...ofShop, ...domains.slice(0, 29)]);
+  test.match(full.warnings, [
+    /^DNSConfigForming: .*: d29.test d30.test d31.test are left out; applied: shop\.svc/,
+  ]);
+  test.strictSame(searchesOf({ node: { ...node, searches: domains.slice(0, 29) } }).warnings, [], '32 fit');
+
+  const long = `${'a'.repeat(63)}.`.repeat(4).slice(0, 254);
+  const tooLong = searchesOf({ dnsConfig: { searches: [long, 'after.test'] } });
+  test.strictSame(tooLong.searches, [...ofShop, 'example.org', 'after.test']);
+  test.match(tooLong.warnings, [/: aaaaaaaaaa.*… is left out; applied: /]);
+
+  const wide = Array.from({ length: 10 }, (_, index) => `${index}${long.slice(0, 198)}`);
+  const cut = searchesOf({
+    dnsPolicy: 'None',
+    dnsConfig: { nameservers: ['192.0.2.9'], searches: [...wide, 'z'.repeat(49)] },
   });
+  test.strictSame(cut.searches, wide.slice(0, 10), '1999 characters');
+  test.equal(cut.warnings.length, 1);
+  const exact = { nameservers: ['192.0.2.9'], searches: [...wide, 'z'.repeat(48)] };
+  test.strictSame(searchesOf({ dnsPolicy: 'None', dnsConfig: exact }).warnings, [], '2048 characters fit');
+  test.end();
+});
+
+t.test('a cluster without DNS addresses is told', (test) => {
+  const cluster = { dnsIPs: [], zone: 'cluster.local' };
+  test.match(resolve({ cluster }).warnings, [{ reason: 'MissingClusterDNS' }]);
+  test.strictSame(resolve({ cluster, dnsPolicy: 'Default' }).warnings, []);
+  test.strictSame(resolve({ cluster, hostNetwork: true }).warnings, []);
+  test.end();
+});
+
+t.test('what the node itself uses', (test) => {
+  const files: Record<string, string> = {
+    '/etc/resolv.conf': 'nameserver 192.0.2.1\nnameserver ::1\nsearch b.test .\noptions ndots:2 rotate\n',
+    '/run/systemd/resolve/resolv.conf': 'nameserver 192.0.2.7\nsearch real.test\n',
+  };
+  const read = (upstreams: string[], changes: Record<string, string> = {}): string =>
+    renderResolvConf(nodeResolver({ upstreams, readFile: (path) => ({ ...files, ...changes })[path] ?? '' }));
+  test.equal(read([]), 'nameserver 192.0.2.1\nnameserver ::1\nsearch b.test .\noptions ndots:2 rotate\n');
+  test.equal(
+    read(['192.0.2.53', '192.0.2.54:5353']),
+    'nameserver 192.0.2.53\nsearch b.test .\noptions ndots:2 rotate\n',
+    'a port cannot be written',
+  );
+  test.equal(read(['192.0.2.54:5353']), read([]));
+  const stub = { '/etc/resolv.conf': 'nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch b.test\n' };
+  test.equal(read([], stub), 'nameserver 192.0.2.7\nsearch real.test\n');
+  const without = { ...stub, '/run/systemd/resolve/resolv.conf': '' };
+  test.equal(read([], without), 'nameserver 127.0.0.53\nsearch b.test\noptions edns0 trust-ad\n');
+  test.equal(read([], { '/etc/resolv.conf': '' }), '');
+  const { searches } = resolve({ node: { nameservers: [], searches: ['.'], options: [] } }).resolver;
+  test.strictSame(searches, ofShop, "systemd-resolved's root is no use in a cluster");
   test.end();
 });
 

@@ -58,6 +58,9 @@ table(
   (metadata) => mistakes(podKind, pod({}, metadata as Part)),
 );
 
+/** Of 200 characters. */
+const longDomain = Array<string>(20).fill('a'.repeat(9)).join('.') + '.';
+
 table(
   'pod spec',
   [
@@ -87,6 +90,20 @@ table(
         'spec.dnsConfig.nameservers: Too many: must have at most 3 items',
         'spec.dnsConfig.nameservers[0]: Invalid value: "a"',
       ],
+    ],
+    [{ dnsConfig: { searches: ['.', 'shop.svc.cluster.local.', '_tcp.example.org'] } }, []],
+    [
+      { dnsConfig: { searches: ['a..b', 'Upper', ...Array<string>(31).fill('example.org')] } },
+      [
+        'spec.dnsConfig.searches: Too many: must have at most 32 items',
+        'spec.dnsConfig.searches[0]: Invalid value: "a..b"',
+        'spec.dnsConfig.searches[1]: Invalid value: "Upper"',
+      ],
+    ],
+    [{ dnsConfig: { searches: Array<string>(10).fill(longDomain) } }, []],
+    [
+      { dnsConfig: { searches: Array<string>(11).fill(longDomain) } },
+      ['spec.dnsConfig.searches: Invalid value: '],
     ],
     [
       { hostAliases: [{ ip: 'x', hostnames: ['a_b'] }] },
