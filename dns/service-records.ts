@@ -1,8 +1,7 @@
-import type { Endpoint, EndpointPort, EndpointSlice } from '../api/kinds/endpoint-slice.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { addressBytes, dashAddress, encodeLabel, encodeName, lowerCase, reverseName } from './names.ts';
+import { dashAddress, encodeLabel, reverseName } from './names.ts';
+import type { NamedEndpoint, NamedPort, NamedService } from './named-service.ts';
 import { serviceData, type ResourceRecord } from './records.ts';
-import { MAX_LABEL_BYTES, TYPE } from './wire.ts';
+import { TYPE } from './wire.ts';
 
 /** Records by owner. A name with no records exists all the same: another name lies below it (RFC 8020). */
 export type RecordsByName = ReadonlyMap<string, readonly ResourceRecord[]>;
@@ -18,22 +17,14 @@ export interface RecordSettings {
   readonly ttlSeconds: number;
 }
 
-/**
- * All names that one Service gives rise to, PTR names included (Kubernetes DNS-Based Service Discovery 1.1.0).
- * `slices` are the Service's EndpointSlices; only a headless Service's names depend on them.
- * @throws {DnsError} BadName, which only objects that no API server admits can bring about.
- */
-export function serviceRecords(
-  service: Service,
-  slices: readonly EndpointSlice[],
-  { zone, ttlSeconds }: RecordSettings,
-): RecordsByName {
-  const { name: serviceName, namespace = 'default' } = service.metadata;
-  const name = lowerCase(encodeLabel(serviceName) + encodeLabel(namespace) + encodeLabel('svc')) + zone;
+/** All names that one Service gives rise to, PTR names included (Kubernetes DNS-Based Service Discovery 1.1.0). */
+function serviceRecords(service: NamedService, { zone, ttlSeconds }: RecordSettings): RecordsByName {
+  const { alias, clusterIPs } = service;
+  const name = encodeLabel(service.name) + encodeLabel(service.namespace) + encodeLabel('svc') + zone;
   const builder = new RecordBuilder(name, ttlSeconds);
-  if (service.spec.type === 'ExternalName') addExternalName(builder, service.spec.externalName ?? '');
-  else if (service.spec.clusterIP === 'None') addEndpoints(builder, service, slices);
-  else addClusterIPs(builder, service);
+  if (alias !== undefined) builder.add(builder.name, TYPE.CNAME, alias);
+  else if (clusterIPs.length > 0) addClusterIPs(builder, service);
+  else addEndpoints(builder, service);
   return builder.records;
 }
 
@@ -46,26 +37,22 @@ export function fixedSource(records: RecordsByName): RecordSource {
  * A Service's records, made when they are asked for: its object, which is in memory anyway, takes a tenth of their
  * place. A headless Service's are kept: it can have thousands, and each would be made for each name that is asked for.
  */
-export function serviceSource(
-  service: Service,
-  slices: readonly EndpointSlice[],
-  settings: RecordSettings,
-): RecordSource {
-  if (service.spec.clusterIP === 'None') return fixedSource(serviceRecords(service, slices, settings));
+export function serviceSource(service: NamedService, settings: RecordSettings): RecordSource {
+  if (service.slices.length > 0) return fixedSource(serviceRecords(service, settings));
   return new ServiceSource(service, settings);
 }
 
 class ServiceSource implements RecordSource {
-  readonly #service: Service;
+  readonly #service: NamedService;
   readonly #settings: RecordSettings;
 
-  constructor(service: Service, settings: RecordSettings) {
+  constructor(service: NamedService, settings: RecordSettings) {
     this.#service = service;
     this.#settings = settings;
   }
 
   records(): RecordsByName {
-    return serviceRecords(this.#service, [], this.#settings);
+    return serviceRecords(this.#service, this.#settings);
   }
 }
 
@@ -100,32 +87,19 @@ class RecordBuilder {
   }
 }
 
-function addExternalName(builder: RecordBuilder, externalName: string): void {
-  // An address is no canonical name; CoreDNS does not answer it either.
-  if (externalName === '' || addressBytes(externalName) !== undefined) return;
-  builder.add(builder.name, TYPE.CNAME, encodeName(externalName));
-}
-
-function addClusterIPs(builder: RecordBuilder, { spec }: Service): void {
-  const addresses = (spec.clusterIPs ?? [spec.clusterIP ?? '']).flatMap(
-    (address) => addressBytes(address) ?? [],
-  );
-  if (addresses.length === 0) return;
-  for (const bytes of addresses) {
+function addClusterIPs(builder: RecordBuilder, { clusterIPs, ports }: NamedService): void {
+  for (const bytes of clusterIPs) {
     builder.addAddress(builder.name, bytes);
     builder.add(reverseName(bytes), TYPE.PTR, builder.name);
   }
   addServiceRecords(
     builder,
-    (spec.ports ?? []).map((port) => ({ ...port, target: builder.name })),
+    ports.map((port) => ({ ...port, target: builder.name })),
   );
 }
 
 /** One target of SRV records. */
-interface Target {
-  readonly name?: string;
-  readonly protocol?: string;
-  readonly port: number;
+interface Target extends NamedPort {
   readonly target: string;
 }
 
@@ -136,10 +110,10 @@ interface Target {
 function addServiceRecords(builder: RecordBuilder, targets: readonly Target[]): void {
   const byName = new Map<string, Target[]>();
   for (const target of targets) {
-    if (!target.name) continue;
-    const protocolName = encodeLabel(`_${(target.protocol ?? 'TCP').toLowerCase()}`) + builder.name;
+    if (target.name === '') continue;
+    const protocolName = encodeLabel(`_${target.protocol}`) + builder.name;
     builder.addName(protocolName);
-    const name = lowerCase(encodeLabel(`_${target.name}`)) + protocolName;
+    const name = encodeLabel(`_${target.name}`) + protocolName;
     byName.set(name, [...(byName.get(name) ?? []), target]);
   }
   byName.set(builder.name, [...targets]);
@@ -153,40 +127,24 @@ function addTargets(builder: RecordBuilder, name: string, targets: readonly Targ
   for (const { port, target } of targets) builder.add(name, TYPE.SRV, serviceData(0, weight, port, target));
 }
 
-function addEndpoints(builder: RecordBuilder, { spec }: Service, slices: readonly EndpointSlice[]): void {
-  const targets: Target[] = [];
-  for (const { addressType, endpoints, ports } of slices) {
-    if (addressType === 'FQDN') continue;
-    for (const endpoint of endpoints) {
-      // An unknown readiness counts as ready (discovery.k8s.io/v1, EndpointConditions).
-      if (!spec.publishNotReadyAddresses && endpoint.conditions?.ready === false) continue;
-      for (const address of endpoint.addresses)
-        targets.push(...addEndpoint(builder, endpoint, address, ports ?? []));
-    }
-  }
+function addEndpoints(builder: RecordBuilder, { slices }: NamedService): void {
+  const targets = slices.flatMap(({ endpoints, ports }) =>
+    endpoints.flatMap((endpoint) => addEndpoint(builder, endpoint, ports)),
+  );
   if (targets.length > 0) addServiceRecords(builder, targets);
 }
 
 /** Adds an endpoint's own names; returns what SRV records of the Service shall lead to. */
 function addEndpoint(
   builder: RecordBuilder,
-  endpoint: Endpoint,
-  address: string,
-  ports: readonly EndpointPort[],
+  { address, hostname }: NamedEndpoint,
+  ports: readonly NamedPort[],
 ): Target[] {
-  const bytes = addressBytes(address);
-  if (bytes === undefined) return [];
-  const target = lowerCase(encodeLabel(endpointLabel(endpoint.hostname, bytes))) + builder.name;
-  builder.addAddress(builder.name, bytes);
-  builder.addAddress(target, bytes);
-  builder.add(reverseName(bytes), TYPE.PTR, target);
-  const targets = ports.flatMap(({ port, ...rest }) =>
-    port === undefined ? [] : [{ ...rest, port, target }],
-  );
+  const target = encodeLabel(hostname === '' ? dashAddress(address) : hostname) + builder.name;
+  builder.addAddress(builder.name, address);
+  builder.addAddress(target, address);
+  builder.add(reverseName(address), TYPE.PTR, target);
+  const targets = ports.map((port) => ({ ...port, target }));
   addTargets(builder, target, targets);
   return targets;
-}
-
-function endpointLabel(hostname: string | undefined, bytes: string): string {
-  return hostname && hostname.length <= MAX_LABEL_BYTES ? hostname : dashAddress(bytes);
 }

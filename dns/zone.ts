@@ -1,5 +1,3 @@
-import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
-import type { Service } from '../api/kinds/service.ts';
 import { encodeAnswer, type Answer } from './answer.ts';
 import {
   addressBytes,
@@ -9,6 +7,7 @@ import {
   parseDashedAddress,
   reverseZones,
 } from './names.ts';
+import type { NamedService } from './named-service.ts';
 import { PodAddresses } from './pod-addresses.ts';
 import type { Query } from './question.ts';
 import { authorityData, targetOf, textData, type ResourceRecord } from './records.ts';
@@ -80,9 +79,9 @@ export class ClusterZone {
     this.#replace('', fixedSource(this.#fixedRecords()));
   }
 
-  /** Sets or, with `undefined`, removes what a Service and its EndpointSlices bring about. */
-  setService(key: string, service: Service | undefined, slices: readonly EndpointSlice[]): void {
-    this.#replace(`service ${key}`, service && serviceSource(service, slices, this.#settings));
+  /** Sets or, with `undefined`, removes the names of the Service `key`, e.g. `default/web`. */
+  setService(key: string, service: NamedService | undefined): void {
+    this.#replace(`service ${key}`, service && serviceSource(service, this.#settings));
   }
 
   setNamespace(name: string, exists: boolean): void {

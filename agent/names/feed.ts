@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { DnsError } from '../../dns/dns-error.ts';
+import { namedService } from '../../dns/named-service.ts';
 import type { ClusterZone } from '../../dns/zone.ts';
 import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
@@ -93,7 +94,9 @@ export class ZoneFeed {
 
   #update(key: string): void {
     const service = this.#caches.services.get(key);
-    this.#guard(key, () => this.#zone.setService(key, service, this.#slices.of(key)));
+    this.#guard(key, () =>
+      this.#zone.setService(key, service && namedService(service, this.#slices.of(key))),
+    );
   }
 
   /** One object with an impossible name must not keep the others from being served. */

@@ -6,9 +6,7 @@ import { trimNode, trimService, trimSlice } from '../../agent/trim.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import { renderRecord } from '../../dns/records.ts';
-import { serviceRecords } from '../../dns/service-records.ts';
-import { encodeName } from '../../dns/names.ts';
+import { namedService } from '../../dns/named-service.ts';
 import { compileService } from '../../iptables/services.ts';
 
 const metadata = (name: string) => ({
@@ -93,7 +91,7 @@ t.test('what is kept says the same to every part that reads it', (t) => {
         'rules',
       );
     }
-    t.strictSame(records(less, lessSlice), records(one, slice), 'names');
+    t.strictSame(namedService(less, [lessSlice]), namedService(one, [slice]), 'names');
     t.strictSame(
       renderServiceEnvironment([less], 'default', true),
       renderServiceEnvironment([one], 'default', true),
@@ -102,11 +100,6 @@ t.test('what is kept says the same to every part that reads it', (t) => {
   }
   t.end();
 });
-
-function records(one: Service, its: EndpointSlice): string[] {
-  const found = serviceRecords(one, [its], { zone: encodeName('cluster.local'), ttlSeconds: 5 });
-  return [...found.values()].flatMap((each) => each.map(renderRecord));
-}
 
 t.test('labels by which a Service is not ours stay', (t) => {
   const labels = { app: 'web', 'service.kubernetes.io/service-proxy-name': 'other' };

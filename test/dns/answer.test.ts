@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ask } from './exchange.ts';
-import { createZone, handlerOf, service, slice } from './cluster.ts';
+import { createZone, handlerOf, setService, slice } from './cluster.ts';
 
 const NAME = 'many.default.svc.cluster.local';
 
@@ -8,7 +8,7 @@ const NAME = 'many.default.svc.cluster.local';
 function handlerWith(endpoints: number) {
   const zone = createZone();
   const addresses = Array.from({ length: endpoints }, (_, index) => `10.244.${index >> 8}.${index & 255}`);
-  zone.setService('default/many', service('many', { clusterIP: 'None' }), [slice('IPv4', addresses)]);
+  setService(zone, 'many', { clusterIP: 'None' }, [slice('IPv4', addresses)]);
   return handlerOf(zone);
 }
 
@@ -69,7 +69,7 @@ t.test('records of different length keep their bounds when rotated', async (t) =
     hostname,
     addresses: [`10.244.0.${index}`],
   }));
-  zone.setService('default/many', service('many', { clusterIP: 'None' }), [slice('IPv4', endpoints)]);
+  setService(zone, 'many', { clusterIP: 'None' }, [slice('IPv4', endpoints)]);
   const handler = handlerOf(zone);
   const seen = new Set<string>();
   for (let round = 0; round < 3; round += 1) {

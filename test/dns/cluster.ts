@@ -3,12 +3,13 @@ import type { Service } from '../../api/kinds/service.ts';
 import { clusterHandler } from '../../dns/cluster-handler.ts';
 import { Forwarder } from '../../dns/forward.ts';
 import type { Handler } from '../../dns/handler.ts';
+import { namedService } from '../../dns/named-service.ts';
 import { Resolver } from '../../dns/resolver.ts';
 import { ClusterZone, type ZoneOptions } from '../../dns/zone.ts';
 
 /** A Service in namespace `default`. */
-export function service(name: string, spec: Service['spec'], namespace = 'default'): Service {
-  return { metadata: { name, namespace }, spec };
+function service(name: string, spec: Service['spec']): Service {
+  return { metadata: { name, namespace: 'default' }, spec };
 }
 
 /** An EndpointSlice; endpoints are addresses, or whole objects. */
@@ -35,6 +36,16 @@ export function createZone(options: Partial<ZoneOptions> = {}): ClusterZone {
     pods: 'verified',
     ...options,
   });
+}
+
+/** Puts a Service of namespace `default` into the zone. */
+export function setService(
+  zone: ClusterZone,
+  name: string,
+  spec: Service['spec'],
+  slices: readonly EndpointSlice[] = [],
+): void {
+  zone.setService(`default/${name}`, namedService(service(name, spec), slices));
 }
 
 /** Answers from the zone; names that are not ours find no upstream server. */

@@ -2,7 +2,7 @@ import t from 'tap';
 import { copyQuery, createQuery, parseQuery, skipName, type Verdict } from '../../dns/question.ts';
 import { Responder } from '../../dns/responder.ts';
 import { writeError } from '../../dns/answer.ts';
-import { createZone, handlerOf, service } from './cluster.ts';
+import { createZone, handlerOf, setService } from './cluster.ts';
 import { encodeQuery } from './exchange.ts';
 
 /** A header: id, flags, counts. */
@@ -186,11 +186,7 @@ function createRandom(seed: number): () => number {
 function createTarget() {
   const zone = createZone({ pods: 'insecure' });
   zone.setNamespace('default', true);
-  zone.setService(
-    'default/web',
-    service('web', { clusterIP: '10.96.1.1', ports: [{ name: 'http', port: 80 }] }),
-    [],
-  );
+  setService(zone, 'web', { clusterIP: '10.96.1.1', ports: [{ name: 'http', port: 80 }] });
   const errors: unknown[] = [];
   const responder = new Responder({ handler: handlerOf(zone), onError: (error) => errors.push(error) });
   // Larger than any answer over UDP: what is written beyond the limit shows.

@@ -8,7 +8,7 @@ import { authorityData, parseRecord } from '../../dns/records.ts';
 import { Resolver, type ResolverOptions } from '../../dns/resolver.ts';
 import type { Question } from '../../dns/upstream.ts';
 import { TYPE } from '../../dns/wire.ts';
-import { createZone, service } from './cluster.ts';
+import { createZone, setService } from './cluster.ts';
 import { ask } from './exchange.ts';
 
 function message(
@@ -240,7 +240,7 @@ t.test('an ExternalName is followed out of the cluster', async (t) => {
   );
   const zone = createZone();
   const external = (name: string, externalName: string) =>
-    zone.setService(`default/${name}`, service(name, { type: 'ExternalName', externalName }), []);
+    setService(zone, name, { type: 'ExternalName', externalName });
   external('ext', 'WWW.example.test.');
   external('gone', 'gone.example.test');
   const handler = clusterHandler({ zone, synced: () => true, resolver });

@@ -9,7 +9,7 @@ import { FrameReader } from '../../dns/frame-reader.ts';
 import type { Exchange, Handler } from '../../dns/handler.ts';
 import { startDnsServer, type DnsServer, type DnsServerOptions } from '../../dns/server.ts';
 import { staticZone } from '../../dns/static-zone.ts';
-import { createZone, handlerOf, service, slice } from './cluster.ts';
+import { createZone, handlerOf, setService, slice } from './cluster.ts';
 import { encodeQuery, readReply } from './exchange.ts';
 
 const NAME = 'web.default.svc.cluster.local';
@@ -18,13 +18,9 @@ const MANY = 'many.default.svc.cluster.local';
 function clusterOf(endpoints: number): Handler {
   const zone = createZone({ pods: 'insecure' });
   zone.setNamespace('default', true);
-  zone.setService(
-    'default/web',
-    service('web', { clusterIP: '10.96.1.1', ports: [{ name: 'http', port: 80 }] }),
-    [],
-  );
+  setService(zone, 'web', { clusterIP: '10.96.1.1', ports: [{ name: 'http', port: 80 }] });
   const addresses = Array.from({ length: endpoints }, (_, index) => `10.244.0.${index + 1}`);
-  zone.setService('default/many', service('many', { clusterIP: 'None' }), [slice('IPv4', addresses)]);
+  setService(zone, 'many', { clusterIP: 'None' }, [slice('IPv4', addresses)]);
   return handlerOf(zone);
 }
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ask } from './exchange.ts';
-import { createZone, handlerOf, service, slice } from './cluster.ts';
+import { createZone, handlerOf, setService, slice } from './cluster.ts';
 
 /*
  * The whole answer schema of Kubernetes' DNS specification, read by dns-packet.
@@ -19,21 +19,17 @@ function cluster(pods: 'disabled' | 'insecure' | 'verified' = 'verified') {
   zone.setNamespace('default', true);
   zone.setNamespace('other', true);
   const headless = { clusterIP: 'None', ports: [{ name: 'http', port: 80 }] };
-  zone.setService(
-    'default/web',
-    service('web', {
-      clusterIP: '10.96.1.1',
-      clusterIPs: ['10.96.1.1', 'fd00:10:96::1:1'],
-      ports: [
-        { name: 'http', port: 80, protocol: 'TCP' },
-        { name: 'metrics', port: 9000, protocol: 'UDP' },
-      ],
-    }),
-    [],
-  );
-  zone.setService('default/plain', service('plain', { clusterIP: '10.96.1.2', ports: [{ port: 80 }] }), []);
+  setService(zone, 'web', {
+    clusterIP: '10.96.1.1',
+    clusterIPs: ['10.96.1.1', 'fd00:10:96::1:1'],
+    ports: [
+      { name: 'http', port: 80, protocol: 'TCP' },
+      { name: 'metrics', port: 9000, protocol: 'UDP' },
+    ],
+  });
+  setService(zone, 'plain', { clusterIP: '10.96.1.2', ports: [{ port: 80 }] });
   const db0 = { hostname: 'db-0', conditions: { ready: true } };
-  zone.setService('default/db', service('db', headless), [
+  setService(zone, 'db', headless, [
     slice('IPv4', [
       { ...db0, addresses: ['10.244.1.10'] },
       { addresses: ['10.244.1.11'] },
@@ -42,20 +38,16 @@ function cluster(pods: 'disabled' | 'insecure' | 'verified' = 'verified') {
     slice('IPv6', [{ ...db0, addresses: ['fd00:10:244::10'] }]),
   ]);
   const notReady = [slice('IPv4', [{ addresses: ['10.244.1.20'], conditions: { ready: false } }])];
-  zone.setService('default/cold', service('cold', headless), notReady);
-  zone.setService(
-    'default/eager',
-    service('eager', { ...headless, publishNotReadyAddresses: true }),
-    notReady,
-  );
-  zone.setService('default/portless', service('portless', { clusterIP: 'None' }), [
+  setService(zone, 'cold', headless, notReady);
+  setService(zone, 'eager', { ...headless, publishNotReadyAddresses: true }, notReady);
+  setService(zone, 'portless', { clusterIP: 'None' }, [
     slice('IPv4', ['10.244.1.30'], []),
     slice('IPv6', ['fd00:10:244::1:0:0:30'], []),
     slice('FQDN', ['not.an.address'], []),
   ]);
-  zone.setService('default/twin', service('twin', headless), [slice('IPv4', ['10.244.1.11'])]);
+  setService(zone, 'twin', headless, [slice('IPv4', ['10.244.1.11'])]);
   const external = (name: string, externalName: string) =>
-    zone.setService(`default/${name}`, service(name, { type: 'ExternalName', externalName }), []);
+    setService(zone, name, { type: 'ExternalName', externalName });
   external('ext', 'web.default.svc.cluster.local');
   external('lost', 'nothing.default.svc.cluster.local');
   external('loop', 'loop.default.svc.cluster.local');
@@ -330,13 +322,13 @@ t.test('changes take effect at once, and only where they belong', async (t) => {
   const handler = handlerOf(zone);
   await ask(handler, `web.${S}`, 'A');
   await ask(handler, `nothing.${S}`, 'A');
-  zone.setService('default/nothing', service('nothing', { clusterIP: '10.96.1.9' }), []);
-  zone.setService('default/web', service('web', { clusterIP: '10.96.1.8' }), []);
+  setService(zone, 'nothing', { clusterIP: '10.96.1.9' });
+  setService(zone, 'web', { clusterIP: '10.96.1.8' });
   t.strictSame((await ask(handler, `nothing.${S}`, 'A')).answer, [`nothing.${S}. 5 A 10.96.1.9`]);
   t.strictSame((await ask(handler, `web.${S}`, 'A')).answer, [`web.${S}. 5 A 10.96.1.8`]);
   t.equal((await ask(handler, `_http._tcp.web.${S}`, 'SRV')).rcode, 'NXDOMAIN', 'its ports are gone');
   t.equal((await ask(handler, '1.1.96.10.in-addr.arpa', 'PTR')).rcode, 'NXDOMAIN', 'and its old address');
-  zone.setService('default/twin', undefined, []);
+  zone.setService('default/twin', undefined);
   t.strictSame((await ask(handler, '11.1.244.10.in-addr.arpa', 'PTR')).answer, [
     `11.1.244.10.in-addr.arpa. 5 PTR 10-244-1-11.db.${S}.`,
   ]);
