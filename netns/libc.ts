@@ -32,6 +32,8 @@ const calls = {
     'long sendto(int fd, const void *data, size_t length, int flags, const void *to, uint toLength)',
   ),
   recv: declare('long recv(int fd, void *buffer, size_t length, int flags)'),
+  sendmsg: declare('long sendmsg(int fd, const void *header, int flags)'),
+  recvmsg: declare('long recvmsg(int fd, void *header, int flags)'),
   close: declare('int close(int fd)'),
   ioctl: declare('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
@@ -234,6 +236,41 @@ export function recv(fd: number, buffer: Uint8Array, flags: number): number | un
     if (errno === koffi.os.errno['EAGAIN']) return undefined;
     if (errno !== koffi.os.errno['EINTR']) throw new KernelError('recv', errno);
   }
+}
+
+/** sys/socket.h */
+const MSG_CMSG_CLOEXEC = 0x40000000;
+
+/** sendmsg(2) of an encoded message header (see unix-datagram.ts). */
+export function sendMessage(fd: number, header: Uint8Array): void {
+  invoke('sendmsg', '', fd, header, MSG_NOSIGNAL);
+}
+
+/**
+ * recvmsg(2) without waiting, into the buffers of an encoded message header; the number of bytes, or undefined when
+ * nothing is queued. File descriptors that come with it are close-on-exec.
+ */
+export function receiveMessage(fd: number, header: Uint8Array): number | undefined {
+  for (;;) {
+    const result = calls.recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno === koffi.os.errno['EAGAIN']) return undefined;
+    if (errno !== koffi.os.errno['EINTR']) throw new KernelError('recvmsg', errno);
+  }
+}
+
+/** Where a buffer's bytes are, for structures that point to them: keep the buffer as long as the kernel may look. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer);
+}
+
+/** asm-generic/ioctls.h */
+const FIOCLEX = 0x5451;
+
+/** Keeps a file descriptor from programs that are started from now on. */
+export function closeOnExec(fd: number): void {
+  invoke('ioctl', `fd ${fd}`, fd, FIOCLEX, null);
 }
 
 /** close(2). */

@@ -26,6 +26,7 @@ t.test(
     }
     t.match(unit, /^Type=notify$/m);
     t.match(unit, /^KillMode=process$/m, 'pods outlive the daemon');
+    t.match(unit, /^FileDescriptorStoreMax=\d{3,}$/m, "so do DNS's sockets");
     t.end();
   },
 );

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { notifyServiceManager } from '../../agent/notify.ts';
+import { forgetFds, notifyServiceManager, storeFds } from '../../agent/notify.ts';
 import { AF_UNIX, bind, close, MSG_DONTWAIT, recv, SOCK_DGRAM, socket } from '../../netns/libc.ts';
 import { encodeUnixAddress } from '../../netns/sockaddr.ts';
 
@@ -22,5 +22,20 @@ t.test('systemd is told over its socket, and nobody where there is none', (t) =>
   process.env['NOTIFY_SOCKET'] = path;
   notifyServiceManager('READY=1', 'STATUS=well');
   t.equal(read(), 'READY=1\nSTATUS=well');
+  t.end();
+});
+
+t.test('a service manager that is not there is no failure, and keeps nothing', (t) => {
+  t.teardown(() => {
+    delete process.env['NOTIFY_SOCKET'];
+  });
+  for (const path of [undefined, '', `@weft-notify-nobody-${process.pid}`, '/nonexistent/notify']) {
+    if (path === undefined) delete process.env['NOTIFY_SOCKET'];
+    else process.env['NOTIFY_SOCKET'] = path;
+    notifyServiceManager('READY=1');
+    forgetFds('sockets');
+    t.equal(storeFds('sockets', [0]), false, path ?? 'not asked for');
+  }
+  t.throws(() => storeFds('a:b', [0]), RangeError, 'names are separated by colons');
   t.end();
 });
