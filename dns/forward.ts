@@ -1,4 +1,6 @@
+import { isReferral } from './bailiwick.ts';
 import { DnsError } from './dns-error.ts';
+import type { LoopProbe } from './loop-probe.ts';
 import type { Message } from './message.ts';
 import { ROOT } from './names.ts';
 import { askServer, renderServer, type Question, type UpstreamServer } from './upstream.ts';
@@ -12,15 +14,23 @@ export interface ForwarderOptions {
   readonly timeoutMs?: number;
   /** How often a server is asked that does not answer, until it does. Default 1000. */
   readonly probeMs?: number;
+  /** The zone (wire form) these servers are asked about. Default the root: everything. */
+  readonly zone?: string;
+  /** Whether names are sent in random case, see {@link AskOptions.mixCase}. Default false. */
+  readonly mixCase?: boolean;
+  /** How it is found out that a server leads back to us; without, it is not. */
+  readonly loop?: LoopProbe;
   readonly observer?: ForwarderObserver;
 }
 
 /** Told of what happens upstream; for metrics. */
 export interface ForwarderObserver {
-  /** One exchange; `rcode` is undefined where none was answered. */
+  /** One exchange, probes apart; `rcode` is undefined where none was answered. */
   asked(server: string, rcode: number | undefined, seconds: number): void;
   /** A server was found dead, or alive again. */
   health(server: string, healthy: boolean): void;
+  /** A server was found to send our questions back to us, or to have stopped doing so. */
+  loop?(server: string, looping: boolean): void;
 }
 
 /** Glibc waits five seconds: after that nobody listens. */
@@ -29,12 +39,19 @@ const DEADLINE_MS = 4500;
 const FAILURES_UNTIL_DOWN = 2;
 /** With few servers each is asked again: a UDP packet may be lost. */
 const LEAST_ATTEMPTS = 3;
+/** How often a server that leads back to us is asked whether it still does. */
+const LOOP_PROBE_MS = 30_000;
+/** A server that refused EDNS is asked without for so long. */
+const PLAIN_MS = 600_000;
 
 interface ServerState {
   readonly server: UpstreamServer;
   readonly label: string;
   failures: number;
   probing: boolean;
+  looping: boolean;
+  /** Until when EDNS is not spoken. */
+  plainUntil: number;
 }
 
 const tryElsewhere: ReadonlySet<number> = new Set([
@@ -44,7 +61,7 @@ const tryElsewhere: ReadonlySet<number> = new Set([
   RCODE.REFUSED,
 ]);
 
-const probe: Question = { name: ROOT, type: TYPE.NS, dnssecOk: false, checkingDisabled: false };
+const aliveProbe: Question = { name: ROOT, type: TYPE.NS, dnssecOk: false, checkingDisabled: false };
 
 /** Asks upstream servers: one after the other until one answers, the dead ones last. */
 export class Forwarder {
@@ -53,6 +70,7 @@ export class Forwarder {
   readonly #timeoutMs: number;
   readonly #stopping = new AbortController();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #retired = false;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
@@ -62,12 +80,15 @@ export class Forwarder {
       label: renderServer(server),
       failures: 0,
       probing: false,
+      looping: false,
+      plainUntil: 0,
     }));
+    if (options.loop) for (const state of this.#servers) this.#scheduleProbe(state, 0);
   }
 
   /** Whether at least one server is thought to answer. */
   get healthy(): boolean {
-    return this.#servers.some(isHealthy);
+    return this.#servers.some((state) => isHealthy(state) && !state.looping);
   }
 
   /**
@@ -84,30 +105,48 @@ export class Forwarder {
       if (performance.now() >= deadline) break;
       try {
         const answer = await this.#askOne(state, question);
-        if (!tryElsewhere.has(answer.rcode)) return answer;
+        if (!tryElsewhere.has(answer.rcode) && !isReferral(answer)) return answer;
         lastAnswer = answer;
         refused.add(state);
       } catch (error) {
         cause = error;
       }
     }
-    if (lastAnswer) return lastAnswer;
+    // A referral is no answer to who asked us to resolve a name.
+    if (lastAnswer) return isReferral(lastAnswer) ? { ...lastAnswer, rcode: RCODE.SERVFAIL } : lastAnswer;
+    throw new DnsError('NoUpstream', this.#explain(), { cause });
+  }
+
+  #explain(): string {
+    if (this.#servers.length === 0) return 'no upstream DNS server is known';
     const names = this.#servers.map(({ label }) => label).join(', ');
-    const reason = names === '' ? 'no upstream DNS server is known' : `no answer from ${names}`;
-    throw new DnsError('NoUpstream', reason, { cause });
+    return this.#servers.every(({ looping }) => looping)
+      ? `${names} would ask this node's own DNS`
+      : `no answer from ${names}`;
+  }
+
+  /** Ends probes; questions under way go on. */
+  retire(): void {
+    this.#retired = true;
+    this.#clearTimers();
   }
 
   /** Ends exchanges and probes under way. */
   close(): void {
+    this.retire();
     this.#stopping.abort();
+  }
+
+  #clearTimers(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
 
   /** Healthy servers first, each as often as makes enough attempts. */
   #order(): ServerState[] {
-    const healthy = this.#servers.filter(isHealthy);
-    const down = this.#servers.filter((state) => !isHealthy(state));
+    const usable = this.#servers.filter(({ looping }) => !looping);
+    const healthy = usable.filter(isHealthy);
+    const down = usable.filter((state) => !isHealthy(state));
     if (this.#options.policy === 'random') shuffle(healthy);
     const order = [...healthy, ...down];
     if (order.length === 0) return [];
@@ -116,23 +155,40 @@ export class Forwarder {
   }
 
   async #askOne(state: ServerState, question: Question): Promise<Message> {
-    const options = { timeoutMs: this.#timeoutMs, signal: this.#stopping.signal };
     const startedAt = performance.now();
     let rcode: number | undefined;
     try {
-      let answer = await askServer(state.server, question, { ...options, edns: true });
-      // A server from before EDNS (RFC 6891 section 7).
-      if (answer.rcode === RCODE.FORMERR)
-        answer = await askServer(state.server, question, { ...options, edns: false });
+      const answer = await this.#exchange(state, question);
       rcode = answer.rcode;
+      return answer;
+    } finally {
+      this.#options.observer?.asked(state.label, rcode, (performance.now() - startedAt) / 1000);
+    }
+  }
+
+  /** One exchange, whose outcome is what is thought of the server from now on. */
+  async #exchange(state: ServerState, question: Question): Promise<Message> {
+    try {
+      const answer = await this.#speak(state, question);
       this.#succeeded(state);
       return answer;
     } catch (error) {
       this.#failed(state);
       throw error;
-    } finally {
-      this.#options.observer?.asked(state.label, rcode, (performance.now() - startedAt) / 1000);
     }
+  }
+
+  async #speak(state: ServerState, question: Question): Promise<Message> {
+    const { mixCase = false } = this.#options;
+    const options = { timeoutMs: this.#timeoutMs, signal: this.#stopping.signal, mixCase };
+    if (performance.now() >= state.plainUntil) {
+      const answer = await askServer(state.server, question, { ...options, edns: true });
+      if (answer.rcode !== RCODE.FORMERR) return answer;
+    }
+    // A server from before EDNS (RFC 6891 section 7).
+    const answer = await askServer(state.server, question, { ...options, edns: false });
+    if (answer.rcode !== RCODE.FORMERR && !question.dnssecOk) state.plainUntil = performance.now() + PLAIN_MS;
+    return answer;
   }
 
   #succeeded(state: ServerState): void {
@@ -141,23 +197,36 @@ export class Forwarder {
   }
 
   #failed(state: ServerState): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#retired) return;
     state.failures += 1;
     if (state.failures === FAILURES_UNTIL_DOWN) this.#options.observer?.health(state.label, false);
-    if (!isHealthy(state)) this.#scheduleProbe(state);
+    if (!isHealthy(state)) this.#scheduleProbe(state, this.#options.probeMs ?? 1000);
   }
 
-  #scheduleProbe(state: ServerState): void {
-    if (state.probing) return;
+  #scheduleProbe(state: ServerState, delayMs: number): void {
+    if (state.probing || this.#retired) return;
     state.probing = true;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       state.probing = false;
-      // The outcome, either way, is what #askOne notes.
-      void this.#askOne(state, probe).catch(() => undefined);
-    }, this.#options.probeMs ?? 1000);
+      // A failure is what #exchange notes.
+      void this.#probe(state).catch(() => undefined);
+    }, delayMs);
     timer.unref();
     this.#timers.add(timer);
+  }
+
+  /** Whether a server answers, and whether it is ourselves that it answers with. */
+  async #probe(state: ServerState): Promise<void> {
+    const { loop, zone, observer } = this.#options;
+    if (!loop) {
+      await this.#exchange(state, aliveProbe);
+      return;
+    }
+    const looping = loop.isMarked(await this.#exchange(state, loop.createQuestion(zone)));
+    if (looping !== state.looping) observer?.loop?.(state.label, looping);
+    state.looping = looping;
+    if (looping) this.#scheduleProbe(state, LOOP_PROBE_MS);
   }
 }
 

@@ -19,14 +19,20 @@ export interface Message {
   readonly additional: readonly ResourceRecord[];
 }
 
-/** Where names stand in the data of the types whose names may come compressed (RFC 3597 section 4). */
-const nameOffsets = new Map<number, { readonly before: number; readonly names: number }>([
-  [TYPE.NS, { before: 0, names: 1 }],
-  [TYPE.CNAME, { before: 0, names: 1 }],
-  [TYPE.PTR, { before: 0, names: 1 }],
-  [TYPE.SOA, { before: 0, names: 2 }],
-  [TYPE.MX, { before: 2, names: 1 }],
-  [TYPE.SRV, { before: 6, names: 1 }],
+/**
+ * The data of types that we look into: bytes, then names, which may come compressed (RFC 3597 section 4; a DNAME's
+ * should not, but may be read), then bytes.
+ */
+const layouts = new Map<number, { readonly before: number; readonly names: number; readonly after: number }>([
+  [TYPE.A, { before: 4, names: 0, after: 0 }],
+  [TYPE.AAAA, { before: 16, names: 0, after: 0 }],
+  [TYPE.NS, { before: 0, names: 1, after: 0 }],
+  [TYPE.CNAME, { before: 0, names: 1, after: 0 }],
+  [TYPE.PTR, { before: 0, names: 1, after: 0 }],
+  [TYPE.SOA, { before: 0, names: 2, after: 20 }],
+  [TYPE.MX, { before: 2, names: 1, after: 0 }],
+  [TYPE.SRV, { before: 6, names: 1, after: 0 }],
+  [TYPE.DNAME, { before: 0, names: 1, after: 0 }],
 ]);
 
 /** A name of 255 bytes has at most 127 labels, and each can be one pointer away from the next. */
@@ -104,11 +110,13 @@ class MessageReader {
   }
 
   #data(type: number, end: number): string {
-    const layout = nameOffsets.get(type);
+    const layout = layouts.get(type);
     if (!layout) return this.#bytes(end);
+    if (this.#at + layout.before > end) throw new DnsError('BadMessage', 'a record is shorter than its data');
     let data = layout.before > 0 ? this.#bytes(this.#at + layout.before) : '';
     for (let names = 0; names < layout.names; names += 1) data += this.name();
     if (this.#at > end) throw new DnsError('BadMessage', "a name reaches beyond its record's end");
+    if (end - this.#at !== layout.after) throw new DnsError('BadMessage', 'a record is longer than its data');
     return data + this.#bytes(end);
   }
 

@@ -1,7 +1,9 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
 import { DnsError } from './dns-error.ts';
+import { stubZones } from './stub-domains.ts';
 import type { UpstreamServer } from './upstream.ts';
+import type { StubDomain } from './upstreams.ts';
 
 /** What resolv.conf(5) says that concerns us. */
 export interface ResolvConf {
@@ -30,6 +32,10 @@ export function parseResolvConf(text: string): ResolvConf {
 export interface UpstreamSources {
   /** From the configuration: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. */
   readonly configured: readonly string[];
+  /** Servers of single zones, or of ranges' reverse zones, by the zone's name or the range. */
+  readonly stubDomains?: Readonly<Record<string, readonly string[]>>;
+  /** The cluster's zone: what is below it is answered here, and no stub domain's matter. */
+  readonly clusterZone?: string;
   /** Our own addresses, which answer on port 53: asking them would go round in circles. */
   readonly own: readonly string[];
   /** The text of a file; undefined where there is none. */
@@ -38,7 +44,8 @@ export interface UpstreamSources {
 
 export interface UpstreamList {
   readonly servers: readonly UpstreamServer[];
-  /** Where they are from: `configuration`, or a file's path. */
+  readonly stubDomains: readonly StubDomain[];
+  /** Where the general servers are from: `configuration`, or a file's path. */
   readonly source: string;
   /** One sentence for each server that was left out. */
   readonly skipped: readonly string[];
@@ -54,9 +61,10 @@ const RESOLVED_STUBS: ReadonlySet<string> = new Set(['127.0.0.53', '127.0.0.54']
 /**
  * The servers to ask for names outside of the cluster: those configured, else those of the node's resolv.conf.
  * Where that names only systemd-resolved's stub, the servers that systemd-resolved asks.
- * @throws {DnsError} BadRecord where a configured server cannot be read.
+ * @throws {DnsError} BadRecord where a configured server cannot be read, BadName for a stub domain's name.
  */
-export function listUpstreams({ configured, own, readFile }: UpstreamSources): UpstreamList {
+export function listUpstreams(sources: UpstreamSources): UpstreamList {
+  const { configured, stubDomains = {}, clusterZone, own, readFile } = sources;
   const skipped: string[] = [];
   const ours = new Set(own.map(normalize));
   const usable = (texts: readonly string[], source: string): UpstreamServer[] =>
@@ -65,24 +73,40 @@ export function listUpstreams({ configured, own, readFile }: UpstreamSources): U
       if (isOurs) skipped.push(`${host} of ${source} is the cluster's own DNS address: it would ask itself`);
       return !isOurs;
     });
-  if (configured.length > 0) {
-    return { servers: usable(configured, 'the configuration'), source: 'configuration', skipped };
-  }
-  const named = parseResolvConf(readFile(RESOLV_CONF) ?? '').nameservers.filter((host) => isIP(host) > 0);
-  const real = named.filter((host) => !RESOLVED_STUBS.has(host));
-  if (real.length > 0 || named.length === 0) {
-    return { servers: usable(real, RESOLV_CONF), source: RESOLV_CONF, skipped };
-  }
-  skipped.push(`${named.join(', ')} of ${RESOLV_CONF} is systemd-resolved: ${RESOLVED_CONF} is read instead`);
-  const { nameservers } = parseResolvConf(readFile(RESOLVED_CONF) ?? '');
-  const servers = usable(
-    nameservers.filter((host) => isIP(host) > 0 && !RESOLVED_STUBS.has(host)),
-    RESOLVED_CONF,
-  );
-  return { servers, source: RESOLVED_CONF, skipped };
+  const named =
+    configured.length > 0
+      ? { texts: configured, source: 'configuration' }
+      : readNameservers(readFile, (reason) => skipped.push(reason));
+  const stubs = Object.entries(stubDomains).flatMap(([domain, texts]) => {
+    if (clusterZone !== undefined && `.${domain}`.endsWith(`.${clusterZone}`)) {
+      skipped.push(`the stub domain ${domain} is the cluster's own: its names are answered here`);
+      return [];
+    }
+    const servers = usable(texts, `the stub domain ${domain}`);
+    return stubZones(domain).map((zone) => ({ zone, servers }));
+  });
+  return { servers: usable(named.texts, named.source), stubDomains: stubs, source: named.source, skipped };
 }
 
-function parseServer(text: string): UpstreamServer {
+/** The node's own servers; never systemd-resolved's stub. */
+function readNameservers(
+  readFile: UpstreamSources['readFile'],
+  explain: (reason: string) => void,
+): { readonly texts: readonly string[]; readonly source: string } {
+  const read = (path: string): string[] =>
+    parseResolvConf(readFile(path) ?? '').nameservers.filter((host) => isIP(host) > 0);
+  const named = read(RESOLV_CONF);
+  const real = named.filter((host) => !RESOLVED_STUBS.has(host));
+  if (real.length > 0 || named.length === 0) return { texts: real, source: RESOLV_CONF };
+  explain(`${named.join(', ')} of ${RESOLV_CONF} is systemd-resolved: ${RESOLVED_CONF} is read instead`);
+  return { texts: read(RESOLVED_CONF).filter((host) => !RESOLVED_STUBS.has(host)), source: RESOLVED_CONF };
+}
+
+/**
+ * Reads a server's address, with or without a port.
+ * @throws {DnsError} BadRecord
+ */
+export function parseServer(text: string): UpstreamServer {
   const [, bracketed, bare, port = String(DNS_PORT)] =
     /^(?:\[([^\]]+)\]|([^[\]]+?))(?::(\d{1,5}))?$/.exec(text) ?? [];
   // An IPv6 address without brackets is all address.

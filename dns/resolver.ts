@@ -1,15 +1,18 @@
 import { encodeAnswer, renderAnswer, writeAnswer, type Answer } from './answer.ts';
 import { AnswerCache, type CachedAnswer } from './cache.ts';
 import { DnsError } from './dns-error.ts';
-import type { Forwarder } from './forward.ts';
+import { markedAnswer, type LoopProbe } from './loop-probe.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { copyQuery, createQuery, parseQuery, type Query } from './question.ts';
 import { nameLength, textData, type ResourceRecord } from './records.ts';
 import { encodeQuestion, type Question } from './upstream.ts';
+import type { Upstreams } from './upstreams.ts';
 import { FLAG, MAX_MESSAGE_BYTES, RCODE, TYPE } from './wire.ts';
 
 export interface ResolverOptions {
-  readonly forwarder: Pick<Forwarder, 'ask' | 'healthy'>;
+  readonly upstreams: Pick<Upstreams, 'ask' | 'isHealthy'>;
+  /** How a question of ours is known that comes back to us. */
+  readonly loop?: LoopProbe;
   /** Memory for cached answers. Default 16 MiB. */
   readonly maxCacheBytes?: number;
   /** Answers are kept at least and at most so long, whatever their TTL. Defaults 5 and 3600. */
@@ -68,6 +71,9 @@ export class Resolver {
     const entry = this.#cache.get(key);
     const now = this.#now();
     if (!entry || now >= entry.expiresAt) {
+      if (this.#options.loop?.isProbe(query.name, query.type)) {
+        return writeAnswer(query, markedAnswer(query.name), out);
+      }
       this.#options.observer?.miss();
       return this.#fetchFor(copyQuery(query), key, question, entry);
     }
@@ -101,7 +107,7 @@ export class Resolver {
     if (!stale) return renderAnswer(query, await fetched);
     const answer = await Promise.race([
       fetched.then((fresh) => (isFailure(fresh.rcode) ? undefined : fresh)).catch(() => undefined),
-      this.#options.forwarder.healthy ? delay(STALE_AFTER_MS) : undefined,
+      this.#options.upstreams.isHealthy(query.name) ? delay(STALE_AFTER_MS) : undefined,
     ]);
     if (answer) return renderAnswer(query, answer);
     this.#options.observer?.stale();
@@ -125,7 +131,7 @@ export class Resolver {
     if (this.#pending.size >= (this.#options.maxPending ?? 1000)) {
       return Promise.reject(new DnsError('NoUpstream', 'too many questions wait for upstream DNS servers'));
     }
-    const asked = this.#options.forwarder
+    const asked = this.#options.upstreams
       .ask(question)
       .then((message) => this.#store(key, question, message))
       .finally(() => this.#pending.delete(key));

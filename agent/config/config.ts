@@ -23,12 +23,31 @@ export interface AgentConfig {
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */
   readonly upstreams: readonly string[];
+  readonly forwarding: ForwardingConfig;
   /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
   readonly port: number;
   /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */
   readonly healthPort: number;
   /** Extra labels for the Node object. */
   readonly nodeLabels: Readonly<Record<string, string>>;
+}
+
+/** How DNS questions about names outside the cluster are answered. */
+export interface ForwardingConfig {
+  /** Which upstream server is asked first: the first that answers, or any of those. */
+  readonly policy: 'sequential' | 'random';
+  /** DNS servers of single zones by the zone's name, or by the range whose reverse zones they serve. */
+  readonly stubDomains: Readonly<Record<string, readonly string[]>>;
+  /** Whether letters are sent in random case, which answers must repeat. */
+  readonly mixCase: boolean;
+  /** Memory for answers, of all threads together. */
+  readonly cacheBytes: number;
+  /** Answers are kept at least and at most so long, whatever their TTL; negative ones at most so long. */
+  readonly minTtlSeconds: number;
+  readonly maxTtlSeconds: number;
+  readonly maxNegativeTtlSeconds: number;
+  /** How long after its end an answer may still be given while upstream servers fail. */
+  readonly maxStaleSeconds: number;
 }
 
 /** How an agent becomes a member of the cluster. */

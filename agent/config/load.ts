@@ -8,7 +8,7 @@ import { listRangeMistakes } from './ranges.ts';
 import { environmentOf, flagOf, settingNames, settings } from './settings.ts';
 import type { GivenSettings, SettingName } from './settings.ts';
 import { ValueError } from './values.ts';
-import type { Config } from './config.ts';
+import type { Config, ForwardingConfig } from './config.ts';
 
 const defaultConfigFile = '/etc/weft/weft.yaml';
 
@@ -84,6 +84,19 @@ function parseValues(given: readonly GivenValue[]): { understood: GivenSettings;
   return { understood, mistakes };
 }
 
+function forwardingDefaults(given: GivenSettings): ForwardingConfig {
+  return {
+    policy: given.upstreamPolicy ?? 'sequential',
+    stubDomains: given.stubDomains ?? {},
+    mixCase: given.dnsMixedCase ?? false,
+    cacheBytes: (given.dnsCacheMiB ?? 16) * 2 ** 20,
+    minTtlSeconds: given.dnsMinTTL ?? 5,
+    maxTtlSeconds: given.dnsMaxTTL ?? 3600,
+    maxNegativeTtlSeconds: given.dnsMaxNegativeTTL ?? 1800,
+    maxStaleSeconds: given.dnsMaxStale ?? 86_400,
+  };
+}
+
 /** Fills in what nobody has said; the same for every machine, except for its name and addresses. */
 function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Config {
   const stateDir = given.stateDir ?? '/var/lib/weft';
@@ -117,6 +130,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     nodePortAddresses: given.nodePortAddresses ?? [],
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
+    forwarding: forwardingDefaults(given),
     port: given.agentPort ?? 10250,
     healthPort: given.healthPort ?? 10256,
     nodeLabels: given.nodeLabels ?? {},

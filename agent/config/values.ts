@@ -1,5 +1,8 @@
 import ipaddr from 'ipaddr.js';
 import { parseAddressPool } from '../../api/address-pool.ts';
+import { DnsError } from '../../dns/dns-error.ts';
+import { parseServer } from '../../dns/resolv-conf.ts';
+import { renderServer } from '../../dns/upstream.ts';
 
 /**
  * Turns one raw value, text from a flag or the environment or any value from YAML, into a setting's value.
@@ -50,6 +53,13 @@ export function oneOf<const T extends string>(...words: readonly T[]): ValuePars
   };
 }
 
+/** `true` or `false`. */
+export function boolean(raw: unknown): boolean {
+  if (raw === true || raw === 'true') return true;
+  if (raw === false || raw === 'false') return false;
+  throw new ValueError(`${show(raw)} is neither true nor false`);
+}
+
 /** A YAML sequence, or text separated by commas. */
 export function listOf<T>(parse: ValueParser<T>): ValueParser<readonly T[]> {
   return (raw) => {
@@ -67,6 +77,44 @@ export function address(raw: unknown): string {
   if (!isAddress)
     throw new ValueError(`${show(raw)} is not an IP address: write e.g. 192.0.2.1 or 2001:db8::1`);
   return ipaddr.parse(raw).toString();
+}
+
+/** The address of a DNS server, with a port where that is not 53: `192.0.2.1`, `[2001:db8::1]:5353`. */
+export function dnsServer(raw: unknown): string {
+  try {
+    const { host, port } = parseServer(text(raw));
+    return port === 53 ? address(host) : renderServer({ host: address(host), port });
+  } catch (error) {
+    if (error instanceof DnsError) throw new ValueError(error.message);
+    throw error;
+  }
+}
+
+/** A YAML map of zones, or ranges for their reverse zones, to servers, or `zone=server,zone=server`. */
+export function stubDomains(raw: unknown): Readonly<Record<string, readonly string[]>> {
+  const entries = typeof raw === 'string' ? raw.split(',').filter(Boolean).map(splitLabel) : entriesOf(raw);
+  const domains: Record<string, string[]> = {};
+  for (const [domain, servers] of entries) {
+    const list = listOf(dnsServer)(servers ?? '');
+    if (list.length === 0) throw new ValueError(`${show(domain)} has no server: write ${domain}=192.0.2.1`);
+    (domains[stubDomain(domain)] ??= []).push(...list);
+  }
+  return domains;
+}
+
+function entriesOf(raw: unknown): [string, unknown][] {
+  if (raw !== null && typeof raw === 'object' && !Array.isArray(raw)) return Object.entries(raw);
+  throw new ValueError(`${show(raw)} is not a map: write { corp.example: [192.0.2.1] }`);
+}
+
+/** Unlike a host's name, a zone's may have underscores: `_msdcs.corp.example`. */
+function stubDomain(raw: string): string {
+  if (raw.includes('/')) return cidr(raw);
+  const name = raw.toLowerCase().replace(/\.$/, '');
+  if (!/^[-a-z0-9_]{1,63}(\.[-a-z0-9_]{1,63})*$/.test(name) || name.length > 253) {
+    throw new ValueError(`${show(raw)} is not a DNS zone or a range: write e.g. corp.example or 10.0.0.0/8`);
+  }
+  return name;
 }
 
 /** A range whose host bits are zero, e.g. `10.244.0.0/16`, in its canonical form. */

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { clusterHandler } from '../../dns/cluster-handler.ts';
 import { DnsError } from '../../dns/dns-error.ts';
-import { Forwarder } from '../../dns/forward.ts';
 import type { Exchange } from '../../dns/handler.ts';
+import { LoopProbe } from '../../dns/loop-probe.ts';
 import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
 import { Resolver } from '../../dns/resolver.ts';
 import { startDnsServer, type DnsServer } from '../../dns/server.ts';
 import { renderServer } from '../../dns/upstream.ts';
+import { Upstreams } from '../../dns/upstreams.ts';
 import { ClusterZone } from '../../dns/zone.ts';
 import { ZoneFeed } from './feed.ts';
 import { NamesMetrics } from './metrics.ts';
@@ -44,8 +45,9 @@ export class ClusterNames implements Subsystem {
   readonly #runner: Runner;
   /** By the address they listen on: one family's trouble leaves the other's server alone. */
   readonly #servers = new Map<string, DnsServer>();
-  #forwarder: Forwarder;
-  #upstreams = '';
+  readonly #upstreams: Upstreams;
+  /** What {@link #upstreams} was told last. */
+  #plan = '';
   #lastError: unknown;
 
   constructor(context: AgentContext, { port = 53 }: NamesOptions = {}) {
@@ -62,9 +64,24 @@ export class ClusterNames implements Subsystem {
     });
     this.#feed = new ZoneFeed(caches, this.#zone, this.#log);
     this.#metrics = new NamesMetrics(metrics, [`${cluster.zone}.`, '.']);
-    this.#forwarder = new Forwarder({ servers: [] });
     this.#upstreamMetrics = new UpstreamMetrics(metrics, () => this.#resolver.cached);
-    this.#resolver = new Resolver({ forwarder: this.#currentForwarder(), observer: this.#upstreamMetrics });
+    const loop = new LoopProbe();
+    this.#upstreams = new Upstreams({
+      loop,
+      observer: {
+        asked: (to, rcode, seconds) => this.#upstreamMetrics.asked(to, rcode, seconds),
+        health: (to, healthy) => this.#noteUpstream(to, healthy),
+        loop: (to, looping) => this.#noteLoop(to, looping),
+      },
+    });
+    const { cacheBytes: maxCacheBytes, ...limits } = context.config.forwarding;
+    this.#resolver = new Resolver({
+      upstreams: this.#upstreams,
+      loop,
+      observer: this.#upstreamMetrics,
+      maxCacheBytes,
+      ...limits,
+    });
     this.#runner = new Runner({
       run: () => this.#ensure(),
       minIntervalMs: 100,
@@ -92,7 +109,7 @@ export class ClusterNames implements Subsystem {
   async stop(): Promise<void> {
     await this.#runner.stop();
     this.#feed.stop();
-    this.#forwarder.close();
+    this.#upstreams.close();
     await Promise.all([...this.#servers.values()].map((server) => server.close()));
     this.#servers.clear();
   }
@@ -143,19 +160,20 @@ export class ClusterNames implements Subsystem {
 
   #ensureUpstreams(): void {
     const { config, cluster } = this.#context;
-    const list = listUpstreams({ configured: config.upstreams, own: cluster.dnsIPs, readFile: readIfThere });
-    const rendered = list.servers.map(renderServer).join(', ');
-    if (rendered === this.#upstreams) return;
-    this.#upstreams = rendered;
-    this.#explain(list, rendered);
-    this.#forwarder.close();
-    this.#forwarder = new Forwarder({
-      servers: list.servers,
-      observer: {
-        asked: (to, rcode, seconds) => this.#upstreamMetrics.asked(to, rcode, seconds),
-        health: (to, healthy) => this.#noteUpstream(to, healthy),
-      },
+    const { policy, mixCase, stubDomains } = config.forwarding;
+    const list = listUpstreams({
+      configured: config.upstreams,
+      stubDomains,
+      clusterZone: cluster.zone,
+      own: cluster.dnsIPs,
+      readFile: readIfThere,
     });
+    const plan = { servers: list.servers, stubDomains: list.stubDomains, policy, mixCase };
+    const rendered = JSON.stringify(plan);
+    if (rendered === this.#plan) return;
+    this.#plan = rendered;
+    this.#explain(list, list.servers.map(renderServer).join(', '));
+    this.#upstreams.setPlan(plan);
   }
 
   #explain({ source, skipped }: UpstreamList, servers: string): void {
@@ -163,17 +181,6 @@ export class ClusterNames implements Subsystem {
     if (servers === '') {
       this.#log.warn({ source }, 'no upstream DNS server: names outside of the cluster get no answer');
     } else this.#log.info({ servers, source }, 'upstream DNS servers');
-  }
-
-  /** The resolver keeps its cache when the servers change. */
-  #currentForwarder(): Pick<Forwarder, 'ask' | 'healthy'> {
-    const current = (): Forwarder => this.#forwarder;
-    return {
-      ask: (question) => current().ask(question),
-      get healthy() {
-        return current().healthy;
-      },
-    };
   }
 
   #observe(exchange: Exchange): void {
@@ -204,6 +211,20 @@ export class ClusterNames implements Subsystem {
     this.#upstreamMetrics.health(server, healthy);
     if (healthy) this.#log.info({ server }, 'an upstream DNS server answers again');
     else this.#log.warn({ server }, 'an upstream DNS server does not answer');
+  }
+
+  #noteLoop(server: string, looping: boolean): void {
+    if (!looping) {
+      this.#log.info({ server }, 'an upstream DNS server does not ask this node any more');
+      return;
+    }
+    const own = this.#context.cluster.dnsIPs.join(', ');
+    this.#log.error(
+      { server, own },
+      "an upstream DNS server is not asked: it sends questions back to the cluster's DNS on this node. " +
+        "Take the cluster's DNS addresses out of that server's own upstream servers, " +
+        'or name servers that do not lead here in the setting upstreams',
+    );
   }
 }
 

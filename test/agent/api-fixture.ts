@@ -8,6 +8,7 @@ import { ApiClient } from '../../api/client/client.ts';
 import { startApiServer } from '../../api/server/server.ts';
 import type { ApiServer } from '../../api/server/server.ts';
 import { testCluster } from '../cluster.ts';
+import { forwarding } from './names/forwarding.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -56,6 +57,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     backend: 'iptables',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
+    forwarding,
     port: 10250,
     healthPort: 10256,
     nodeLabels: {},

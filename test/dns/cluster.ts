@@ -1,10 +1,11 @@
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { clusterHandler } from '../../dns/cluster-handler.ts';
-import { Forwarder } from '../../dns/forward.ts';
+import { LoopProbe } from '../../dns/loop-probe.ts';
 import type { Handler } from '../../dns/handler.ts';
 import { namedService } from '../../dns/named-service.ts';
 import { Resolver } from '../../dns/resolver.ts';
+import { Upstreams } from '../../dns/upstreams.ts';
 import { ClusterZone, type ZoneOptions } from '../../dns/zone.ts';
 
 /** A Service in namespace `default`. */
@@ -50,6 +51,6 @@ export function setService(
 
 /** Answers from the zone; names that are not ours find no upstream server. */
 export function handlerOf(zone: ClusterZone, synced = true): Handler {
-  const resolver = new Resolver({ forwarder: new Forwarder({ servers: [] }) });
+  const resolver = new Resolver({ upstreams: new Upstreams({ loop: new LoopProbe() }) });
   return clusterHandler({ zone, synced: () => synced, resolver });
 }

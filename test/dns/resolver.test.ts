@@ -50,14 +50,12 @@ function setUp(
 ) {
   const state = { now: 1000, asked: [] as string[], healthy: true, seen: [] as string[] };
   const resolver = new Resolver({
-    forwarder: {
+    upstreams: {
       ask: async (question) => {
         state.asked.push(`${renderName(question.name)} ${question.type}`);
         return answer(question);
       },
-      get healthy() {
-        return state.healthy;
-      },
+      isHealthy: () => state.healthy,
     },
     now: () => state.now,
     observer: {

@@ -65,6 +65,42 @@ t.test('NodePorts are served on ranges, or on the primary addresses', (t) => {
   t.end();
 });
 
+t.test('DNS servers and stub domains are read from YAML and from text alike', (t) => {
+  const text =
+    'upstreams: [192.0.2.1:53, "[2001:DB8::1]:5353"]\n' +
+    'stubDomains: { Corp.example.: [192.0.2.2, "192.0.2.3:54"], 172.16.0.0/12: 192.0.2.4 }\n';
+  const flags = {
+    upstreams: '192.0.2.1,[2001:db8::1]:5353',
+    stubDomains: 'corp.example=192.0.2.2, corp.example=192.0.2.3:54,172.16.0.0/12=192.0.2.4',
+  };
+  for (const { agent } of [loadConfig(sources({ text })), loadConfig(sources({ flags }))]) {
+    t.same(agent.upstreams, ['192.0.2.1', '[2001:db8::1]:5353']);
+    t.same(agent.forwarding.stubDomains, {
+      'corp.example': ['192.0.2.2', '192.0.2.3:54'],
+      '172.16.0.0/12': ['192.0.2.4'],
+    });
+  }
+  t.same(mistakesOf({ text: 'stubDomains: { 10.0.0.1/8: 192.0.2.1 }' }), [
+    'weft.yaml:1:1: stubDomains: "10.0.0.1/8" has bits set behind its prefix: write 10.0.0.0/8',
+  ]);
+  t.same(
+    mistakesOf({ flags: { stubDomains: 'corp.example', upstreams: 'dns.example', dnsMixedCase: 'maybe' } }),
+    [
+      '--upstreams: "dns.example" is not an address of a DNS server, like 192.0.2.1 or [2001:db8::1]:53',
+      '--stub-domains: "corp.example" has no server: write corp.example=192.0.2.1',
+      '--dns-mixed-case: "maybe" is neither true nor false',
+    ],
+  );
+  t.same(mistakesOf({ text: 'stubDomains: [corp.example]\ndnsCacheMiB: 0\n' }), [
+    'weft.yaml:1:1: stubDomains: ["corp.example"] is not a map: write { corp.example: [192.0.2.1] }',
+    'weft.yaml:2:1: dnsCacheMiB: 0 is not a whole number from 1 to 4096',
+  ]);
+  t.same(mistakesOf({ text: 'stubDomains: { "corp example": 192.0.2.1 }' }), [
+    'weft.yaml:1:1: stubDomains: "corp example" is not a DNS zone or a range: write e.g. corp.example or 10.0.0.0/8',
+  ]);
+  t.end();
+});
+
 t.test('flags win over the environment, which wins over the file', (t) => {
   const text = 'zone: file.example\nbackend: nftables\nnodeName: from-file\n';
   const environment = { WEFT_ZONE: 'environment.example', WEFT_NODE_NAME: 'from-environment' };

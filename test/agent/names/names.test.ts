@@ -11,6 +11,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { startDnsServer } from '../../../dns/server.ts';
 import { staticZone } from '../../../dns/static-zone.ts';
 import { FakeCache } from '../fake-cache.ts';
+import { forwarding } from './forwarding.ts';
 
 const S = 'default.svc.cluster.local';
 
@@ -58,7 +59,7 @@ function setUp(t: Test, { dnsIPs = ['127.0.0.1', '::1'], upstreams = ['127.0.0.1
       dnsIPs,
       zone: 'cluster.local',
     },
-    config: { upstreams },
+    config: { upstreams, forwarding },
     caches: { services, endpointSlices: slices, namespaces },
     log,
     metrics,

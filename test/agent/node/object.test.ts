@@ -3,6 +3,7 @@ import { parseOsName } from '../../../agent/node/facts.ts';
 import type { NodeFacts } from '../../../agent/node/facts.ts';
 import { isSameStatus, renderNode, renderNodeStatus } from '../../../agent/node/object.ts';
 import type { AgentConfig } from '../../../agent/config/config.ts';
+import { forwarding } from '../names/forwarding.ts';
 
 const facts: NodeFacts = {
   machineID: 'm',
@@ -29,6 +30,7 @@ const config: AgentConfig = {
   nodePortAddresses: [],
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
+  forwarding,
   port: 10250,
   healthPort: 10256,
   nodeLabels: { disk: 'ssd' },

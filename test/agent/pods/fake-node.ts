@@ -17,6 +17,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { createNamespace, removeNamespace } from '../../../netns/namespace.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { PodNetworkDoor } from '../../../agent/pods/pod-network-door.ts';
+import { forwarding } from '../names/forwarding.ts';
 
 /** A cache that tests fill by hand. */
 class FakeCache<T extends { metadata: ObjectMeta }> implements RestorableCache<T> {
@@ -266,6 +267,7 @@ export class FakeNode {
       backend: 'iptables',
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
+      forwarding,
       port: 10250,
       healthPort: 10256,
       nodeLabels: {},

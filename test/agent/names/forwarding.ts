@@ -1,0 +1,13 @@
+import type { ForwardingConfig } from '../../../agent/config/config.ts';
+
+/** Settings of forwarding as an agent has them that says nothing about it. */
+export const forwarding: ForwardingConfig = {
+  policy: 'sequential',
+  stubDomains: {},
+  mixCase: false,
+  cacheBytes: 1 << 24,
+  minTtlSeconds: 5,
+  maxTtlSeconds: 3600,
+  maxNegativeTtlSeconds: 1800,
+  maxStaleSeconds: 86_400,
+};
