@@ -41,6 +41,35 @@ install_packages() {
   rm -f "$log"
 }
 
+# unpack_packages DIRECTORY program:package…  Programs that are not there come from Debian packages that are unpacked
+# aside, with the libraries they lack: nothing is installed, no service of theirs is ever started. Last in PATH.
+unpack_packages() {
+  local directory=$1 entry missing=() archive library
+  shift
+  PATH=$PATH:/usr/sbin:/sbin:$directory/usr/bin:$directory/usr/sbin
+  export PATH
+  for entry in "$@"; do
+    command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
+  done
+  if [ ${#missing[@]} != 0 ]; then
+    command -v apt-get >/dev/null || die "this is not Debian: install these first: ${missing[*]}"
+    say "unpacking Debian packages aside: ${missing[*]}"
+    mkdir -p "$directory/archives/partial"
+    { download_packages "$directory" "${missing[@]}" || { apt-get -qq update && download_packages "$directory" "${missing[@]}"; }; } >/dev/null 2>&1 ||
+      die "could not download ${missing[*]}: is the Debian mirror reachable?"
+    for archive in "$directory"/archives/*.deb; do dpkg -x "$archive" "$directory" || die "could not unpack $archive"; done
+    rm -rf "$directory/archives"
+  fi
+  for library in "$directory"/{,usr/}lib/*-linux-gnu; do
+    [ ! -d "$library" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$library"
+  done
+}
+
+# download_packages DIRECTORY PACKAGE…  With what they need that is not installed, into DIRECTORY/archives.
+download_packages() {
+  apt-get -qq -y --no-install-recommends --download-only -o "Dir::Cache::archives=$1/archives" install "${@:2}"
+}
+
 # The Node.js that npm pinned, if it is there and runs on this processor.
 find_node() {
   local candidate

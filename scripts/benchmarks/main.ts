@@ -1,23 +1,29 @@
 /**
  * Runs a benchmark, prints each figure beside its aim, its peers and its floor, and writes
  * `docs/performance/NAME.json` and `.svg`. Exits non-zero when an aim is missed and names it on the last line.
- * Usage: main.ts NAME [PART…]. With parts only these are run, and no file is written.
+ * Usage: main.ts NAME [PART…] [--coredns PATH]. With parts only these are run, and no file is written.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { bench as api } from './api.ts';
 import { bench as attach } from './attach.ts';
+import { bench as dns } from './dns.ts';
 import { bench as lab } from './lab.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
 import { renderPlot } from './plot.ts';
 import type { Bench, BenchResult } from './result.ts';
 import { bench as services } from './services.ts';
 
-const benches: readonly Bench[] = [api, attach, lab, services];
+const benches: readonly Bench[] = [api, attach, dns, lab, services];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
-const [name, ...parts] = process.argv.slice(2);
+const { positionals, values: options } = parseArgs({
+  allowPositionals: true,
+  options: { coredns: { type: 'string' } },
+});
+const [name, ...parts] = positionals;
 const bench = benches.find((candidate) => candidate.name === name);
 if (!bench)
   fail(`usage: scripts/bench NAME, where NAME is one of: ${benches.map(({ name }) => name).join(', ')}`);
@@ -25,7 +31,7 @@ const unknown = parts.find((part) => !bench.parts?.includes(part));
 if (unknown !== undefined)
   fail(`${bench.name} has no part ${unknown}: ${bench.parts?.join(', ') ?? 'it has none'}`);
 
-const result = await bench.run(parts);
+const result = await bench.run(parts, options);
 if (parts.length === 0) write(result);
 process.stdout.write(renderTable(result));
 

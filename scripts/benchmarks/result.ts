@@ -22,11 +22,17 @@ export interface BenchResult {
   readonly plot?: Plot;
 }
 
+/** What a user may hand to a benchmark. */
+export interface BenchOptions {
+  /** A CoreDNS program to compare with. */
+  readonly coredns?: string | undefined;
+}
+
 /** A benchmark as `scripts/bench NAME` runs it. */
 export interface Bench {
   readonly name: string;
   /** Parts that can be run alone. */
   readonly parts?: readonly string[];
   /** Runs these parts; empty: all of it. */
-  run(parts: readonly string[]): Promise<BenchResult>;
+  run(parts: readonly string[], options: BenchOptions): Promise<BenchResult>;
 }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNamespace } from '../../netns/namespace.ts';
+import { allowedCores } from './cores.ts';
 
 interface ChildOptions {
   /** The network namespace it lives in: a path. Default: our own. */
@@ -17,7 +17,10 @@ interface ChildOptions {
 /** Starts a measuring process of this folder, with a channel for messages. */
 export function startChild(file: string, args: readonly string[], options: ChildOptions = {}): ChildProcess {
   const command = [process.execPath, join(import.meta.dirname, file), ...args];
-  if (options.pinned) command.unshift('taskset', '--cpu-list', lastCore());
+  if (options.pinned) {
+    // The first is where most machines handle their interrupts.
+    command.unshift('taskset', '--cpu-list', String(allowedCores().at(-1)));
+  }
   if (options.group !== undefined) command.unshift('sh', '-c', 'echo $$ >"$0" && exec "$@"', options.group);
   const [program = '', ...rest] = command;
   const start = (): ChildProcess => spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -40,10 +43,4 @@ export async function runChild<Message>(
     );
   }
   return message;
-}
-
-/** The last core we may use: the first is where most machines handle their interrupts. */
-function lastCore(): string {
-  const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-  return /\d+$/.exec(allowed ?? '')?.[0] ?? '0';
 }

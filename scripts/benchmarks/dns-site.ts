@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
+import { allowedCores } from './cores.ts';
+import { foreignProbe, missingShare, probe, renderForeignQuestions, renderQuestions } from './dns-data.ts';
+import type { LoadOptions } from './dns-load.ts';
+import type { Duty, Peer } from './dns-peers.ts';
+import { DnsServerProcess } from './dns-server.ts';
+
+/** A server on one core and dnsperf on another; or both on two, where a server shall show what it can. */
+type Cores = 'one' | 'two';
+
+const [firstCore = 0, secondCore = firstCore] = allowedCores();
+const lastCore = allowedCores().at(-1) ?? firstCore;
+const serverCores: Readonly<Record<Cores, string>> = {
+  one: String(firstCore),
+  two: `${firstCore},${secondCore}`,
+};
+const loadCores: Readonly<Record<Cores, string>> = {
+  one: String(lastCore),
+  two: allowedCores().join(),
+};
+
+/** Starts a server of the project's own; the peers are programs with configuration files. */
+export interface Ours {
+  readonly name: string;
+  /** The process's file in this folder; its argument is the duty as JSON. */
+  readonly file: string;
+}
+
+/** A namespace with nothing but a loopback device, and the servers in it. All of it goes with `await using`. */
+export class DnsSite implements AsyncDisposable {
+  readonly #undo = new AsyncDisposableStack();
+  readonly #directory: string;
+  readonly #namespace = `weft-bench${process.pid}-dns`;
+  readonly #cores: Cores;
+  #nextPort = 5300;
+
+  /** @param directory for files of its servers */
+  constructor(directory: string, cores: Cores = 'one') {
+    this.#directory = mkdtempSync(join(directory, 'dns-'));
+    this.#cores = cores;
+    using _ = createNamespace(this.#namespace);
+    const remove = (): void => removeNamespace(this.#namespace);
+    process.once('exit', remove);
+    this.#undo.defer(() => {
+      process.off('exit', remove);
+      remove();
+    });
+    runInNamespace(this.#namespace, () => execFileSync('ip', ['link', 'set', 'lo', 'up']));
+  }
+
+  /** Starts a server and resolves when it answers. */
+  async start(who: Peer | Ours, duties: Omit<Duty, 'port' | 'threads'>): Promise<DnsServerProcess> {
+    const port = this.#nextPort++;
+    const duty: Duty = { ...duties, port, threads: this.#cores === 'two' ? 2 : 1 };
+    const ours = 'file' in who;
+    const command = ours
+      ? [process.execPath, join(import.meta.dirname, who.file), JSON.stringify(duty)]
+      : who.configure(mkdtempSync(join(this.#directory, 'server-')), duty);
+    const server = await DnsServerProcess.start({
+      name: who.name,
+      command,
+      namespace: this.#namespace,
+      port,
+      cores: serverCores[this.#cores],
+      probe: duty.services > 0 ? probe : foreignProbe,
+      ipc: ours,
+    });
+    this.#undo.defer(() => server.stop());
+    return server;
+  }
+
+  /** How dnsperf asks for the names of so many Services; 0: for names outside of the cluster. */
+  load(services: number, seconds: number): LoadOptions {
+    const questions = join(this.#directory, `questions-${services}`);
+    writeFileSync(questions, services > 0 ? renderQuestions(services) : renderForeignQuestions());
+    return {
+      namespace: this.#namespace,
+      questions,
+      seconds,
+      cores: loadCores[this.#cores],
+      missingShare: services > 0 ? missingShare : 0,
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#undo.disposeAsync();
+  }
+}
