@@ -12,13 +12,14 @@ export interface Answer {
   readonly rcode: number;
   /** Header flags beside QR, RD and TC: AA, RA, AD. */
   readonly flags: number;
-  /** All records, answer, authority, additional. */
-  readonly records: Buffer;
-  /** Where each record ends in {@link records}, and where its TTL is. */
-  readonly ends: readonly number[];
-  readonly ttlOffsets: readonly number[];
+  /**
+   * All records, answer, authority, additional; one character per byte: a string takes half of a buffer's memory, and
+   * many small ones leave no holes.
+   */
+  readonly records: string;
   readonly answerCount: number;
   readonly authorityCount: number;
+  readonly additionalCount: number;
   /** The last run of answer records of one set, which is rotated: index of its first record, and its length. */
   readonly rotateFrom: number;
   readonly rotateCount: number;
@@ -45,6 +46,8 @@ export interface QuestionShape {
 
 /** RFC 8767 section 4: what a record says whose time is over. */
 const STALE_TTL_SECONDS = 30;
+/** What follows the names in an SOA record: serial, refresh, retry, expire, minimum (RFC 1035 section 3.3.13). */
+const SOA_NUMBERS_BYTES = 20;
 /** Fourteen bits of a pointer (RFC 1035 section 4.1.4). */
 const MAX_POINTER = 0x3fff;
 
@@ -60,15 +63,22 @@ export function encodeAnswer(content: AnswerContent, shape: QuestionShape): Answ
   return {
     rcode,
     flags,
-    records: encoder.bytes,
-    ends: encoder.ends,
-    ttlOffsets: encoder.ttlOffsets,
+    records: encoder.records,
     answerCount: answer.length,
     authorityCount: authority.length,
+    additionalCount: additional.length,
     rotateFrom,
     rotateCount: answer.length - rotateFrom,
     turn: 0,
   };
+}
+
+/** The same answer, whose last record is an SOA, with another serial in it. */
+export function withSerial(answer: Answer, serial: number): Answer {
+  const { records } = answer;
+  const at = records.length - SOA_NUMBERS_BYTES;
+  const changed = records.slice(0, at) + word(serial >>> 16) + word(serial) + records.slice(at + 4);
+  return { ...answer, records: changed };
 }
 
 /** The index of the first record of the set that ends the answer; CNAMEs before it keep their order. */
@@ -81,8 +91,6 @@ function rotationStart(answer: readonly ResourceRecord[]): number {
 }
 
 class RecordEncoder {
-  readonly ends: number[] = [];
-  readonly ttlOffsets: number[] = [];
   readonly #parts: string[] = [];
   /** Where the next record starts, counted from the end of the question. */
   #length = 0;
@@ -95,21 +103,19 @@ class RecordEncoder {
     this.#learn(suffix, HEADER_BYTES + nameBytes - suffix.length);
   }
 
-  get bytes(): Buffer {
-    return Buffer.from(this.#parts.join(''), 'latin1');
+  get records(): string {
+    return this.#parts.join('');
   }
 
   add(record: ResourceRecord, learn: boolean): void {
     const { name, type, ttlSeconds } = record;
     const owner = this.#name(name, this.#length, learn);
-    const ttlOffset = this.#length + owner.length + 4;
-    const data = this.#data(record, ttlOffset + 6, learn);
+    const dataAt = this.#length + owner.length + 10;
+    const data = this.#data(record, dataAt, learn);
     const fixed =
       word(type) + word(CLASS_IN) + word(ttlSeconds >>> 16) + word(ttlSeconds) + word(data.length);
     this.#parts.push(owner, fixed, data);
-    this.#length = ttlOffset + 6 + data.length;
-    this.ttlOffsets.push(ttlOffset);
-    this.ends.push(this.#length);
+    this.#length = dataAt + data.length;
   }
 
   /** Only the types of RFC 1035 may have compressed names in their data (RFC 3597 section 4). */
@@ -164,11 +170,11 @@ export function writeAnswer(query: Query, answer: Answer, out: Buffer, ageSecond
   const start = query.questionEnd;
   const room = query.limit - start - (query.edns ? OPT_BYTES : 0);
   query.packet.copy(out, 0, 0, start);
-  const whole = answer.records.length <= room;
   let end = start + answer.records.length;
-  let count = answer.ends.length;
-  if (whole && ageSeconds === 0) copyRotated(answer, out, start);
-  else [end, count] = writeRecords(answer, out, start, room, ageSeconds);
+  let count = answer.answerCount + answer.authorityCount + answer.additionalCount;
+  if (answer.records.length <= room) writeAll(answer, out, start);
+  else [end, count] = writeSome(answer, out, start, room);
+  if (ageSeconds > 0) ageTtls(out, start, end, ageSeconds);
   const answerCount = Math.min(count, answer.answerCount);
   const authorityCount = Math.min(count - answerCount, answer.authorityCount);
   const truncated = count < answer.answerCount + answer.authorityCount;
@@ -221,40 +227,34 @@ function writeOpt(query: Query, rcode: number, out: Buffer, at: number): number 
 }
 
 /** All records at once; the rotated run in two pieces. */
-function copyRotated(answer: Answer, out: Buffer, start: number): void {
-  const { records, turn, rotateFrom, rotateCount } = answer;
+function writeAll({ records, turn, rotateFrom, rotateCount }: Answer, out: Buffer, start: number): void {
   if (turn === 0) {
-    records.copy(out, start);
+    out.write(records, start, 'latin1');
     return;
   }
-  const first = startOf(answer, rotateFrom);
-  const cut = startOf(answer, rotateFrom + turn);
-  const end = startOf(answer, rotateFrom + rotateCount);
-  records.copy(out, start, 0, first);
-  records.copy(out, start + first, cut, end);
-  records.copy(out, start + first + end - cut, first, cut);
-  records.copy(out, start + end, end);
+  const first = skipRecords(records, 0, rotateFrom);
+  const cut = skipRecords(records, first, turn);
+  const end = skipRecords(records, cut, rotateCount - turn);
+  if (first > 0) out.write(records.slice(0, first), start, 'latin1');
+  out.write(records.slice(cut, end), start + first, 'latin1');
+  out.write(records.slice(first, cut), start + first + end - cut, 'latin1');
+  if (end < records.length) out.write(records.slice(end), start + end, 'latin1');
 }
 
 /** As many records as fit, one by one. Returns where they end and how many they are. */
-function writeRecords(
-  answer: Answer,
-  out: Buffer,
-  start: number,
-  room: number,
-  ageSeconds: number,
-): [end: number, count: number] {
+function writeSome(answer: Answer, out: Buffer, start: number, room: number): [end: number, count: number] {
+  const { records } = answer;
+  const starts = [0];
+  for (let at = 0; at < records.length; starts.push(at)) at = skipRecords(records, at, 1);
   let used = 0;
-  for (let position = 0; position < answer.ends.length; position += 1) {
+  for (let position = 0; position < starts.length - 1; position += 1) {
     const index = rotated(answer, position);
-    const from = startOf(answer, index);
-    const to = startOf(answer, index + 1);
-    if (used + to - from > room) return [start + used, position];
-    answer.records.copy(out, start + used, from, to);
-    if (ageSeconds !== 0) ageTtl(out, start + used + (answer.ttlOffsets[index] ?? 0) - from, ageSeconds);
-    used += to - from;
+    const record = records.slice(starts[index], starts[index + 1]);
+    if (used + record.length > room) return [start + used, position];
+    out.write(record, start + used, 'latin1');
+    used += record.length;
   }
-  return [start + used, answer.ends.length];
+  return [start + used, starts.length - 1];
 }
 
 function rotated({ rotateFrom, rotateCount, turn }: Answer, position: number): number {
@@ -263,13 +263,34 @@ function rotated({ rotateFrom, rotateCount, turn }: Answer, position: number): n
   return rotateFrom + ((within + turn) % rotateCount);
 }
 
-function startOf(answer: Answer, index: number): number {
-  return index === 0 ? 0 : (answer.ends[index - 1] ?? 0);
+/** Where `count` records end that start at `start`. */
+function skipRecords(records: string, start: number, count: number): number {
+  let at = start;
+  for (let skipped = 0; skipped < count; skipped += 1) {
+    let length = records.charCodeAt(at);
+    while (length > 0 && length < 0xc0) {
+      at += 1 + length;
+      length = records.charCodeAt(at);
+    }
+    at += length === 0 ? 1 : 2;
+    at += 10 + ((records.charCodeAt(at + 8) << 8) | records.charCodeAt(at + 9));
+  }
+  return at;
 }
 
-function ageTtl(out: Buffer, at: number, ageSeconds: number): void {
-  const ttl = out.readUInt32BE(at);
-  out.writeUInt32BE(ttl > ageSeconds ? ttl - ageSeconds : STALE_TTL_SECONDS, at);
+/** Takes the age off the TTLs of the records from `start` to `end`. */
+function ageTtls(out: Buffer, start: number, end: number, ageSeconds: number): void {
+  for (let at = start; at < end;) {
+    let length = out[at] ?? 0;
+    while (length > 0 && length < 0xc0) {
+      at += 1 + length;
+      length = out[at] ?? 0;
+    }
+    at += (length === 0 ? 1 : 2) + 4;
+    const ttl = out.readUInt32BE(at);
+    out.writeUInt32BE(ttl > ageSeconds ? ttl - ageSeconds : STALE_TTL_SECONDS, at);
+    at += 6 + out.readUInt16BE(at + 4);
+  }
 }
 
 function writeWord(out: Buffer, at: number, value: number): void {

@@ -11,7 +11,6 @@ export interface CachedAnswer {
 
 /** What an entry weighs beside its bytes: keys, objects, arrays. */
 const ENTRY_BYTES = 400;
-const RECORD_BYTES = 16;
 
 /** Answers by question, bounded by bytes: those that were not asked for longest go first. Knows no clock. */
 export class AnswerCache {
@@ -64,6 +63,6 @@ export class AnswerCache {
   }
 }
 
-function entryBytes(key: string, { records, ends }: Answer): number {
-  return ENTRY_BYTES + key.length + records.length + ends.length * RECORD_BYTES;
+function entryBytes(key: string, { records }: Answer): number {
+  return ENTRY_BYTES + key.length + records.length;
 }

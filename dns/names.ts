@@ -103,6 +103,29 @@ export function reverseName(bytes: string): string {
   return reverseOf(reverseLabels(bytes), bytes.length === 4 ? 'in-addr' : 'ip6');
 }
 
+/** The families' reverse names: what they end in, how many labels a whole one has, and what its labels are. */
+export const reverseFamilies = [
+  { suffix: '\x07in-addr\x04arpa\0', labels: 6, label: /^(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$/, radix: 10 },
+  { suffix: '\x03ip6\x04arpa\0', labels: 34, label: /^[0-9a-f]$/, radix: 16 },
+] as const;
+
+/** The address bytes whose {@link reverseName} this is; undefined where it is none. */
+export function parseReverseName(name: string): string | undefined {
+  const family = reverseFamilies.find(({ suffix }) => name.endsWith(suffix));
+  if (!family) return undefined;
+  const labels = labelsOf(name);
+  if (labels.length !== family.labels) return undefined;
+  const digits = labels.slice(0, -2).reverse();
+  if (!digits.every((digit) => family.label.test(digit))) return undefined;
+  const numbers = digits.map((digit) => parseInt(digit, family.radix));
+  if (family.radix === 10) return String.fromCharCode(...numbers);
+  const octets = Array.from(
+    { length: 16 },
+    (_, at) => ((numbers[2 * at] ?? 0) << 4) | (numbers[2 * at + 1] ?? 0),
+  );
+  return String.fromCharCode(...octets);
+}
+
 /**
  * The reverse zones that together cover a range: one where its length falls on a label's border, else one for
  * each of the next longer labels (172.16.0.0/12 is 16 zones).

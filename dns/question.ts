@@ -42,7 +42,7 @@ export type Protocol = 'udp' | 'tcp';
 export type Verdict = 'query' | 'drop' | 'formerr' | 'notimp' | 'badvers';
 
 /** Fewer than 128 labels fit into 255 bytes. */
-const MAX_LABELS = 128;
+export const MAX_LABELS = 128;
 /** OPT and a signature (TSIG or SIG(0)); CoreDNS's library takes as many. */
 const MAX_ADDITIONAL = 2;
 

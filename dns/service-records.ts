@@ -1,150 +1,147 @@
-import { dashAddress, encodeLabel, reverseName } from './names.ts';
+import { dashAddress, encodeLabel, parseDashedAddress } from './names.ts';
 import type { NamedEndpoint, NamedPort, NamedService } from './named-service.ts';
-import { serviceData, type ResourceRecord } from './records.ts';
+import { serviceData } from './records.ts';
 import { TYPE } from './wire.ts';
 
-/** Records by owner. A name with no records exists all the same: another name lies below it (RFC 8020). */
-export type RecordsByName = ReadonlyMap<string, readonly ResourceRecord[]>;
-
-/** Where an owner's records come from, always the same ones. Those that follow from an object need not be kept. */
-export interface RecordSource {
-  records(): RecordsByName;
-}
-
-export interface RecordSettings {
-  /** The cluster's zone in wire form. */
-  readonly zone: string;
-  readonly ttlSeconds: number;
-}
-
-/** All names that one Service gives rise to, PTR names included (Kubernetes DNS-Based Service Discovery 1.1.0). */
-function serviceRecords(service: NamedService, { zone, ttlSeconds }: RecordSettings): RecordsByName {
-  const { alias, clusterIPs } = service;
-  const name = encodeLabel(service.name) + encodeLabel(service.namespace) + encodeLabel('svc') + zone;
-  const builder = new RecordBuilder(name, ttlSeconds);
-  if (alias !== undefined) builder.add(builder.name, TYPE.CNAME, alias);
-  else if (clusterIPs.length > 0) addClusterIPs(builder, service);
-  else addEndpoints(builder, service);
-  return builder.records;
-}
-
-/** Records that are kept. */
-export function fixedSource(records: RecordsByName): RecordSource {
-  return { records: () => records };
-}
-
-/**
- * A Service's records, made when they are asked for: its object, which is in memory anyway, takes a tenth of their
- * place. A headless Service's are kept: it can have thousands, and each would be made for each name that is asked for.
+/*
+ * What stands at `service.namespace.svc.zone` and below (Kubernetes DNS-Based Service Discovery 1.1.0), found in the
+ * Service when somebody asks: nothing is made in advance, so nothing has to be made again when the Service changes.
+ *
+ * `name` is the Service's own name in wire form. `below` are the labels in front of it: none for the Service itself,
+ * `_http`, `_tcp` for a port, the hostname or dashed address for an endpoint.
  */
-export function serviceSource(service: NamedService, settings: RecordSettings): RecordSource {
-  if (service.slices.length > 0) return fixedSource(serviceRecords(service, settings));
-  return new ServiceSource(service, settings);
+
+/** The data of the records of one type; empty where the name has none, undefined where there is no such name. */
+export function serviceRecordData(
+  service: NamedService,
+  name: string,
+  below: readonly string[],
+  type: number,
+): readonly string[] | undefined {
+  if (!hasNames(service)) return undefined;
+  const [first, second] = below;
+  if (first === undefined) return ownData(service, name, type);
+  if (second === undefined) {
+    return first.startsWith('_')
+      ? namedPorts(service).some(({ protocol }) => first === `_${protocol}`)
+        ? []
+        : undefined
+      : endpointData(service, name, first, type);
+  }
+  return below.length === 2 ? portData(service, name, first, second, type) : undefined;
 }
 
-class ServiceSource implements RecordSource {
-  readonly #service: NamedService;
-  readonly #settings: RecordSettings;
-
-  constructor(service: NamedService, settings: RecordSettings) {
-    this.#service = service;
-    this.#settings = settings;
-  }
-
-  records(): RecordsByName {
-    return serviceRecords(this.#service, this.#settings);
-  }
-}
-
-/** Collects records, each once. */
-class RecordBuilder {
-  readonly records = new Map<string, ResourceRecord[]>();
-  readonly name: string;
-  readonly #ttlSeconds: number;
-  readonly #seen = new Set<string>();
-
-  constructor(name: string, ttlSeconds: number) {
-    this.name = name;
-    this.#ttlSeconds = ttlSeconds;
-  }
-
-  add(name: string, type: number, data: string): void {
-    const identity = `${type} ${name} ${data}`;
-    if (this.#seen.has(identity)) return;
-    this.#seen.add(identity);
-    this.addName(name).push({ name, type, ttlSeconds: this.#ttlSeconds, data });
-  }
-
-  /** Makes the name exist. */
-  addName(name: string): ResourceRecord[] {
-    let records = this.records.get(name);
-    if (!records) this.records.set(name, (records = []));
-    return records;
-  }
-
-  addAddress(name: string, bytes: string): void {
-    this.add(name, bytes.length === 4 ? TYPE.A : TYPE.AAAA, bytes);
-  }
-}
-
-function addClusterIPs(builder: RecordBuilder, { clusterIPs, ports }: NamedService): void {
-  for (const bytes of clusterIPs) {
-    builder.addAddress(builder.name, bytes);
-    builder.add(reverseName(bytes), TYPE.PTR, builder.name);
-  }
-  addServiceRecords(
-    builder,
-    ports.map((port) => ({ ...port, target: builder.name })),
+/** The names that a PTR record of this address of the Service leads to. */
+export function pointersTo(service: NamedService, name: string, address: string): readonly string[] {
+  if (service.clusterIPs.includes(address)) return [name];
+  const endpoints = service.slices.flatMap((slice) => slice.endpoints);
+  return distinct(
+    endpoints
+      .filter((endpoint) => endpoint.address === address)
+      .map((endpoint) => endpointName(endpoint, name)),
   );
 }
 
-/** One target of SRV records. */
-interface Target extends NamedPort {
+/** All addresses that lead to names of the Service; one may come more than once. */
+export function* addressesOf({ clusterIPs, slices }: NamedService): Generator<string> {
+  yield* clusterIPs;
+  for (const { endpoints } of slices) for (const { address } of endpoints) yield address;
+}
+
+/** An ExternalName that leads nowhere, and a headless Service without endpoints, do not exist. */
+function hasNames({ alias, clusterIPs, slices }: NamedService): boolean {
+  return alias !== undefined || clusterIPs.length > 0 || slices.length > 0;
+}
+
+function ownData(service: NamedService, name: string, type: number): readonly string[] {
+  const { alias } = service;
+  if (alias !== undefined) return type === TYPE.CNAME ? [alias] : [];
+  if (type === TYPE.A || type === TYPE.AAAA) return addressData(addressesOf(service), type);
+  // Clients that know no port's name ask for all ports (Go's `LookupSRV("", "", name)`; CoreDNS answers so).
+  return type === TYPE.SRV ? targetData(listTargets(service, name)) : [];
+}
+
+function portData(
+  service: NamedService,
+  name: string,
+  portLabel: string,
+  protocolLabel: string,
+  type: number,
+): readonly string[] | undefined {
+  const targets = listTargets(service, name).filter(
+    ({ port }) => port.name !== '' && portLabel === `_${port.name}` && protocolLabel === `_${port.protocol}`,
+  );
+  if (targets.length === 0) return undefined;
+  return type === TYPE.SRV ? targetData(targets) : [];
+}
+
+function endpointData(
+  { slices }: NamedService,
+  name: string,
+  label: string,
+  type: number,
+): readonly string[] | undefined {
+  const spelled = parseDashedAddress(label);
+  // An address is called by one label only: CoreDNS, too, compares the labels.
+  const address = spelled !== undefined && dashAddress(spelled) === label ? spelled : undefined;
+  const isCalled = (endpoint: NamedEndpoint): boolean =>
+    endpoint.hostname === '' ? endpoint.address === address : endpoint.hostname === label;
+  const found = slices.flatMap(({ endpoints, ports }) =>
+    endpoints.filter(isCalled).map((endpoint) => ({ endpoint, ports })),
+  );
+  if (found.length === 0) return undefined;
+  if (type === TYPE.SRV) {
+    const target = encodeLabel(label) + name;
+    return targetData(found.flatMap(({ ports }) => ports.map((port) => ({ port, target }))));
+  }
+  return addressData(
+    found.map(({ endpoint }) => endpoint.address),
+    type,
+  );
+}
+
+function addressData(addresses: Iterable<string>, type: number): readonly string[] {
+  const length = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : 0;
+  return distinct([...addresses].filter((address) => address.length === length));
+}
+
+/** What an SRV record leads to. */
+interface Target {
+  readonly port: NamedPort;
   readonly target: string;
 }
 
-/**
- * SRV records under `_port._protocol` for named ports, and of every port at the Service's own name, which
- * clients that know no port name ask for (Go's `LookupSRV("", "", name)`; CoreDNS answers so).
- */
-function addServiceRecords(builder: RecordBuilder, targets: readonly Target[]): void {
-  const byName = new Map<string, Target[]>();
-  for (const target of targets) {
-    if (target.name === '') continue;
-    const protocolName = encodeLabel(`_${target.protocol}`) + builder.name;
-    builder.addName(protocolName);
-    const name = encodeLabel(`_${target.name}`) + protocolName;
-    byName.set(name, [...(byName.get(name) ?? []), target]);
-  }
-  byName.set(builder.name, [...targets]);
-  for (const [name, group] of byName) addTargets(builder, name, group);
-}
-
 /** One SRV record per target, all of one priority and equal weights that sum up to 100 at most, as CoreDNS's. */
-function addTargets(builder: RecordBuilder, name: string, targets: readonly Target[]): void {
-  const distinct = new Set(targets.map(({ port, target }) => `${port} ${target}`)).size;
-  const weight = Math.max(1, Math.floor(100 / distinct));
-  for (const { port, target } of targets) builder.add(name, TYPE.SRV, serviceData(0, weight, port, target));
+function targetData(targets: readonly Target[]): readonly string[] {
+  const ends = distinct(targets.map(({ port, target }) => serviceData(0, 0, port.port, target).slice(4)));
+  const weight = Math.max(1, Math.floor(100 / ends.length));
+  const start = serviceData(0, weight, 0, '').slice(0, 4);
+  return ends.map((end) => start + end);
 }
 
-function addEndpoints(builder: RecordBuilder, { slices }: NamedService): void {
-  const targets = slices.flatMap(({ endpoints, ports }) =>
-    endpoints.flatMap((endpoint) => addEndpoint(builder, endpoint, ports)),
+/** Every port of the Service's address, or of each of its endpoints. */
+function listTargets({ ports, slices }: NamedService, name: string): readonly Target[] {
+  if (slices.length === 0) return ports.map((port) => ({ port, target: name }));
+  return slices.flatMap((slice) =>
+    slice.endpoints.flatMap((endpoint) => {
+      const target = endpointName(endpoint, name);
+      return slice.ports.map((port) => ({ port, target }));
+    }),
   );
-  if (targets.length > 0) addServiceRecords(builder, targets);
 }
 
-/** Adds an endpoint's own names; returns what SRV records of the Service shall lead to. */
-function addEndpoint(
-  builder: RecordBuilder,
-  { address, hostname }: NamedEndpoint,
-  ports: readonly NamedPort[],
-): Target[] {
-  const target = encodeLabel(hostname === '' ? dashAddress(address) : hostname) + builder.name;
-  builder.addAddress(builder.name, address);
-  builder.addAddress(target, address);
-  builder.add(reverseName(address), TYPE.PTR, target);
-  const targets = ports.map((port) => ({ ...port, target }));
-  addTargets(builder, target, targets);
-  return targets;
+function namedPorts({ ports, slices }: NamedService): readonly NamedPort[] {
+  return [...ports, ...slices.flatMap((slice) => slice.ports)].filter(({ name }) => name !== '');
+}
+
+function endpointName(endpoint: NamedEndpoint, name: string): string {
+  return encodeLabel(endpointLabel(endpoint)) + name;
+}
+
+function endpointLabel({ address, hostname }: NamedEndpoint): string {
+  return hostname === '' ? dashAddress(address) : hostname;
+}
+
+function distinct(values: readonly string[]): readonly string[] {
+  return values.length < 2 ? values : [...new Set(values)];
 }

@@ -1,47 +1,55 @@
 import type { Answer } from './answer.ts';
-import { labelsOf } from './names.ts';
-import type { Query } from './question.ts';
-import { RCODE } from './wire.ts';
+import { labelsOf, reverseFamilies } from './names.ts';
+import { MAX_LABELS, type Query } from './question.ts';
+
+/** A name and where its labels start: a question, or what one is answered with. */
+export type Name = Pick<Query, 'name' | 'labels' | 'labelStarts'>;
 
 /** A zone of authority: the cluster's, or a reverse zone of one of its ranges. */
 export interface Apex {
   readonly name: string;
   readonly labels: number;
-  /** Negative answers by rcode and length of the question's name, on which the pointers in them depend. */
-  readonly negatives: Map<number, Answer>;
+  /**
+   * Negative answers by length of the question's name, on which the pointers in them depend: to names that exist, and
+   * to others. Their SOA's serial is brought up to date when one is given.
+   */
+  readonly noData: NegativeAnswer[];
+  readonly noName: NegativeAnswer[];
+}
+
+interface NegativeAnswer {
+  readonly answer: Answer;
+  readonly serial: number;
 }
 
 export function createApex(name: string): Apex {
-  return { name, labels: labelsOf(name).length, negatives: new Map() };
+  return { name, labels: labelsOf(name).length, noData: [], noName: [] };
 }
 
-/** Whether the question's name is the zone's or lies below it: equal labels, not merely equal last bytes. */
-export function isWithin(query: Query, apex: Apex): boolean {
-  const { labels, labelStarts, name } = query;
+/** Whether the name is the zone's or lies below it: equal labels, not merely equal last bytes. */
+export function isWithin({ name, labels, labelStarts }: Name, apex: Apex): boolean {
   if (labels < apex.labels || !name.endsWith(apex.name)) return false;
   return labels === apex.labels || labelStarts[labels - apex.labels] === name.length - apex.name.length;
 }
 
-/** Whether a name that nobody looked up in a message is the zone's or lies below it. */
-export function isNameWithin(name: string, apex: Apex): boolean {
-  for (let at = 0; at < name.length; at += 1 + name.charCodeAt(at)) {
-    if (name.length - at === apex.name.length) return name.endsWith(apex.name);
+/** A name that nobody looked up in a message. */
+export function locate(name: string): Name {
+  const labelStarts = new Uint8Array(MAX_LABELS);
+  let labels = 0;
+  for (let at = 0; name.charCodeAt(at) > 0; at += 1 + name.charCodeAt(at)) {
+    labelStarts[labels] = at;
+    labels += 1;
   }
-  return false;
+  return { name, labels, labelStarts };
 }
 
-const families = [
-  { suffix: '\x07in-addr\x04arpa\0', labels: 6, label: /^(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$/ },
-  { suffix: '\x03ip6\x04arpa\0', labels: 34, label: /^[0-9a-f]$/ },
-];
-
 /**
- * What a name without records in a reverse zone is: a part of an address exists, because names lie below it
+ * Whether a name without records in a reverse zone exists: a part of an address does, because names lie below it
  * (RFC 8020 forbids to deny them); a whole address, or anything else, does not.
  */
-export function reverseRcode(query: Query, apex: Apex): number {
-  const family = families.find(({ suffix }) => apex.name.endsWith(suffix));
-  if (!family || query.labels >= family.labels) return RCODE.NXDOMAIN;
-  const below = labelsOf(query.name).slice(0, query.labels - apex.labels);
-  return below.every((label) => family.label.test(label)) ? RCODE.NOERROR : RCODE.NXDOMAIN;
+export function isPartOfAddress({ name, labels }: Name, apex: Apex): boolean {
+  const family = reverseFamilies.find(({ suffix }) => apex.name.endsWith(suffix));
+  if (!family || labels >= family.labels) return false;
+  const below = labelsOf(name).slice(0, labels - apex.labels);
+  return below.every((label) => family.label.test(label));
 }

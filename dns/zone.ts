@@ -1,26 +1,23 @@
-import { encodeAnswer, type Answer } from './answer.ts';
+import { encodeAnswer, withSerial, type Answer } from './answer.ts';
+import { KnownAnswers } from './known-answers.ts';
 import {
-  addressBytes,
   encodeLabel,
   encodeName,
+  labelsOf,
   lowerCase,
   parseDashedAddress,
+  parseReverseName,
   reverseZones,
 } from './names.ts';
 import type { NamedService } from './named-service.ts';
 import { PodAddresses } from './pod-addresses.ts';
 import type { Query } from './question.ts';
-import { authorityData, targetOf, textData, type ResourceRecord } from './records.ts';
-import {
-  fixedSource,
-  serviceSource,
-  type RecordsByName,
-  type RecordSettings,
-  type RecordSource,
-} from './service-records.ts';
+import { targetOf, textData, type ResourceRecord } from './records.ts';
+import { ServiceIndex } from './service-index.ts';
+import { pointersTo, serviceRecordData } from './service-records.ts';
 import { FLAG, RCODE, TYPE } from './wire.ts';
-import { createApex, isNameWithin, isWithin, reverseRcode, type Apex } from './zone-apex.ts';
-import { recordsIn, ZoneEntries, type Entry } from './zone-entries.ts';
+import { createApex, isPartOfAddress, isWithin, locate, type Apex, type Name } from './zone-apex.ts';
+import { ZoneFrame } from './zone-frame.ts';
 
 /** What names of the form `10-1-2-3.namespace.pod.zone` mean; the words are CoreDNS's. */
 type PodNames =
@@ -43,69 +40,88 @@ export interface ZoneOptions {
   readonly ttlSeconds?: number;
   /** The SOA serial to start from; each change adds one. Default 1. */
   readonly serial?: number;
+  /** Memory for answers that are kept for the next who asks. Default 16 MiB. */
+  readonly maxKnownBytes?: number;
+}
+
+/** A name that exists, its records of the type looked for, and what they follow from. */
+interface Found {
+  readonly records: readonly ResourceRecord[];
+  /** What an answer has to be forgotten with; undefined: it is not kept. */
+  readonly sources?: readonly object[];
+  /** Whether the name is an alias, all types of another name. */
+  readonly alias?: boolean;
 }
 
 /** More aliases than this in a row are taken for a loop. */
 const MAX_ALIASES = 8;
+/** Types of larger numbers, which nobody means to ask a cluster for, leave no trace in memory. */
+const LAST_KEPT_TYPE = 65;
+const ARPA = '\x04arpa\0';
 
 /**
  * What the cluster's DNS knows: names of Services, endpoints, namespaces and pods. Changed key by key, so that
- * a change costs what changed; looked up without parsing, scanning or encoding. Knows nothing of sockets.
+ * a change costs what changed; records are looked for when they are asked for, and their answer is kept until then.
+ * Knows nothing of sockets.
  */
 export class ClusterZone {
-  readonly #options: ZoneOptions;
-  readonly #settings: RecordSettings;
+  readonly #pods: PodNames;
+  readonly #ttlSeconds: number;
   readonly #apex: Apex;
-  readonly #reverseApexes = new Map<string, Apex>();
+  readonly #reverseApexes: ReadonlyMap<string, Apex>;
   readonly #reverseLabelCounts: readonly number[];
-  readonly #entries = new ZoneEntries();
-  readonly #namespaces = new Set<string>();
-  readonly #pods = new PodAddresses();
+  readonly #frame: ZoneFrame;
+  readonly #services = new ServiceIndex();
+  readonly #namespaces = new Map<string, object>();
+  readonly #podAddresses = new PodAddresses();
+  readonly #known: KnownAnswers;
+  /** In wire form: what names of Services and pods end in. */
+  readonly #serviceSuffix: string;
   readonly #podSuffix: string;
-  readonly #minimal: ResourceRecord[];
   #serial: number;
 
   constructor(options: ZoneOptions) {
     const zone = encodeName(options.zone);
-    this.#options = options;
-    this.#settings = { zone, ttlSeconds: options.ttlSeconds ?? 5 };
+    this.#pods = options.pods;
+    this.#ttlSeconds = options.ttlSeconds ?? 5;
     this.#serial = options.serial ?? 1;
+    this.#known = new KnownAnswers(options.maxKnownBytes ?? 16 << 20);
+    this.#serviceSuffix = encodeLabel('svc') + zone;
     this.#podSuffix = encodeLabel('pod') + zone;
     this.#apex = createApex(zone);
-    for (const name of options.cidrs.flatMap(reverseZones)) this.#reverseApexes.set(name, createApex(name));
+    this.#reverseApexes = new Map(
+      options.cidrs.flatMap(reverseZones).map((name) => [name, createApex(name)]),
+    );
+    const apexes = [this.#apex, ...this.#reverseApexes.values()];
     this.#reverseLabelCounts = [...new Set(this.#reverseApexes.values().map(({ labels }) => labels))];
-    // RFC 8482 section 4.2.
-    this.#minimal = [this.#record('', TYPE.HINFO, textData('RFC8482', ''))];
-    this.#replace('', fixedSource(this.#fixedRecords()));
+    this.#frame = new ZoneFrame(zone, apexes, options.dnsIPs, this.#ttlSeconds);
   }
 
   /** Sets or, with `undefined`, removes the names of the Service `key`, e.g. `default/web`. */
   setService(key: string, service: NamedService | undefined): void {
-    this.#replace(`service ${key}`, service && serviceSource(service, this.#settings));
+    const [namespace = '', name = ''] = key.split('/');
+    const labels = lowerCase(encodeLabel(name) + encodeLabel(namespace));
+    for (const changed of this.#services.set(labels, service)) this.#known.forget(changed);
+    this.#countChange();
   }
 
   setNamespace(name: string, exists: boolean): void {
     const label = lowerCase(encodeLabel(name));
-    const names = new Map<string, ResourceRecord[]>();
-    if (exists) {
-      this.#namespaces.add(label);
-      names.set(label + encodeLabel('svc') + this.#apex.name, []);
-      if (this.#options.pods !== 'disabled') names.set(label + this.#podSuffix, []);
-    } else this.#namespaces.delete(label);
-    this.#replace(`namespace ${name}`, fixedSource(names));
+    const before = this.#namespaces.get(label);
+    if (exists === (before !== undefined)) return;
+    if (before) this.#known.forget(before);
+    if (exists) this.#namespaces.set(label, {});
+    else this.#namespaces.delete(label);
+    this.#countChange();
   }
 
-  /** Sets a pod's addresses, for pod names in mode `verified`; none removes the pod. */
-  setPod(key: string, namespace: string, addresses: readonly string[]): void {
-    const label = lowerCase(encodeLabel(namespace));
-    this.#pods.set(
-      key,
-      new Set(addresses.flatMap((address) => addressBytes(address) ?? []).map((b) => label + b)),
-    );
+  /** Sets the addresses of the pod `key`, e.g. `default/web-1`, 4 or 16 bytes each; none removes the pod. */
+  setPod(key: string, addresses: readonly string[]): void {
+    this.#podAddresses.set(key, addresses);
   }
 
   /** Whether the name is in the cluster's zone or in a reverse zone of its ranges. */
-  covers(query: Query): boolean {
+  covers(query: Name): boolean {
     return this.#apexOf(query) !== undefined;
   }
 
@@ -114,13 +130,14 @@ export class ClusterZone {
    * CNAME to a name that is not ours: {@link aliases} has its records.
    */
   lookup(query: Query): Answer | undefined {
-    const entry = this.#entries.get(query.name);
-    if (entry) return entry.answers?.get(query.type) ?? this.#answerFrom(entry, query);
+    const known = this.#known.get(query.name, query.type);
+    if (known) return known.answer ?? this.#negative(query, known.apex, RCODE.NOERROR);
+    const found = this.#find(query, query.type);
     const apex = this.#apexOf(query);
+    if (found) return this.#answer(query, found, apex ?? this.#apex);
     if (!apex) return undefined;
-    if (apex !== this.#apex) return this.#negative(query, apex, reverseRcode(query, apex));
-    const pod = this.#podAnswer(query);
-    return pod ?? this.#negative(query, apex, RCODE.NXDOMAIN);
+    const exists = apex !== this.#apex && isPartOfAddress(query, apex);
+    return this.#negative(query, apex, exists ? RCODE.NOERROR : RCODE.NXDOMAIN);
   }
 
   /** The CNAME records from `name` on, as far as they are ours, and the name they lead to. */
@@ -128,31 +145,25 @@ export class ClusterZone {
     const records: ResourceRecord[] = [];
     let target = name;
     for (;;) {
-      const [alias] = this.#recordsAt(target, TYPE.CNAME);
+      const [alias] = this.#find(locate(target), TYPE.CNAME)?.records ?? [];
       if (!alias || records.length === MAX_ALIASES) return { records, target };
       records.push(alias);
       target = alias.data;
     }
   }
 
-  /** Builds the answer to a question that was not asked yet since the name's last change. */
-  #answerFrom(entry: Entry, query: Query): Answer {
-    const { type } = query;
+  #answer(query: Query, { records, sources, alias }: Found, apex: Apex): Answer {
+    const { name, type } = query;
+    // RFC 8482 section 4.2.
     if (type === TYPE.ANY)
-      return this.#positive(
-        query,
-        this.#minimal.map((r) => ({ ...r, name: query.name })),
-      );
-    const apex = this.#apexOf(query) ?? this.#apex;
-    const records =
-      type === TYPE.SOA && query.name === apex.name ? [this.#authority(apex)] : recordsIn(entry, type);
-    if (records.length > 0) {
-      const answer = this.#positive(query, records);
-      (entry.answers ??= new Map()).set(type, answer);
-      return answer;
+      return this.#positive(query, [this.#record(name, TYPE.HINFO, textData('RFC8482', ''))]);
+    if (alias && type !== TYPE.CNAME) return this.#aliasAnswer(query);
+    if (type === TYPE.SOA && name === apex.name) {
+      return this.#positive(query, [this.#frame.authority(name, this.#serial)]);
     }
-    if (recordsIn(entry, TYPE.CNAME).length > 0) return this.#aliasAnswer(query);
-    return this.#negative(query, apex, RCODE.NOERROR);
+    const answer = records.length > 0 ? this.#positive(query, records) : undefined;
+    if (sources && type <= LAST_KEPT_TYPE) this.#known.set(name, { type, answer, apex }, sources);
+    return answer ?? this.#negative(query, apex, RCODE.NOERROR);
   }
 
   #positive(query: Query, answer: readonly ResourceRecord[]): Answer {
@@ -165,20 +176,17 @@ export class ClusterZone {
   /** Not kept: it depends on names that change on their own. */
   #aliasAnswer(query: Query): Answer {
     const { records, target } = this.aliases(query.name);
-    const found = this.#recordsAt(target, query.type);
-    const inside = isNameWithin(target, this.#apex);
-    const missing = inside && found.length === 0;
+    const at = locate(target);
+    const found = this.#find(at, query.type);
+    const inside = isWithin(at, this.#apex);
+    const missing = inside && !found?.records.length;
     const looped = records.length === MAX_ALIASES;
     const answer = encodeAnswer(
       {
-        rcode: looped
-          ? RCODE.SERVFAIL
-          : missing && !this.#entries.has(target)
-            ? RCODE.NXDOMAIN
-            : RCODE.NOERROR,
+        rcode: looped ? RCODE.SERVFAIL : missing && !found ? RCODE.NXDOMAIN : RCODE.NOERROR,
         flags: FLAG.AA | FLAG.RA,
-        answer: [...records, ...found],
-        authority: missing ? [this.#authority(this.#apex)] : [],
+        answer: [...records, ...(found?.records ?? [])],
+        authority: missing ? [this.#frame.authority(this.#apex.name, this.#serial)] : [],
       },
       { nameBytes: query.name.length, suffix: query.name },
     );
@@ -188,43 +196,75 @@ export class ClusterZone {
   /** RFC 2308 section 2: no such name, or no such records, proven by the zone's SOA. */
   #negative(query: Query, apex: Apex, rcode: number): Answer {
     const nameBytes = query.name.length;
-    const key = (rcode << 8) | nameBytes;
-    let answer = apex.negatives.get(key);
-    if (!answer) {
-      answer = encodeAnswer(
-        { rcode, flags: FLAG.AA | FLAG.RA, authority: [this.#authority(apex)] },
-        { nameBytes, suffix: apex.name },
-      );
-      apex.negatives.set(key, answer);
-    }
+    const kept = rcode === RCODE.NXDOMAIN ? apex.noName : apex.noData;
+    const known = kept[nameBytes];
+    if (known?.serial === this.#serial) return known.answer;
+    const answer = known
+      ? withSerial(known.answer, this.#serial)
+      : encodeAnswer(
+          { rcode, flags: FLAG.AA | FLAG.RA, authority: [this.#frame.authority(apex.name, this.#serial)] },
+          { nameBytes, suffix: apex.name },
+        );
+    kept[nameBytes] = { answer, serial: this.#serial };
     return answer;
   }
 
-  #podAnswer(query: Query): Answer | undefined {
-    const { name, type, labelStarts } = query;
-    if (this.#options.pods === 'disabled' || query.labels !== this.#apex.labels + 3) return undefined;
-    if (name.slice(labelStarts[2]) !== this.#podSuffix) return undefined;
+  /** The records of one type at a name; undefined where the name does not exist, or is not ours. */
+  #find(at: Name, type: number): Found | undefined {
+    const { name, labels, labelStarts } = at;
+    const fixed = this.#frame.at(name);
+    if (fixed) return { records: fixed.filter((record) => record.type === type), sources: [] };
+    if (!isWithin(at, this.#apex)) return name.endsWith(ARPA) ? this.#findPointers(name, type) : undefined;
+    const below = labels - this.#apex.labels;
+    if (below < 2) return undefined;
+    const suffixStart = labelStarts[below - 1] ?? 0;
+    const suffix = name.slice(suffixStart);
+    const isService = suffix === this.#serviceSuffix;
+    if (!isService && (suffix !== this.#podSuffix || this.#pods === 'disabled')) return undefined;
+    if (below > 2) return isService ? this.#findService(at, below, type) : this.#findPod(at, below, type);
+    const source = this.#namespaces.get(name.slice(0, suffixStart));
+    return source && { records: [], sources: [source] };
+  }
+
+  #findService({ name, labelStarts }: Name, below: number, type: number): Found | undefined {
+    const start = labelStarts[below - 3] ?? 0;
+    const service = this.#services.get(name.slice(start, labelStarts[below - 1]));
+    if (!service) return undefined;
+    const data = serviceRecordData(service, name.slice(start), labelsOf(name.slice(0, start)), type);
+    if (!data) return undefined;
+    const records = data.map((each) => this.#record(name, type, each));
+    return { records, sources: [service], alias: service.alias !== undefined };
+  }
+
+  #findPod({ name, labelStarts }: Name, below: number, type: number): Found | undefined {
     const namespace = name.slice(labelStarts[1], labelStarts[2]);
-    const bytes = parseDashedAddress(name.slice(1, labelStarts[1]));
-    if (bytes === undefined || !this.#namespaces.has(namespace)) return undefined;
-    if (this.#options.pods === 'verified' && !this.#pods.has(namespace + bytes)) return undefined;
-    const addressType = bytes.length === 4 ? TYPE.A : TYPE.AAAA;
-    if (type === TYPE.ANY)
-      return this.#positive(
-        query,
-        this.#minimal.map((r) => ({ ...r, name })),
-      );
-    if (type !== addressType) return this.#negative(query, this.#apex, RCODE.NOERROR);
-    return this.#positive(query, [this.#record(name, type, bytes)]);
+    if (below !== 3 || !this.#namespaces.has(namespace)) return undefined;
+    const address = parseDashedAddress(name.slice(1, labelStarts[1]));
+    if (address === undefined) return undefined;
+    if (this.#pods === 'verified' && !this.#podAddresses.has(namespace.slice(1), address)) return undefined;
+    return { records: type === addressType(address) ? [this.#record(name, type, address)] : [] };
+  }
+
+  #findPointers(name: string, type: number): Found | undefined {
+    const address = parseReverseName(name);
+    const services = address === undefined ? [] : this.#services.withAddress(address);
+    if (address === undefined || services.length === 0) return undefined;
+    const targets = services.flatMap((service) => pointersTo(service, this.#nameOf(service), address));
+    const records = type === TYPE.PTR ? targets.map((target) => this.#record(name, type, target)) : [];
+    return { records, sources: services };
+  }
+
+  #nameOf({ name, namespace }: NamedService): string {
+    return encodeLabel(name) + encodeLabel(namespace) + this.#serviceSuffix;
   }
 
   /** The zone of ours that the name lies in. */
-  #apexOf(query: Query): Apex | undefined {
-    if (isWithin(query, this.#apex)) return this.#apex;
+  #apexOf(at: Name): Apex | undefined {
+    if (isWithin(at, this.#apex)) return this.#apex;
+    if (!at.name.endsWith(ARPA)) return undefined;
     for (const labels of this.#reverseLabelCounts) {
-      const start = query.labelStarts[query.labels - labels];
-      if (query.labels < labels || start === undefined) continue;
-      const apex = this.#reverseApexes.get(query.name.slice(start));
+      if (at.labels < labels) continue;
+      const apex = this.#reverseApexes.get(at.name.slice(at.labelStarts[at.labels - labels]));
       if (apex) return apex;
     }
     return undefined;
@@ -235,66 +275,20 @@ export class ClusterZone {
     if (records[0]?.type !== TYPE.SRV && records[0]?.type !== TYPE.NS) return [];
     const targets = new Set(records.flatMap((record) => targetOf(record) ?? []));
     return [...targets].flatMap((target) =>
-      [TYPE.A, TYPE.AAAA].flatMap((type) => this.#recordsAt(target, type)),
+      [TYPE.A, TYPE.AAAA].flatMap((type) => this.#find(locate(target), type)?.records ?? []),
     );
-  }
-
-  #recordsAt(name: string, type: number): ResourceRecord[] {
-    const entry = this.#entries.get(name);
-    return entry ? recordsIn(entry, type) : [];
-  }
-
-  /** Puts an owner's records in place of those it had, and a new serial into what proves that others are missing. */
-  #replace(owner: string, source: RecordSource | undefined): void {
-    this.#entries.replace(owner, source);
-    this.#serial = (this.#serial + 1) >>> 0;
-    for (const apex of [this.#apex, ...this.#reverseApexes.values()]) {
-      apex.negatives.clear();
-      this.#entries.get(apex.name)?.answers?.delete(TYPE.SOA);
-    }
-  }
-
-  /** What is in the zones whatever the cluster holds. */
-  #fixedRecords(): RecordsByName {
-    const zone = this.#apex.name;
-    const nameServer = this.#nameServer;
-    const records = new Map<string, ResourceRecord[]>();
-    for (const { name } of [this.#apex, ...this.#reverseApexes.values()]) {
-      records.set(name, [this.#record(name, TYPE.NS, nameServer)]);
-    }
-    records.set(
-      nameServer,
-      this.#options.dnsIPs.flatMap((address) => this.#address(nameServer, address)),
-    );
-    for (const label of ['dns', 'svc', 'pod']) records.set(encodeLabel(label) + zone, []);
-    const version = encodeLabel('dns-version') + zone;
-    return records.set(version, [this.#record(version, TYPE.TXT, textData('1.1.0'))]);
-  }
-
-  #address(name: string, address: string): ResourceRecord[] {
-    const bytes = addressBytes(address);
-    if (bytes === undefined) return [];
-    return [this.#record(name, bytes.length === 4 ? TYPE.A : TYPE.AAAA, bytes)];
-  }
-
-  #authority({ name }: Apex): ResourceRecord {
-    const data = authorityData({
-      primary: this.#nameServer,
-      mailbox: encodeLabel('hostmaster') + this.#apex.name,
-      serial: this.#serial,
-      refreshSeconds: 7200,
-      retrySeconds: 1800,
-      expireSeconds: 86400,
-      minimumSeconds: this.#settings.ttlSeconds,
-    });
-    return this.#record(name, TYPE.SOA, data);
-  }
-
-  get #nameServer(): string {
-    return encodeLabel('ns') + encodeLabel('dns') + this.#apex.name;
   }
 
   #record(name: string, type: number, data: string): ResourceRecord {
-    return { name, type, ttlSeconds: this.#settings.ttlSeconds, data };
+    return { name, type, ttlSeconds: this.#ttlSeconds, data };
   }
+
+  /** A new serial for what proves that others are missing. */
+  #countChange(): void {
+    this.#serial = (this.#serial + 1) >>> 0;
+  }
+}
+
+function addressType(address: string): number {
+  return address.length === 4 ? TYPE.A : TYPE.AAAA;
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { addressBytes } from '../../dns/names.ts';
 import { ask } from './exchange.ts';
 import { createZone, handlerOf, setService, slice } from './cluster.ts';
 
@@ -52,7 +53,10 @@ function cluster(pods: 'disabled' | 'insecure' | 'verified' = 'verified') {
   external('lost', 'nothing.default.svc.cluster.local');
   external('loop', 'loop.default.svc.cluster.local');
   external('address', '192.0.2.1');
-  zone.setPod('default/db-0', 'default', ['10.244.1.10', 'fd00:10:244::10']);
+  zone.setPod(
+    'default/db-0',
+    ['10.244.1.10', 'fd00:10:244::10'].map((address) => addressBytes(address) ?? ''),
+  );
   return zone;
 }
 
@@ -334,7 +338,7 @@ t.test('changes take effect at once, and only where they belong', async (t) => {
   ]);
   zone.setNamespace('other', false);
   t.equal((await ask(handler, 'other.svc.cluster.local', 'A')).rcode, 'NXDOMAIN');
-  zone.setPod('default/db-0', 'default', []);
+  zone.setPod('default/db-0', []);
   t.equal((await ask(handler, '10-244-1-10.default.pod.cluster.local', 'A')).rcode, 'NXDOMAIN');
 });
 
