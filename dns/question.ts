@@ -34,6 +34,8 @@ export interface Query {
   dnssecOk: boolean;
   /** The largest answer the client takes over this transport, in bytes. */
   limit: number;
+  /** The address of whoever asks, 4 or 16 bytes; none where nobody does. */
+  client: Uint8Array;
 }
 
 export type Protocol = 'udp' | 'tcp';
@@ -67,6 +69,7 @@ export function createQuery(): Query {
     ednsVersion: 0,
     dnssecOk: false,
     limit: PLAIN_UDP_BYTES,
+    client: noPacket,
   };
 }
 
@@ -76,6 +79,7 @@ export function copyQuery(query: Query): Query {
     ...query,
     packet: Buffer.from(query.packet),
     labelStarts: query.labelStarts.slice(0, query.labels),
+    client: query.client.slice(),
   };
 }
 

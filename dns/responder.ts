@@ -24,11 +24,14 @@ export class Responder {
 
   /**
    * Answers one message: writes into `out` and returns the length, 0 for silence; or returns a promise, never
-   * rejected, of an answer that has to be waited for. `packet` and `out` may be used again after the call.
+   * rejected, of an answer that has to be waited for. `client` is the address of whoever asks, 4 or 16 bytes. All may
+   * be used again after the call; `out` may be longer memory that starts with `packet`.
    */
-  respond(packet: Buffer, protocol: Protocol, family: 4 | 6, out: Buffer): number | Promise<Uint8Array> {
+  respond(packet: Buffer, protocol: Protocol, client: Uint8Array, out: Buffer): number | Promise<Uint8Array> {
     const startedAt = performance.now();
     const query = this.#query;
+    query.client = client;
+    const family = client.length === 4 ? 4 : 6;
     const verdict = parseQuery(packet, protocol, query);
     if (verdict === 'drop') {
       this.#observe(undefined, packet.length, protocol, family, out.subarray(0, 0), startedAt);

@@ -1,7 +1,9 @@
+import { DgramTransport } from './dgram-transport.ts';
 import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
 import { Responder } from './responder.ts';
 import { TcpListener } from './tcp-listener.ts';
+import type { BoundSockets } from './transport.ts';
 import { UdpListener } from './udp-listener.ts';
 
 /** Where to listen. Port 0 takes a free port, the same for UDP and TCP. */
@@ -10,9 +12,14 @@ interface ListenAddress {
   readonly port: number;
 }
 
+/** Where to listen, and with what: sockets of its own unless some are given. */
+interface ServedAddress extends ListenAddress {
+  readonly sockets?: BoundSockets;
+}
+
 export interface DnsServerOptions {
   /** IPv4 and IPv6 addresses; UDP and TCP are served on each. */
-  readonly addresses: readonly ListenAddress[];
+  readonly addresses: readonly ServedAddress[];
   readonly handler: Handler;
   /** Called once for each message that came in, after it was answered. `query` and `answer` are only valid during the call. */
   readonly observe?: (exchange: Exchange) => void;
@@ -55,7 +62,7 @@ interface Listening {
   readonly close: () => Promise<void>;
 }
 
-async function listen(address: ListenAddress, options: DnsServerOptions): Promise<Listening> {
+async function listen(address: ServedAddress, options: DnsServerOptions): Promise<Listening> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await listenOnce(address, options);
@@ -65,7 +72,10 @@ async function listen(address: ListenAddress, options: DnsServerOptions): Promis
   }
 }
 
-async function listenOnce({ host, port }: ListenAddress, options: DnsServerOptions): Promise<Listening> {
+async function listenOnce(
+  { host, port, sockets }: ServedAddress,
+  options: DnsServerOptions,
+): Promise<Listening> {
   await using opened = new AsyncDisposableStack();
   const responder = new Responder(options);
   const onError = options.onError ?? (() => undefined);
@@ -75,19 +85,22 @@ async function listenOnce({ host, port }: ListenAddress, options: DnsServerOptio
     onError,
   });
   opened.defer(() => tcp.close());
-  const bound = await tcp.listen(host, port).catch((cause: unknown) => {
+  const bound = await tcp.listen(sockets ? { fd: sockets.tcp } : { host, port }).catch((cause: unknown) => {
     throw cannotListen('TCP', host, port, cause);
   });
-  const udp = new UdpListener(responder, onError);
+  const transport =
+    sockets?.udp ??
+    (await DgramTransport.bind(host, bound).catch((cause: unknown) => {
+      throw cannotListen('UDP', host, bound, cause);
+    }));
+  const udp = new UdpListener(responder, transport, onError);
   opened.defer(() => udp.close());
-  await udp.listen(host, bound).catch((cause: unknown) => {
-    throw cannotListen('UDP', host, bound, cause);
-  });
   const listeners = opened.move();
   return { port: bound, close: () => listeners.disposeAsync() };
 }
 
-function cannotListen(protocol: string, host: string, port: number, cause: unknown): DnsError {
+/** Why an address cannot be listened on, and what to do about it. */
+export function cannotListen(protocol: 'UDP' | 'TCP', host: string, port: number, cause: unknown): DnsError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const reasons: Record<string, string> = {
     EADDRINUSE: `the port is in use: end that program, or let it listen elsewhere (ss -lnp sport = :${port})`,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
 import { FrameReader } from './frame-reader.ts';
+import { addressBytes } from './names.ts';
 import type { Responder } from './responder.ts';
 import { MAX_MESSAGE_BYTES } from './wire.ts';
 
@@ -33,11 +34,14 @@ export class TcpListener {
   }
 
   /**
-   * Returns the port that is listened on.
+   * Listens on an address, or on a socket that does already and is closed with this server. Returns the port.
    * @throws the system's error, e.g. EADDRINUSE or EADDRNOTAVAIL.
    */
-  async listen(host: string, port: number): Promise<number> {
-    this.#server.listen({ host, port, ipv6Only: isIPv6(host), exclusive: true });
+  async listen(
+    on: { readonly host: string; readonly port: number } | { readonly fd: number },
+  ): Promise<number> {
+    if ('fd' in on) this.#server.listen({ fd: on.fd });
+    else this.#server.listen({ host: on.host, port: on.port, ipv6Only: isIPv6(on.host), exclusive: true });
     await once(this.#server, 'listening');
     this.#server.on('error', this.#limits.onError);
     return (this.#server.address() as AddressInfo).port;
@@ -54,7 +58,13 @@ export class TcpListener {
   #accept(socket: Socket): void {
     const [oldest] = this.#connections;
     if (oldest && this.#connections.size >= this.#limits.maxConnections) oldest.socket.destroy();
-    const connection: Connection = { socket, frames: new FrameReader(), pending: 0, ended: false };
+    const connection: Connection = {
+      socket,
+      client: Buffer.from(addressBytes(socket.remoteAddress ?? '') ?? '', 'latin1'),
+      frames: new FrameReader(),
+      pending: 0,
+      ended: false,
+    };
     this.#connections.add(connection);
     socket.setTimeout(this.#limits.idleTimeoutMs, () => socket.destroy());
     // A client that resets its connection is its own affair.
@@ -93,9 +103,8 @@ export class TcpListener {
   }
 
   #answer(connection: Connection, packet: Buffer): void {
-    const { socket } = connection;
-    const family = socket.remoteFamily === 'IPv6' ? 6 : 4;
-    const answer = this.#responder.respond(packet, 'tcp', family, this.#out.subarray(2));
+    const { socket, client } = connection;
+    const answer = this.#responder.respond(packet, 'tcp', client, this.#out.subarray(2));
     if (typeof answer === 'number') {
       this.#out.writeUInt16BE(answer, 0);
       if (answer > 0) socket.write(Buffer.copyBytesFrom(this.#out, 0, 2 + answer));
@@ -115,6 +124,8 @@ export class TcpListener {
 
 interface Connection {
   readonly socket: Socket;
+  /** The client's address, 4 or 16 bytes. */
+  readonly client: Uint8Array;
   readonly frames: FrameReader;
   /** Queries whose answers are waited for. */
   pending: number;

@@ -34,6 +34,9 @@ const calls = {
   recv: declare('long recv(int fd, void *buffer, size_t length, int flags)'),
   sendmsg: declare('long sendmsg(int fd, const void *header, int flags)'),
   recvmsg: declare('long recvmsg(int fd, void *header, int flags)'),
+  recvmmsg: declare('int recvmmsg(int fd, void *headers, uint count, int flags, void *timeout)'),
+  sendmmsg: declare('int sendmmsg(int fd, const void *headers, uint count, int flags)'),
+  fcntl: declare('int fcntl(int fd, int command, int argument)'),
   close: declare('int close(int fd)'),
   ioctl: declare('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
@@ -107,6 +110,8 @@ const SOCK_CLOEXEC = 0o2000000;
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 const SO_ATTACH_FILTER = 26;
@@ -260,6 +265,38 @@ export function receiveMessage(fd: number, header: Uint8Array): number | undefin
   }
 }
 
+/**
+ * recvmmsg(2) without waiting, into `count` message headers (struct mmsghdr); how many of them were filled, 0 when
+ * nothing is queued.
+ */
+export function recvMessages(fd: number, headers: Uint8Array, count: number): number {
+  return unlessBlocked('recvmmsg', fd, headers, count, MSG_DONTWAIT, null);
+}
+
+/** sendmmsg(2) without waiting; how many of the `count` messages the kernel took, 0 when it has no room now. */
+export function sendMessages(fd: number, headers: Uint8Array, count: number): number {
+  return unlessBlocked('sendmmsg', fd, headers, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/** Calls until it is not interrupted; 0 where it would have to wait. */
+function unlessBlocked(name: keyof typeof calls, ...args: unknown[]): number {
+  for (;;) {
+    const result = calls[name](...args);
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno === koffi.os.errno['EAGAIN']) return 0;
+    if (errno !== koffi.os.errno['EINTR']) throw new KernelError(name, errno);
+  }
+}
+
+/** fcntl.h */
+const F_DUPFD_CLOEXEC = 1030;
+
+/** A second fd, close-on-exec, of the same socket or file. */
+export function duplicate(fd: number): number {
+  return invoke('fcntl', '', fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /** Where a buffer's bytes are, for structures that point to them: keep the buffer as long as the kernel may look. */
 export function addressOf(buffer: Uint8Array): bigint {
   return koffi.address(buffer);
@@ -298,6 +335,39 @@ export function pollReadable(fd: number, onReadable: () => void, onBroken: () =>
       if (typeof status === 'number' && status < 0) onBroken();
       else onReadable();
     });
+  };
+  const handle = koffi.node.poll(fd, { readable: true }, callback);
+  return () => {
+    if (stopped) return;
+    stopped = true;
+    handle.close();
+  };
+}
+
+/**
+ * {@link pollReadable} without its hop, for those who are called ten thousand times a second: `onReadable` runs in
+ * libuv's callback itself and must not stop the poll. What it throws is thrown again from the event loop.
+ */
+export function pollAtOnce(fd: number, onReadable: () => void, onBroken: () => void): () => void {
+  let stopped = false;
+  const rethrow = (error: unknown): void => {
+    setImmediate(() => {
+      throw error;
+    });
+  };
+  const callback = (status: unknown): void => {
+    if (stopped) return;
+    if (typeof status === 'number' && status < 0) {
+      setImmediate(() => {
+        if (!stopped) onBroken();
+      });
+      return;
+    }
+    try {
+      onReadable();
+    } catch (error) {
+      rethrow(error);
+    }
   };
   const handle = koffi.node.poll(fd, { readable: true }, callback);
   return () => {

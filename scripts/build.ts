@@ -1,16 +1,20 @@
-/** Bundles the daemon into `dist/weft.js`: half the start time and three quarters of the memory of the sources. */
+/**
+ * Bundles the daemon into `dist/weft.js` and its DNS workers into `dist/names-worker.js`: half the start time and three
+ * quarters of the memory of the sources.
+ */
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
-const outfile = join(root, 'dist/weft.js');
+const outdir = join(root, 'dist');
+const entryPoints = { weft: 'agent/main.ts', 'names-worker': 'agent/names/worker.ts' };
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
+rmSync(outdir, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['agent/main.ts'],
-  outfile,
+  entryPoints,
+  outdir,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -24,4 +28,4 @@ await build({
   },
   logLevel: 'warning',
 });
-chmodSync(outfile, 0o644);
+for (const name of Object.keys(entryPoints)) chmodSync(join(outdir, `${name}.js`), 0o644);

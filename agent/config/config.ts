@@ -24,6 +24,8 @@ export interface AgentConfig {
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */
   readonly upstreams: readonly string[];
   readonly forwarding: ForwardingConfig;
+  /** Threads that answer DNS. */
+  readonly dnsWorkers: number;
   /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
   readonly port: number;
   /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */

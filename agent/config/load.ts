@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { addressAt, parseCidr } from '../../netns/ip.ts';
 import { AgentError, AgentErrors } from '../agent-error.ts';
 import { parseConfigFile } from './file.ts';
@@ -131,10 +131,16 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),
+    dnsWorkers: given.dnsWorkers ?? defaultWorkers(),
     port: given.agentPort ?? 10250,
     healthPort: given.healthPort ?? 10256,
     nodeLabels: given.nodeLabels ?? {},
   };
   const join = { token: given.token, tokenFile: given.tokenFile ?? `${stateDir}/server/token` };
   return { logLevel: given.logLevel ?? 'info', server, agent, join };
+}
+
+/** One answers some 100,000 queries a second; a second one also answers while the first is started again. */
+function defaultWorkers(): number {
+  return Math.min(Math.ceil(availableParallelism() / 4), 4);
 }

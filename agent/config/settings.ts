@@ -81,6 +81,7 @@ export const settings = {
     values.integer(0, 604_800),
     'seconds an old answer may stand in while DNS servers fail (86400)',
   ),
+  dnsWorkers: setting('agent', values.integer(1, 32), 'threads that answer DNS (one for every four cores)'),
   agentPort: setting('agent', port, 'port for exec, port-forward and logs (10250)'),
   healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),
   nodeLabels: setting('agent', values.labels, 'labels for the Node object'),

@@ -1,34 +1,42 @@
-import type { Logger } from 'pino';
 import { DnsError } from '../../dns/dns-error.ts';
 import { namedService } from '../../dns/named-service.ts';
-import type { ClusterZone } from '../../dns/zone.ts';
 import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
+import type { NameChange } from './messages.ts';
 
 type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'namespaces'>;
 
-/** Keeps a zone in step with the API: each change of an object changes the names of one Service or namespace. */
-export class ZoneFeed {
+export interface FeedListeners {
+  /** What changed in this turn of the event loop. */
+  readonly onChanges: (changes: readonly NameChange[]) => void;
+  /** Told once: all names there are have been told of. */
+  readonly onSynced: () => void;
+  /** An object has names that DNS cannot express. */
+  readonly onBadName: (key: string, error: DnsError) => void;
+}
+
+/** A worker reads so many at a time, and answers in between. */
+const changesAtOnce = 200;
+
+/** Tells of the cluster's names, and of every change: one of an object concerns the names of one Service or namespace. */
+export class NamesFeed {
   readonly #caches: Caches;
-  readonly #zone: ClusterZone;
-  readonly #log: Logger;
+  readonly #listeners: FeedListeners;
   readonly #slices = new SliceIndex();
-  /** Services to look at again, all at once when the events of this turn are in. */
-  readonly #dirty = new Set<string>();
+  /** What to look at again, all at once when the events of this turn are in. */
+  readonly #dirtyServices = new Set<string>();
+  readonly #dirtyNamespaces = new Set<string>();
   #flush: NodeJS.Immediate | undefined;
   #unsubscribe: (() => void)[] = [];
   #synced = false;
 
-  constructor(caches: Caches, zone: ClusterZone, log: Logger) {
+  constructor(caches: Caches, listeners: FeedListeners) {
     this.#caches = caches;
-    this.#zone = zone;
-    this.#log = log;
+    this.#listeners = listeners;
   }
 
-  /** Whether all names are in the zone: before, a missing name proves nothing. Stays true while the API is away. */
+  /** Whether all names have been told of: before, a missing one proves nothing. Stays true while the API is away. */
   get synced(): boolean {
-    // Restored objects come without a last word; the zone has them when nothing waits any more.
-    if (this.#flush === undefined) this.#synced ||= this.#isComplete();
     return this.#synced;
   }
 
@@ -38,23 +46,25 @@ export class ZoneFeed {
     return services.restored || endpointSlices.restored || namespaces.restored;
   }
 
-  /** Reads what the caches hold and follows them. */
+  /** Follows the caches. What they hold already is for {@link all} to tell. */
   start(): void {
     const { services, endpointSlices, namespaces } = this.#caches;
+    for (const slice of endpointSlices.list()) this.#slices.add(slice);
     this.#unsubscribe = [
       services.subscribe((event) => {
-        if (event.type !== 'synced') this.#touch(event.key);
+        if (event.type !== 'synced') this.#dirtyServices.add(event.key);
+        this.#scheduleFlush();
       }),
       endpointSlices.subscribe((event) => {
         for (const owner of this.#slices.note(event)) this.#touchOwner(owner);
+        this.#scheduleFlush();
       }),
       namespaces.subscribe((event) => {
-        if (event.type !== 'synced') this.#setNamespace(event.object.metadata.name, event.type !== 'deleted');
+        if (event.type !== 'synced') this.#dirtyNamespaces.add(event.object.metadata.name);
+        this.#scheduleFlush();
       }),
     ];
-    for (const namespace of namespaces.list()) this.#setNamespace(namespace.metadata.name, true);
-    for (const slice of endpointSlices.list()) this.#touchOwner(this.#slices.add(slice));
-    for (const { metadata } of services.list()) this.#touch(keyOf(metadata.namespace, metadata.name));
+    this.#scheduleFlush();
   }
 
   stop(): void {
@@ -63,53 +73,65 @@ export class ZoneFeed {
     clearImmediate(this.#flush);
   }
 
-  #setNamespace(name: string, exists: boolean): void {
-    this.#guard(name, () => this.#zone.setNamespace(name, exists));
+  /** All names there are now, for whoever knows none, in portions. */
+  *all(): Iterable<readonly NameChange[]> {
+    const { services, namespaces } = this.#caches;
+    const keys = Array.from(
+      services.list(),
+      ({ metadata }) => `${metadata.namespace ?? 'default'}/${metadata.name}`,
+    );
+    const names = Array.from(namespaces.list(), ({ metadata }) => metadata.name);
+    yield* this.#portions(names, keys);
+  }
+
+  /** Restored objects come without a last word: ask now and then whether they are all here. */
+  check(): void {
+    if (this.#synced || this.#flush !== undefined) return;
+    const { services, endpointSlices, namespaces } = this.#caches;
+    if (![services, endpointSlices, namespaces].every(({ synced, restored }) => synced || restored)) return;
+    this.#synced = true;
+    this.#listeners.onSynced();
   }
 
   /** Endpoints have names only where the Service is headless, or not known yet. */
-  #touchOwner(key: string | undefined): void {
-    if (key === undefined) return;
-    if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#touch(key);
-  }
-
-  #touch(key: string): void {
-    this.#dirty.add(key);
-    this.#scheduleFlush();
+  #touchOwner(key: string): void {
+    if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#dirtyServices.add(key);
   }
 
   #scheduleFlush(): void {
     this.#flush ??= setImmediate(() => {
       this.#flush = undefined;
-      for (const key of this.#dirty) this.#update(key);
-      this.#dirty.clear();
-      this.#synced ||= this.#isComplete();
+      const [namespaces, services] = [[...this.#dirtyNamespaces], [...this.#dirtyServices]];
+      this.#dirtyNamespaces.clear();
+      this.#dirtyServices.clear();
+      for (const portion of this.#portions(namespaces, services)) this.#listeners.onChanges(portion);
+      this.check();
     });
   }
 
-  #isComplete(): boolean {
-    const { services, endpointSlices, namespaces } = this.#caches;
-    return [services, endpointSlices, namespaces].every(({ synced, restored }) => synced || restored);
+  *#portions(namespaces: readonly string[], services: readonly string[]): Iterable<readonly NameChange[]> {
+    const all = [
+      ...namespaces.map((name) => () => [this.#namespace(name)]),
+      ...services.map((key) => () => this.#service(key)),
+    ];
+    for (let start = 0; start < all.length; start += changesAtOnce) {
+      yield all.slice(start, start + changesAtOnce).flatMap((change) => change());
+    }
   }
 
-  #update(key: string): void {
-    const service = this.#caches.services.get(key);
-    this.#guard(key, () =>
-      this.#zone.setService(key, service && namedService(service, this.#slices.of(key))),
-    );
+  #namespace(name: string): NameChange {
+    return { kind: 'namespace', name, exists: this.#caches.namespaces.get(name) !== undefined };
   }
 
   /** One object with an impossible name must not keep the others from being served. */
-  #guard(key: string, change: () => void): void {
+  #service(key: string): NameChange[] {
+    const service = this.#caches.services.get(key);
     try {
-      change();
+      return [{ kind: 'service', key, service: service && namedService(service, this.#slices.of(key)) }];
     } catch (error) {
       if (!(error instanceof DnsError)) throw error;
-      this.#log.warn({ key, err: error }, 'this object has no names: DNS cannot express them');
+      this.#listeners.onBadName(key, error);
+      return [];
     }
   }
-}
-
-function keyOf(namespace: string | undefined, name: string): string {
-  return `${namespace ?? 'default'}/${name}`;
 }

@@ -1,24 +1,21 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { clusterHandler } from '../../dns/cluster-handler.ts';
-import { DnsError } from '../../dns/dns-error.ts';
-import type { Exchange } from '../../dns/handler.ts';
 import { LoopProbe } from '../../dns/loop-probe.ts';
 import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
-import { Resolver } from '../../dns/resolver.ts';
-import { startDnsServer, type DnsServer } from '../../dns/server.ts';
 import { renderServer } from '../../dns/upstream.ts';
-import { Upstreams } from '../../dns/upstreams.ts';
-import { ClusterZone } from '../../dns/zone.ts';
-import { ZoneFeed } from './feed.ts';
-import { NamesMetrics } from './metrics.ts';
-import { UpstreamMetrics } from './upstream-metrics.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
+import { NamesFeed } from './feed.ts';
+import { GatheredMetrics } from './gathered-metrics.ts';
+import type { WorkerSettings, WorkerSockets } from './messages.ts';
+import { closeNameSockets, openNameSockets, type InheritedSocket } from './sockets.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 export interface NamesOptions {
   /** The port on the DNS addresses. Default 53; tests take a free one. */
   readonly port?: number;
+  /** Bound sockets of an earlier agent, which are used before new ones are made. */
+  readonly inherited?: readonly InheritedSocket[];
 }
 
 /** How soon a DNS address that appears on the node, or a change of its resolv.conf, is taken up. */
@@ -29,6 +26,9 @@ const CHECK_MS = 2000;
  * node's loopback; until they are there, listening is tried again. Cluster names get SERVFAIL until the caches
  * are synced or, while the API is away, restored; names outside of the cluster go to the upstream servers from the start.
  *
+ * Who answers are workers, threads of their own (worker.ts): nothing that keeps the agent busy delays an answer. Here
+ * is what there must be one of: the sockets, the caches' changes, the list of upstream servers, and an eye on the workers.
+ *
  * Pod names (`10-1-2-3.namespace.pod.zone`) answer in the mode `insecure`, kubeadm's default for CoreDNS: an
  * agent knows its own node's pods only, so it could not verify those of the others.
  */
@@ -36,54 +36,43 @@ export class ClusterNames implements Subsystem {
   readonly name = 'names';
   readonly #context: AgentContext;
   readonly #port: number;
+  readonly #inherited: readonly InheritedSocket[];
   readonly #log: Logger;
-  readonly #zone: ClusterZone;
-  readonly #feed: ZoneFeed;
-  readonly #metrics: NamesMetrics;
-  readonly #upstreamMetrics: UpstreamMetrics;
-  readonly #resolver: Resolver;
+  readonly #feed: NamesFeed;
+  readonly #pool: WorkerPool;
   readonly #runner: Runner;
-  /** By the address they listen on: one family's trouble leaves the other's server alone. */
-  readonly #servers = new Map<string, DnsServer>();
-  readonly #upstreams: Upstreams;
-  /** What {@link #upstreams} was told last. */
+  /** By the address they are bound to: one family's trouble leaves the other's alone. */
+  readonly #sockets = new Map<string, readonly WorkerSockets[]>();
+  /** The upstream servers that workers were told last. */
   #plan = '';
   #lastError: unknown;
 
-  constructor(context: AgentContext, { port = 53 }: NamesOptions = {}) {
-    const { cluster, caches, metrics } = context;
+  constructor(context: AgentContext, { port = 53, inherited = [] }: NamesOptions = {}) {
     this.#context = context;
     this.#port = port;
+    this.#inherited = inherited;
     this.#log = context.log.child({ subsystem: this.name });
-    this.#zone = new ClusterZone({
-      zone: cluster.zone,
-      dnsIPs: cluster.dnsIPs,
-      cidrs: [...cluster.serviceCIDRs, ...cluster.clusterCIDRs],
-      pods: 'insecure',
-      serial: Math.floor(Date.now() / 1000),
-    });
-    this.#feed = new ZoneFeed(caches, this.#zone, this.#log);
-    this.#metrics = new NamesMetrics(metrics, [`${cluster.zone}.`, '.']);
-    this.#upstreamMetrics = new UpstreamMetrics(metrics, () => this.#resolver.cached);
-    const loop = new LoopProbe();
-    this.#upstreams = new Upstreams({
-      loop,
-      observer: {
-        asked: (to, rcode, seconds) => this.#upstreamMetrics.asked(to, rcode, seconds),
-        health: (to, healthy) => this.#noteUpstream(to, healthy),
-        loop: (to, looping) => this.#noteLoop(to, looping),
+    this.#feed = new NamesFeed(context.caches, {
+      onChanges: (changes) => this.#pool.change(changes),
+      onSynced: () => this.#pool.setSynced(),
+      onBadName: (key, error) => {
+        this.#log.warn({ key, err: error }, 'this object has no names: DNS cannot express them');
       },
     });
-    const { cacheBytes: maxCacheBytes, ...limits } = context.config.forwarding;
-    this.#resolver = new Resolver({
-      upstreams: this.#upstreams,
-      loop,
-      observer: this.#upstreamMetrics,
-      maxCacheBytes,
-      ...limits,
+    const { token: loopToken } = new LoopProbe();
+    this.#pool = new WorkerPool({
+      count: context.config.dnsWorkers,
+      settings: () => workerSettings(context, loopToken),
+      replay: () => this.#feed.all(),
+      onLost: (counts) => metrics.keep(counts),
+      log: this.#log,
     });
+    const metrics = new GatheredMetrics(context.metrics, () => this.#pool.gather());
     this.#runner = new Runner({
-      run: () => this.#ensure(),
+      run: () => {
+        this.#ensure();
+        return Promise.resolve();
+      },
       minIntervalMs: 100,
       maxIntervalMs: CHECK_MS,
       onError: (error) => this.#noteError(error),
@@ -91,52 +80,58 @@ export class ClusterNames implements Subsystem {
   }
 
   /** What is listened on, for those who asked for port 0. */
-  get addresses(): DnsServer['addresses'] {
-    return [...this.#servers.values()].flatMap(({ addresses }) => addresses);
+  get addresses(): readonly { readonly host: string; readonly port: number }[] {
+    return [...this.#sockets.values()].flatMap(([first]) => (first ? [first] : []));
   }
 
   /** Resolves when the first attempt to listen is over, successful or not. */
   async start(): Promise<void> {
     this.#feed.start();
+    this.#pool.start();
     try {
-      await this.#ensure();
+      this.#ensure();
     } catch (error) {
       this.#noteError(error);
     }
     this.#runner.start();
+    return Promise.resolve();
   }
 
   async stop(): Promise<void> {
     await this.#runner.stop();
     this.#feed.stop();
-    this.#upstreams.close();
-    await Promise.all([...this.#servers.values()].map((server) => server.close()));
-    this.#servers.clear();
+    await this.#pool.stop();
+    for (const sockets of this.#sockets.values()) closeNameSockets(sockets);
+    this.#sockets.clear();
   }
 
   health(): Health {
+    this.#feed.check();
     if (!this.#feed.synced) {
       return { ready: false, reason: 'Services, EndpointSlices and Namespaces are not read yet' };
     }
-    const missing = this.#context.cluster.dnsIPs.filter((host) => !this.#servers.has(host));
-    if (missing.length === 0) {
-      return this.#feed.restored
-        ? { ready: true, reason: 'waiting for the API; the last names stand' }
-        : { ready: true };
+    const missing = this.#context.cluster.dnsIPs.filter((host) => !this.#sockets.has(host));
+    if (missing.length > 0) {
+      const reason = this.#lastError instanceof Error ? this.#lastError.message : 'DNS has not started yet';
+      return { ready: false, reason };
     }
-    const reason = this.#lastError instanceof Error ? this.#lastError.message : 'DNS has not started yet';
-    return { ready: false, reason };
+    if (this.#pool.missing > 0) {
+      return { ready: false, reason: `${this.#pool.missing} DNS workers crashed and start again` };
+    }
+    return this.#feed.restored
+      ? { ready: true, reason: 'waiting for the API; the last names stand' }
+      : { ready: true };
   }
 
-  /** One pass: the right upstream servers, and a server on each DNS address. */
-  async #ensure(): Promise<void> {
+  /** One pass: the right upstream servers, and sockets on each DNS address. */
+  #ensure(): void {
+    this.#feed.check();
     this.#ensureUpstreams();
     const failures: unknown[] = [];
     for (const host of this.#context.cluster.dnsIPs) {
-      if (this.#servers.has(host)) continue;
+      if (this.#sockets.has(host)) continue;
       try {
-        this.#servers.set(host, await this.#listen(host));
-        this.#log.info({ host, port: this.#port }, 'cluster DNS answers');
+        this.#listen(host);
       } catch (error) {
         failures.push(error);
       }
@@ -145,17 +140,16 @@ export class ClusterNames implements Subsystem {
     this.#lastError = undefined;
   }
 
-  #listen(host: string): Promise<DnsServer> {
-    return startDnsServer({
-      addresses: [{ host, port: this.#port }],
-      handler: clusterHandler({
-        zone: this.#zone,
-        synced: () => this.#feed.synced,
-        resolver: this.#resolver,
-      }),
-      observe: (exchange) => this.#observe(exchange),
-      onError: (error) => this.#noteServingError(error),
+  #listen(host: string): void {
+    const sockets = openNameSockets({
+      host,
+      port: this.#port,
+      workers: this.#context.config.dnsWorkers,
+      inherited: this.#inherited,
     });
+    this.#sockets.set(host, sockets);
+    this.#pool.listen(sockets);
+    this.#log.info({ host, port: this.#port, workers: sockets.length }, 'cluster DNS answers');
   }
 
   #ensureUpstreams(): void {
@@ -173,7 +167,7 @@ export class ClusterNames implements Subsystem {
     if (rendered === this.#plan) return;
     this.#plan = rendered;
     this.#explain(list, list.servers.map(renderServer).join(', '));
-    this.#upstreams.setPlan(plan);
+    this.#pool.useUpstreams(plan);
   }
 
   #explain({ source, skipped }: UpstreamList, servers: string): void {
@@ -181,11 +175,6 @@ export class ClusterNames implements Subsystem {
     if (servers === '') {
       this.#log.warn({ source }, 'no upstream DNS server: names outside of the cluster get no answer');
     } else this.#log.info({ servers, source }, 'upstream DNS servers');
-  }
-
-  #observe(exchange: Exchange): void {
-    const ours = exchange.query !== undefined && this.#zone.covers(exchange.query);
-    this.#metrics.observe(exchange, ours ? 0 : 1);
   }
 
   /** Told once: the attempts are many, the reason is the same. */
@@ -199,33 +188,28 @@ export class ClusterNames implements Subsystem {
       );
     this.#lastError = error;
   }
+}
 
-  /** Upstream trouble is told when a server goes down, not at each query that feels it. */
-  #noteServingError(error: unknown): void {
-    if (error instanceof DnsError && error.code === 'NoUpstream')
-      this.#log.debug({ err: error }, 'no answer');
-    else this.#log.error({ err: error }, 'a DNS query failed');
-  }
-
-  #noteUpstream(server: string, healthy: boolean): void {
-    this.#upstreamMetrics.health(server, healthy);
-    if (healthy) this.#log.info({ server }, 'an upstream DNS server answers again');
-    else this.#log.warn({ server }, 'an upstream DNS server does not answer');
-  }
-
-  #noteLoop(server: string, looping: boolean): void {
-    if (!looping) {
-      this.#log.info({ server }, 'an upstream DNS server does not ask this node any more');
-      return;
-    }
-    const own = this.#context.cluster.dnsIPs.join(', ');
-    this.#log.error(
-      { server, own },
-      "an upstream DNS server is not asked: it sends questions back to the cluster's DNS on this node. " +
-        "Take the cluster's DNS addresses out of that server's own upstream servers, " +
-        'or name servers that do not lead here in the setting upstreams',
-    );
-  }
+function workerSettings({ cluster, config }: AgentContext, loopToken: string): WorkerSettings {
+  const { cacheBytes, minTtlSeconds, maxTtlSeconds, maxNegativeTtlSeconds, maxStaleSeconds } =
+    config.forwarding;
+  return {
+    zone: {
+      zone: cluster.zone,
+      dnsIPs: cluster.dnsIPs,
+      cidrs: [...cluster.serviceCIDRs, ...cluster.clusterCIDRs],
+      pods: 'insecure',
+      serial: Math.floor(Date.now() / 1000),
+    },
+    cache: {
+      maxCacheBytes: Math.floor(cacheBytes / config.dnsWorkers),
+      minTtlSeconds,
+      maxTtlSeconds,
+      maxNegativeTtlSeconds,
+      maxStaleSeconds,
+    },
+    loopToken,
+  };
 }
 
 function readIfThere(path: string): string | undefined {

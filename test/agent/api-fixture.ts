@@ -58,6 +58,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,
+    dnsWorkers: 1,
     port: 10250,
     healthPort: 10256,
     nodeLabels: {},

@@ -25,6 +25,9 @@ export interface AskOptions {
   readonly id?: number;
 }
 
+/** Who asks. */
+export const client = Buffer.from([192, 0, 2, 9]);
+
 /** The query as a client would send it. */
 export function encodeQuery(name: string, type: string, options: AskOptions = {}): Buffer {
   const { edns, dnssecOk = false } = options;
@@ -57,7 +60,7 @@ export async function ask(
   const errors: unknown[] = [];
   const responder = new Responder({ handler, onError: (error) => errors.push(error) });
   const out = Buffer.alloc(65535);
-  const result = responder.respond(encodeQuery(name, type, options), options.protocol ?? 'udp', 4, out);
+  const result = responder.respond(encodeQuery(name, type, options), options.protocol ?? 'udp', client, out);
   const bytes = typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result);
   return readReply(bytes);
 }

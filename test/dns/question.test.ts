@@ -3,7 +3,7 @@ import { copyQuery, createQuery, parseQuery, skipName, type Verdict } from '../.
 import { Responder } from '../../dns/responder.ts';
 import { writeError } from '../../dns/answer.ts';
 import { createZone, handlerOf, setService } from './cluster.ts';
-import { encodeQuery } from './exchange.ts';
+import { client, encodeQuery } from './exchange.ts';
 
 /** A header: id, flags, counts. */
 function header(...words: number[]): Buffer {
@@ -147,7 +147,7 @@ t.test('refusals echo id and opcode and nothing that was not read', (t) => {
   const responder = new Responder({ handler: (q, out) => writeError(q, 0, 0, out) });
   const out = Buffer.alloc(512);
   const answerTo = (packet: Buffer): string => {
-    const length = responder.respond(packet, 'udp', 4, out);
+    const length = responder.respond(packet, 'udp', client, out);
     return typeof length === 'number' ? out.subarray(0, length).toString('hex') : 'later';
   };
   t.equal(answerTo(header(0xabcd, 0x0100, 1, 65535)), 'abcd81010000000000000000', 'FORMERR');
@@ -193,7 +193,7 @@ function createTarget() {
   const out = Buffer.alloc(4096);
   const respond = (packet: Buffer): void => {
     out.fill(0xee, 1232);
-    const length = responder.respond(packet, 'udp', 4, out);
+    const length = responder.respond(packet, 'udp', client, out);
     if (typeof length !== 'number') return;
     if (length > 1232 || out.subarray(1232).some((byte) => byte !== 0xee))
       throw new Error(packet.toString('hex'));

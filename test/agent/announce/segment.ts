@@ -236,6 +236,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,
+    dnsWorkers: 1,
     port: 10250,
     healthPort: 10256,
     nodeLabels: {},

@@ -26,7 +26,7 @@ const names = new ClusterNames({
     zone: 'cluster.local',
   },
   // Its own address on another port: nothing answers, and nothing is asked outside.
-  config: { upstreams: ['10.96.0.10:54'], forwarding },
+  config: { upstreams: ['10.96.0.10:54'], forwarding, dnsWorkers: 2 },
   caches: { services, endpointSlices, namespaces },
   log: pino({ level: 'silent' }),
   metrics: new Registry(),

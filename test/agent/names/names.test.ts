@@ -45,7 +45,10 @@ interface Fixture {
 }
 
 /** Cluster names of an agent whose DNS addresses are this machine's loopback. */
-function setUp(t: Test, { dnsIPs = ['127.0.0.1', '::1'], upstreams = ['127.0.0.1:1'] } = {}): Fixture {
+function setUp(
+  t: Test,
+  { dnsIPs = ['127.0.0.1', '::1'], upstreams = ['127.0.0.1:1'], dnsWorkers = 1 } = {},
+): Fixture {
   const services = new FakeCache<Service>(keyOf);
   const slices = new FakeCache<EndpointSlice>(keyOf);
   const namespaces = new FakeCache<Namespace>(keyOf);
@@ -59,7 +62,7 @@ function setUp(t: Test, { dnsIPs = ['127.0.0.1', '::1'], upstreams = ['127.0.0.1
       dnsIPs,
       zone: 'cluster.local',
     },
-    config: { upstreams, forwarding },
+    config: { upstreams, forwarding, dnsWorkers },
     caches: { services, endpointSlices: slices, namespaces },
     log,
     metrics,
@@ -84,9 +87,10 @@ async function dig({ names }: Fixture, name: string, type = 'A', ...options: str
     : status;
 }
 
-/** Changes are taken up in the turn after the events. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
+/** Changes are told in the turn after the events; workers that have counted for us have read them. */
+async function settle({ metrics }: Fixture): Promise<void> {
+  await new Promise((resolve) => void setImmediate(resolve));
+  await metrics.metrics();
 }
 
 t.test('names follow the caches', async (t) => {
@@ -99,19 +103,19 @@ t.test('names follow the caches', async (t) => {
   t.equal(await dig(fixture, '1.0.96.10.in-addr.arpa', 'PTR'), 'SERVFAIL');
   namespaces.set({ metadata: { name: 'default' } });
   for (const cache of [services, slices, namespaces]) cache.sync();
-  await settle();
+  await settle(fixture);
   t.strictSame(names.health(), { ready: true });
   t.equal(await dig(fixture, `early.${S}`), '10.96.0.7', 'was in the cache before we looked');
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN');
   services.set(service('web', '10.96.0.8'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), '10.96.0.8');
   t.equal(await dig(fixture, '8.0.96.10.in-addr.arpa', 'PTR'), `web.${S}.`);
   services.set(service('web', '10.96.0.9'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`, 'A', '+tcp'), '10.96.0.9');
   services.delete('default/web');
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN');
   t.equal(await dig(fixture, '10-1-2-3.default.pod.cluster.local'), '10.1.2.3', 'pod names are not verified');
   namespaces.delete('default');
@@ -124,18 +128,18 @@ t.test('an agent that starts while the API is away serves the names of the one b
   await names.start();
   services.set(service('web', '10.96.0.8'));
   services.restored = slices.restored = true;
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), 'SERVFAIL', 'namespaces are missing');
   namespaces.set({ metadata: { name: 'default' } });
   namespaces.restored = true;
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), '10.96.0.8');
   t.equal(await dig(fixture, `other.${S}`), 'NXDOMAIN');
   t.match(names.health(), { ready: true, reason: /waiting for the API/ });
   services.delete('default/web');
   services.set(service('new', '10.96.0.9'));
   for (const cache of [services, slices, namespaces]) cache.sync();
-  await settle();
+  await settle(fixture);
   t.strictSame(names.health(), { ready: true });
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN', 'deleted while nobody looked');
   t.equal(await dig(fixture, `new.${S}`), '10.96.0.9');
@@ -149,16 +153,16 @@ t.test('a headless Service follows its slices, in whatever order they come', asy
   slices.set(slice('db-1', 'db', '10.244.1.1'));
   slices.set(slice('db-2', 'db', '10.244.2.1', '10.244.2.2'));
   services.set(service('db', 'None'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `db.${S}`), '10.244.1.1 10.244.2.1 10.244.2.2');
   slices.set(slice('db-2', 'db', '10.244.2.2'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `db.${S}`), '10.244.1.1 10.244.2.2');
   slices.set(slice('db-2', 'other', '10.244.2.2'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `db.${S}`), '10.244.1.1', "the slice is another Service's now");
   slices.delete('default/db-1');
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `db.${S}`), 'NXDOMAIN');
 });
 
@@ -169,11 +173,11 @@ t.test('a change under way takes no name away', async (t) => {
   await names.start();
   for (const cache of [services, slices, namespaces]) cache.sync();
   t.match(names.health(), { ready: false }, 'the first names are not in the zone yet');
-  await settle();
+  await settle(fixture);
   services.set(service('other', '10.96.0.7'));
   t.strictSame(names.health(), { ready: true });
   slices.set(slice('web-1', 'web', '10.244.1.1'));
-  await settle();
+  await settle(fixture);
   t.equal(
     await dig(fixture, `web.${S}`),
     '10.96.0.6',
@@ -189,7 +193,7 @@ t.test('one impossible object is told of and does not harm the others', async (t
   for (const cache of [services, slices, namespaces]) cache.sync();
   services.set(service('x'.repeat(64), '10.96.0.5'));
   services.set(service('web', '10.96.0.6'));
-  await settle();
+  await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), '10.96.0.6');
   t.ok(warnings.some((line) => line.includes('DNS cannot express them')));
 });
@@ -199,7 +203,7 @@ t.test('an address that is not on the node is waited for; the other family is se
   const { names, services, slices, namespaces, warnings } = fixture;
   for (const cache of [services, slices, namespaces]) cache.sync();
   await names.start();
-  await settle();
+  await settle(fixture);
   t.match(names.health(), {
     ready: false,
     reason: /no DNS on 2001:db8::1 port \d+ \(TCP\): this machine does not have that address/,
@@ -232,7 +236,7 @@ t.test("metrics have CoreDNS's names and labels", async (t) => {
   for (const cache of [services, slices, namespaces]) cache.sync();
   services.set(service('web', '10.96.0.6'));
   await names.start();
-  await settle();
+  await settle(fixture);
   await dig(fixture, `web.${S}`);
   await dig(fixture, `web.${S}`, 'TYPE4711');
   await dig(fixture, `nope.${S}`, 'A', '+tcp');

@@ -31,6 +31,7 @@ const config: AgentConfig = {
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   forwarding,
+  dnsWorkers: 1,
   port: 10250,
   healthPort: 10256,
   nodeLabels: { disk: 'ssd' },

@@ -268,6 +268,7 @@ export class FakeNode {
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
       forwarding,
+      dnsWorkers: 1,
       port: 10250,
       healthPort: 10256,
       nodeLabels: {},

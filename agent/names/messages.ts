@@ -1,0 +1,55 @@
+import type { NamedService } from '../../dns/named-service.ts';
+import type { ResolverOptions } from '../../dns/resolver.ts';
+import type { UpstreamPlan } from '../../dns/upstreams.ts';
+import type { ZoneOptions } from '../../dns/zone.ts';
+import type { Counts } from './gathered-metrics.ts';
+
+/*
+ * What the agent's main thread and its DNS workers say to each other. All of it is plain data, copied from one thread's
+ * memory to the other's; messages arrive in the order in which they were posted.
+ */
+
+/** What a worker is born with. */
+export interface WorkerSettings {
+  readonly zone: ZoneOptions;
+  readonly cache: Pick<
+    ResolverOptions,
+    'maxCacheBytes' | 'minTtlSeconds' | 'maxTtlSeconds' | 'maxNegativeTtlSeconds' | 'maxStaleSeconds'
+  >;
+  /** One for all workers: a question that comes back to us may come back to another (dns/loop-probe.ts). */
+  readonly loopToken: string;
+}
+
+/** One thing that changed, as it is now: to be told twice, or of what is known already, does no harm. */
+export type NameChange =
+  /** Undefined: there is none. */
+  | { readonly kind: 'service'; readonly key: string; readonly service: NamedService | undefined }
+  | { readonly kind: 'namespace'; readonly name: string; readonly exists: boolean };
+
+/** An address to serve on. The fds are the main thread's: they outlive a worker. */
+export interface WorkerSockets {
+  readonly host: string;
+  readonly port: number;
+  readonly udp: number;
+  readonly tcp: number;
+}
+
+export type ToWorker =
+  | { readonly type: 'changes'; readonly changes: readonly NameChange[] }
+  /** All names there are have been told: from now on a missing one does not exist. */
+  | { readonly type: 'synced' }
+  | { readonly type: 'upstreams'; readonly plan: UpstreamPlan }
+  | { readonly type: 'listen'; readonly sockets: WorkerSockets }
+  /** To be answered with `metrics` of the same number. */
+  | { readonly type: 'gather'; readonly id: number }
+  /** To be followed by the thread's end. */
+  | { readonly type: 'stop' };
+
+export type FromWorker =
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly Counts[] }
+  | {
+      readonly type: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly fields: Readonly<Record<string, unknown>>;
+      readonly message: string;
+    };

@@ -1,0 +1,152 @@
+/** One DNS worker: a whole server on a thread of its own, fed by the agent's main thread (worker-pool.ts). */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Registry } from 'prom-client';
+import { clusterHandler } from '../../dns/cluster-handler.ts';
+import { DnsError } from '../../dns/dns-error.ts';
+import type { Exchange } from '../../dns/handler.ts';
+import { LoopProbe } from '../../dns/loop-probe.ts';
+import { Resolver } from '../../dns/resolver.ts';
+import { startDnsServer, type DnsServer } from '../../dns/server.ts';
+import { Upstreams } from '../../dns/upstreams.ts';
+import { ClusterZone } from '../../dns/zone.ts';
+import { BatchedSocket } from '../../netns/batched-socket.ts';
+import { duplicate } from '../../netns/libc.ts';
+import type { Counts } from './gathered-metrics.ts';
+import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
+import { NamesMetrics } from './metrics.ts';
+import { UpstreamMetrics } from './upstream-metrics.ts';
+
+type Log = Extract<FromWorker, { type: 'log' }>;
+
+class NamesWorker {
+  readonly #post: (message: FromWorker) => void;
+  readonly #zone: ClusterZone;
+  readonly #registry = new Registry();
+  readonly #metrics: NamesMetrics;
+  readonly #upstreamMetrics: UpstreamMetrics;
+  readonly #resolver: Resolver;
+  readonly #upstreams: Upstreams;
+  readonly #servers: DnsServer[] = [];
+  #synced = false;
+
+  constructor({ zone, cache, loopToken }: WorkerSettings, post: (message: FromWorker) => void) {
+    this.#post = post;
+    this.#zone = new ClusterZone(zone);
+    this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
+    this.#upstreamMetrics = new UpstreamMetrics(this.#registry, () => this.#resolver.cached);
+    const loop = new LoopProbe(loopToken);
+    this.#upstreams = new Upstreams({
+      loop,
+      observer: {
+        asked: (to, rcode, seconds) => this.#upstreamMetrics.asked(to, rcode, seconds),
+        health: (to, healthy) => this.#noteUpstream(to, healthy),
+        loop: (to, looping) => this.#noteLoop(to, looping, zone.dnsIPs),
+      },
+    });
+    this.#resolver = new Resolver({
+      upstreams: this.#upstreams,
+      loop,
+      observer: this.#upstreamMetrics,
+      ...cache,
+    });
+  }
+
+  async handle(message: ToWorker): Promise<void> {
+    switch (message.type) {
+      case 'changes':
+        for (const change of message.changes) this.#apply(change);
+        return;
+      case 'synced':
+        this.#synced = true;
+        return;
+      case 'upstreams':
+        this.#upstreams.setPlan(message.plan);
+        return;
+      case 'listen':
+        await this.#listen(message.sockets);
+        return;
+      case 'gather': {
+        const metrics = (await this.#registry.getMetricsAsJSON()) as unknown as Counts[];
+        this.#post({ type: 'metrics', id: message.id, metrics });
+        return;
+      }
+      case 'stop':
+        await this.#stop();
+    }
+  }
+
+  /** One object with an impossible name must not keep the others from being served. */
+  #apply(change: NameChange): void {
+    try {
+      if (change.kind === 'namespace') this.#zone.setNamespace(change.name, change.exists);
+      else this.#zone.setService(change.key, change.service);
+    } catch (error) {
+      if (!(error instanceof DnsError)) throw error;
+      const key = change.kind === 'namespace' ? change.name : change.key;
+      this.#log('warn', { key, err: error }, 'this object has no names: DNS cannot express them');
+    }
+  }
+
+  async #listen({ host, port, udp, tcp }: WorkerSockets): Promise<void> {
+    const server = await startDnsServer({
+      addresses: [{ host, port, sockets: { udp: new BatchedSocket(udp), tcp: duplicate(tcp) } }],
+      handler: clusterHandler({
+        zone: this.#zone,
+        synced: () => this.#synced,
+        resolver: this.#resolver,
+      }),
+      observe: (exchange) => this.#observe(exchange),
+      onError: (error) => this.#noteServingError(error),
+    });
+    this.#servers.push(server);
+  }
+
+  async #stop(): Promise<void> {
+    this.#upstreams.close();
+    await Promise.all(this.#servers.map((server) => server.close()));
+    process.exit();
+  }
+
+  #observe(exchange: Exchange): void {
+    const ours = exchange.query !== undefined && this.#zone.covers(exchange.query);
+    this.#metrics.observe(exchange, ours ? 0 : 1);
+  }
+
+  /** Upstream trouble is told when a server goes down, not at each query that feels it. */
+  #noteServingError(error: unknown): void {
+    if (error instanceof DnsError && error.code === 'NoUpstream')
+      this.#log('debug', { err: error }, 'no answer');
+    else this.#log('error', { err: error }, 'a DNS query failed');
+  }
+
+  #noteUpstream(server: string, healthy: boolean): void {
+    this.#upstreamMetrics.health(server, healthy);
+    if (healthy) this.#log('info', { server }, 'an upstream DNS server answers again');
+    else this.#log('warn', { server }, 'an upstream DNS server does not answer');
+  }
+
+  #noteLoop(server: string, looping: boolean, own: readonly string[]): void {
+    if (!looping) {
+      this.#log('info', { server }, 'an upstream DNS server does not ask this node any more');
+      return;
+    }
+    this.#log(
+      'error',
+      { server, own: own.join(', ') },
+      "an upstream DNS server is not asked: it sends questions back to the cluster's DNS on this node. " +
+        "Take the cluster's DNS addresses out of that server's own upstream servers, " +
+        'or name servers that do not lead here in the setting upstreams',
+    );
+  }
+
+  #log(level: Log['level'], fields: Log['fields'], message: string): void {
+    this.#post({ type: 'log', level, fields, message });
+  }
+}
+
+if (parentPort) {
+  const port = parentPort;
+  const worker = new NamesWorker(workerData as WorkerSettings, (message) => port.postMessage(message));
+  // A rejection nobody handles ends the thread, as a throw does.
+  port.on('message', (message: ToWorker) => void worker.handle(message));
+}

@@ -1,0 +1,156 @@
+import { DatagramBatch } from './datagram-batch.ts';
+import { isErrno } from './kernel-error.ts';
+import * as libc from './libc.ts';
+
+/** A datagram in its place of a batch; only valid during the call that hands it over. */
+interface BatchedDatagram {
+  readonly message: Buffer;
+  /** Where an answer that is given at once has to be written: over the message, with room behind it. */
+  readonly out: Buffer;
+  /** The sender's address: 4 bytes, or 16. */
+  readonly address: Uint8Array;
+  /** For an answer that comes later: how to send it then. */
+  later(): (answer: Uint8Array) => void;
+}
+
+export interface BatchedSocketHandlers {
+  /** Told of each datagram; returns how many bytes of `out` to send back now, 0 for none. */
+  readonly onDatagram: (datagram: BatchedDatagram) => number;
+  /** A datagram that could not be sent, or a failure of the socket. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Syscalls are shared by so many at most; more do not make them cheaper. */
+const slots = 64;
+/** Longer questions than any client sends; answers are shorter. */
+const slotBytes = 2048;
+/** So many batches in one turn of the event loop, which has timers and other sockets to serve. */
+const batchesPerTurn = 8;
+
+/**
+ * Answers datagrams on a bound UDP socket, in batches: recvmmsg(2) and sendmmsg(2) instead of two syscalls for each.
+ * The socket stays its owner's: closing this only stops serving it.
+ */
+export class BatchedSocket {
+  readonly #fd: number;
+  readonly #batch: DatagramBatch;
+  readonly #datagrams: readonly SlotDatagram[];
+  #handlers: BatchedSocketHandlers | undefined;
+  #stopPolling: () => void = () => undefined;
+
+  /** @param fd a bound UDP socket, IPv4 or IPv6 only */
+  constructor(fd: number) {
+    this.#fd = fd;
+    const family = libc.getsockname(fd).readUInt16LE(0);
+    const addressBytes = family === libc.AF_INET ? 16 : 28;
+    const batch = new DatagramBatch({ slots, slotBytes, addressBytes });
+    this.#batch = batch;
+    this.#datagrams = Array.from({ length: slots }, (_, slot) => {
+      const name = batch.address(slot);
+      const address = family === libc.AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
+      return new SlotDatagram(batch.bytes(slot), address, () => this.#replyTo(Buffer.from(name)));
+    });
+  }
+
+  start(handlers: BatchedSocketHandlers): void {
+    this.#handlers = handlers;
+    this.#poll();
+  }
+
+  close(): void {
+    this.#handlers = undefined;
+    this.#stopPolling();
+  }
+
+  #poll(): void {
+    this.#stopPolling = libc.pollAtOnce(
+      this.#fd,
+      () => this.#serve(),
+      () => {
+        // An error that waits on the socket ends the poll; receiving takes it off.
+        this.#stopPolling();
+        this.#serve();
+        if (this.#handlers) this.#poll();
+      },
+    );
+  }
+
+  #serve(): void {
+    for (let round = 0; round < batchesPerTurn && this.#handlers; round += 1) {
+      const count = this.#receive(this.#handlers);
+      for (let slot = 0; slot < count; slot += 1) this.#answer(slot, this.#handlers);
+      if (!this.#batch.send(this.#fd, this.#handlers.onError)) {
+        this.#awaitRoom();
+        return;
+      }
+      if (count < slots) return;
+    }
+  }
+
+  /** How many slots hold a datagram now. */
+  #receive({ onError }: BatchedSocketHandlers): number {
+    try {
+      return this.#batch.receive(this.#fd);
+    } catch (error) {
+      // An earlier answer met a closed port; whose, does not matter.
+      if (!isErrno(error, 'ECONNREFUSED')) onError(error);
+      return 0;
+    }
+  }
+
+  #answer(slot: number, { onDatagram }: BatchedSocketHandlers): void {
+    const datagram = this.#datagrams[slot];
+    if (!datagram) return;
+    datagram.setLength(this.#batch.length(slot));
+    const length = onDatagram(datagram);
+    if (length > 0) this.#batch.queue(slot, length);
+  }
+
+  /** The rest of a batch waits in its slots: until it is sent, nothing can be received into them. */
+  #awaitRoom(): void {
+    this.#stopPolling();
+    void libc.whenWritable(this.#fd).then(() => {
+      if (!this.#handlers) return;
+      if (this.#batch.send(this.#fd, this.#handlers.onError)) this.#poll();
+      else this.#awaitRoom();
+    });
+  }
+
+  #replyTo(name: Buffer): (answer: Uint8Array) => void {
+    return (answer) => {
+      const handlers = this.#handlers;
+      if (!handlers) return;
+      try {
+        libc.sendTo(this.#fd, answer, name);
+      } catch (error) {
+        // No room, which a client takes for a lost packet.
+        if (!isErrno(error, 'EAGAIN', 'ECONNREFUSED')) handlers.onError(error);
+      }
+    };
+  }
+}
+
+/** Views of a slot for datagrams up to this length are kept: making one costs as much as answering from it. */
+const keptViewBytes = 256;
+
+class SlotDatagram implements BatchedDatagram {
+  message: Buffer;
+  readonly out: Buffer;
+  readonly address: Uint8Array;
+  readonly later: BatchedDatagram['later'];
+  readonly #views: (Buffer | undefined)[] = [];
+
+  constructor(out: Buffer, address: Uint8Array, later: BatchedDatagram['later']) {
+    this.message = out;
+    this.out = out;
+    this.address = address;
+    this.later = later;
+  }
+
+  setLength(length: number): void {
+    this.message =
+      length < keptViewBytes
+        ? (this.#views[length] ??= this.out.subarray(0, length))
+        : this.out.subarray(0, length);
+  }
+}

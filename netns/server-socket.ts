@@ -1,0 +1,55 @@
+import * as libc from './libc.ts';
+import { isErrno } from './kernel-error.ts';
+import { encodeInetAddress } from './sockaddr.ts';
+
+export interface ServerSocketOptions {
+  readonly protocol: 'udp' | 'tcp';
+  /** A literal address; `::` means IPv6 only. */
+  readonly host: string;
+  /** 0 lets the kernel choose: see listeningPort of namespace.ts. */
+  readonly port: number;
+  /** What may wait to be received, in bytes as the kernel counts them (some 700 for a short datagram). */
+  readonly receiveBytes?: number;
+  /** Whether other sockets of ours may be bound to the same address; the kernel spreads clients over all of them. */
+  readonly shared: boolean;
+}
+
+const backlog = 511;
+
+/**
+ * The fd of a socket that is bound, and listens where it is TCP, in the namespace that the thread is in.
+ * @throws KernelError EADDRINUSE, EADDRNOTAVAIL, EACCES
+ */
+export function openServerSocket({
+  protocol,
+  host,
+  port,
+  receiveBytes,
+  shared,
+}: ServerSocketOptions): number {
+  const v6 = host.includes(':');
+  const type = protocol === 'udp' ? libc.SOCK_DGRAM : libc.SOCK_STREAM;
+  const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, type | libc.SOCK_NONBLOCK);
+  using undo = new DisposableStack();
+  undo.defer(() => libc.close(fd));
+  if (v6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
+  // Connections that a program before us closed must not keep the port from us. On UDP it would mean something else.
+  if (protocol === 'tcp') libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
+  if (shared) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEPORT, 1);
+  if (receiveBytes !== undefined) setReceiveBytes(fd, receiveBytes);
+  libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+  if (protocol === 'tcp') libc.listen(fd, backlog, `${host} port ${port}`);
+  undo.move();
+  return fd;
+}
+
+/** Beyond the machine's limit where we may, else as far as it goes. */
+function setReceiveBytes(fd: number, bytes: number): void {
+  // The kernel doubles what it is told (socket(7)).
+  try {
+    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, bytes / 2);
+  } catch (error) {
+    if (!isErrno(error, 'EPERM')) throw error;
+    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUF, bytes / 2);
+  }
+}
