@@ -16,11 +16,12 @@ export function dnsServiceOf(service: number): Service {
   return { ...made, spec: { ...made.spec, clusterIP: 'None', clusterIPs: ['None'] } };
 }
 
-/** Its slice; another `generation` leaves out another endpoint. */
+/** Its slice; another `generation` leaves out another endpoint, but never the first. */
 export function dnsSliceOf(service: number, generation?: number): EndpointSlice {
   const slice = sliceOf(service);
   if (generation === undefined) return slice;
-  return { ...slice, endpoints: slice.endpoints.filter((_, i) => i !== generation % slice.endpoints.length) };
+  const without = 1 + (generation % (slice.endpoints.length - 1));
+  return { ...slice, endpoints: slice.endpoints.filter((_, i) => i !== without) };
 }
 
 /** The headless Services one after the other, for ever. */

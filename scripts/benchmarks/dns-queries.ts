@@ -1,86 +1,111 @@
-import { measureLatency, measureLoad } from './dns-load.ts';
-import type { Load } from './dns-load.ts';
+import { measureCpu, measureLatency, measureRate } from './dns-load.ts';
 import { bind, dnsmasq, knot, unbound } from './dns-peers.ts';
-import type { DnsServerProcess } from './dns-server.ts';
-import { DnsSite } from './dns-site.ts';
-import type { Ours } from './dns-site.ts';
+import { measureRounds } from './dns-rounds.ts';
+import { DnsSite, weft } from './dns-site.ts';
 import type { BenchFigure } from './result.ts';
-import { median } from './statistics.ts';
 
-const weft: Ours = { name: 'weft', file: 'dns-weft-process.ts' };
-const rounds = 5;
 const services = 1000;
-
-/**
- * What each server did in each round, by its name. Round by round, so that noise meets all alike; the first one only
- * warms up.
- */
-async function measureRounds<T>(
-  servers: readonly DnsServerProcess[],
-  measure: (server: DnsServerProcess) => Promise<T>,
-): Promise<Map<string, T[]>> {
-  const measured = new Map(servers.map(({ name }) => [name, [] as T[]]));
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const server of servers) {
-      const value = await measure(server);
-      if (round > 0) measured.get(server.name)?.push(value);
-    }
-  }
-  return measured;
-}
-
-/** The median of each server. */
-function medians<T>(
-  measured: ReadonlyMap<string, readonly T[]>,
-  of: (value: T) => number,
-): Map<string, number> {
-  return new Map([...measured].map(([name, values]) => [name, median(values.map(of))]));
-}
-
-/** Everybody's value but ours. */
-function peersOf(values: ReadonlyMap<string, number>): Record<string, number> {
-  return Object.fromEntries([...values].filter(([name]) => name !== weft.name));
-}
-
-async function startAll(site: DnsSite): Promise<DnsServerProcess[]> {
-  const servers: DnsServerProcess[] = [];
-  for (const who of [weft, knot, unbound, dnsmasq, bind]) servers.push(await site.start(who, { services }));
-  return servers;
-}
+const manyServices = 10_000;
+const seconds = 2;
+const mix = 'a fifth each of A, AAAA without data, NXDOMAIN, SRV, PTR';
 
 /** What a query costs each server. */
-export async function measureCpu(directory: string): Promise<BenchFigure[]> {
+export async function cpu(directory: string): Promise<BenchFigure[]> {
   await using site = new DnsSite(directory);
-  const load = site.load(services, 2);
-  const measured = await measureRounds(await startAll(site), (server) => measureLoad(server, load));
-  const cpu = medians(measured, ({ cpuMicroseconds }: Load) => cpuMicroseconds);
-  const of = (name: string): number => cpu.get(name) ?? NaN;
+  const servers = await site.startAll([weft, knot, unbound, dnsmasq, bind], { services });
+  const load = site.load(services, seconds);
+  const medians = await measureRounds(servers, (server) => measureCpu(server, load));
   return [
     {
       name: 'CPU per query, 1k Services',
-      value: of('weft'),
+      value: medians.of('weft'),
       unit: 'µs',
-      aim: Math.min(of('knot') * 1.1, of('unbound')),
-      peers: peersOf(cpu),
-      note: `a fifth each of A, AAAA without data, NXDOMAIN, SRV, PTR; one thread; median of ${rounds}; aim: knot × 1.1, unbound`,
+      aim: Math.min(medians.of('knot') * 1.1, medians.of('unbound')),
+      peers: medians.except('weft'),
+      note: `${mix}; one thread; aim: knot × 1.1, unbound`,
+    },
+  ];
+}
+
+/** What a query costs with many names, of which some change all the time. */
+export async function scale(directory: string): Promise<BenchFigure[]> {
+  await using site = new DnsSite(directory);
+  const changesPerSecond = 100;
+  const few = await site.start(weft, { services });
+  const many = await site.start({ ...weft, name: 'many' }, { services: manyServices });
+  const static_ = await site.start({ ...knot, name: 'knot, no changes' }, { services: manyServices });
+  const medians = await measureRounds([few, many, static_], async (server) => {
+    const changing = server === many;
+    if (changing) server.send({ changesPerSecond });
+    const used = await measureCpu(server, site.load(server === few ? services : manyServices, seconds));
+    if (changing) server.send({ changesPerSecond: 0 });
+    return used;
+  });
+  return [
+    {
+      name: 'CPU per query, 10k Services, 100 changes/s',
+      value: medians.of('many'),
+      unit: 'µs',
+      aim: medians.of('weft') * 1.3,
+      peers: medians.except('weft', 'many'),
+      note: `50k endpoints; changes included; aim: × 1.3 of 1k Services at rest in this run, ${medians.of('weft').toFixed(2)} µs`,
     },
   ];
 }
 
 /** How soon each server answers when it has little to do. */
-export async function measureLatencies(directory: string): Promise<BenchFigure[]> {
+export async function latency(directory: string): Promise<BenchFigure[]> {
   await using site = new DnsSite(directory);
+  const servers = await site.startAll([weft, knot, unbound, dnsmasq, bind], { services });
   const load = { ...site.load(services, 3), perSecond: 1000, clients: 1 };
-  const measured = await measureRounds(await startAll(site), (server) => measureLatency(server, load));
-  const p99 = medians(measured, (value: number) => value);
+  const medians = await measureRounds(servers, (server) => measureLatency(server, load));
   return [
     {
       name: 'p99 at 1,000 queries/s',
-      value: p99.get('weft') ?? NaN,
+      value: medians.of('weft'),
       unit: 'µs',
-      aim: (p99.get('knot') ?? NaN) * 1.5,
-      peers: peersOf(p99),
-      note: `1k Services; median of ${rounds} p99s; aim: knot × 1.5`,
+      aim: medians.of('knot') * 1.5,
+      peers: medians.except('weft'),
+      note: `1k Services; median of p99s; aim: knot × 1.5`,
+    },
+  ];
+}
+
+/** What a query for a name outside of the cluster costs that is in the cache. */
+export async function forward(directory: string): Promise<BenchFigure[]> {
+  await using site = new DnsSite(directory);
+  const upstream = await site.start({ ...knot, name: 'upstream' }, { services: 0, foreign: true });
+  const duty = { services: 0, upstreamPort: upstream.port };
+  const servers = await site.startAll([weft, unbound, dnsmasq, bind], duty);
+  const load = site.load(0, seconds);
+  const medians = await measureRounds(servers, (server) => measureCpu(server, load));
+  return [
+    {
+      name: 'CPU per query, cached forwarding',
+      value: medians.of('weft'),
+      unit: 'µs',
+      aim: medians.of('unbound') * 1.5,
+      peers: medians.except('weft'),
+      note: '1,000 names of an upstream server; aim: unbound × 1.5',
+    },
+  ];
+}
+
+/** How many queries two threads answer. */
+export async function cores(directory: string): Promise<BenchFigure[]> {
+  await using site = new DnsSite(directory, 'two');
+  const servers = await site.startAll([weft, knot, unbound], { services });
+  const load = { ...site.load(services, seconds), clients: 16 };
+  const medians = await measureRounds(servers, (server) => measureRate(server, load));
+  return [
+    {
+      name: 'queries/s on two cores',
+      value: medians.of('weft'),
+      unit: '/s',
+      aim: 90_000,
+      higherIsBetter: true,
+      peers: medians.except('weft'),
+      note: `two threads; on a machine of two cores dnsperf takes its part of them`,
     },
   ];
 }

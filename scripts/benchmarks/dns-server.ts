@@ -73,6 +73,11 @@ export class DnsServerProcess {
     return memoryOf(this.process.pid ?? 0).rss;
   }
 
+  /** Tells it something over its channel. */
+  send(message: object): void {
+    this.process.send(message);
+  }
+
   async stop(): Promise<void> {
     const { exitCode, signalCode, pid } = this.process;
     if (exitCode !== null || signalCode !== null || pid === undefined) return;

@@ -23,11 +23,14 @@ const loadCores: Readonly<Record<Cores, string>> = {
 };
 
 /** Starts a server of the project's own; the peers are programs with configuration files. */
-export interface Ours {
+interface Ours {
   readonly name: string;
   /** The process's file in this folder; its argument is the duty as JSON. */
   readonly file: string;
 }
+
+/** What an agent serves names with. */
+export const weft: Ours = { name: 'weft', file: 'dns-weft-process.ts' };
 
 /** A namespace with nothing but a loopback device, and the servers in it. All of it goes with `await using`. */
 export class DnsSite implements AsyncDisposable {
@@ -70,6 +73,16 @@ export class DnsSite implements AsyncDisposable {
     });
     this.#undo.defer(() => server.stop());
     return server;
+  }
+
+  /** Starts one server after the other, each with the same duty. */
+  async startAll(
+    all: readonly (Peer | Ours)[],
+    duties: Omit<Duty, 'port' | 'threads'>,
+  ): Promise<DnsServerProcess[]> {
+    const servers: DnsServerProcess[] = [];
+    for (const who of all) servers.push(await this.start(who, duties));
+    return servers;
   }
 
   /** How dnsperf asks for the names of so many Services; 0: for names outside of the cluster. */

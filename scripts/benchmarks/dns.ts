@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { measureCpu, measureLatencies } from './dns-queries.ts';
+import { cores, cpu, forward, latency, scale } from './dns-queries.ts';
 import type { Bench, BenchFigure, BenchOptions } from './result.ts';
 
 interface Part {
@@ -11,8 +11,11 @@ interface Part {
 }
 
 const parts: readonly Part[] = [
-  { name: 'cpu', run: measureCpu },
-  { name: 'latency', run: measureLatencies },
+  { name: 'cpu', run: cpu },
+  { name: 'scale', run: scale },
+  { name: 'latency', run: latency },
+  { name: 'forward', run: forward },
+  { name: 'cores', run: cores },
 ];
 
 /** Cluster DNS beside the servers that Debian has: what a query costs, how soon it is answered, how soon names follow. */
