@@ -148,6 +148,13 @@ export function connectInNamespace(
   });
 }
 
+/** A UDP socket's fd inside the namespace, bound to nothing: hand it to `socket.bind({ fd })`, then connect it. */
+export function openUdpInNamespace(namespace: NamespaceHandle | string, family: 4 | 6): number {
+  return runInNamespace(namespace, () =>
+    libc.socket(family === 6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK),
+  );
+}
+
 /** The port of a bound socket's fd. */
 export function listeningPort(fd: number): number {
   return decodePort(libc.getsockname(fd));

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
+import { addDnsCommands } from './dns-commands.ts';
 import { addImageCommands } from './image-commands.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addTraceCommand } from './trace-commands.ts';
@@ -17,6 +18,7 @@ export function buildProgram(): Command {
   addLabCommands(program);
   addImageCommands(program);
   addTraceCommand(program);
+  addDnsCommands(program);
   addClusterCommands(program);
   return program;
 }
