@@ -26,6 +26,9 @@ export interface Backend {
    */
   sync(rules: Ruleset, changed?: ReadonlySet<string>): Promise<SyncResult>;
 
+  /** Whether rules can tell if a packet has a socket to go to: `NodeSettings.dnsFallback` needs it. Changes nothing. */
+  findsSockets(): Promise<boolean>;
+
   /** Removes every trace of ours and nothing else. Returns whether there was any. */
   remove(): Promise<boolean>;
 }

@@ -15,6 +15,8 @@ export interface FamilyTraits {
   readonly legacyTables: string;
   /** Number of bits of an address. */
   readonly bits: 32 | 128;
+  /** The mask of one address, as iptables writes it. */
+  readonly hostMask: string;
   readonly loopback: string;
   readonly multicast: string;
   /** `--reject-with` of ports that nobody serves (RFC 1122 section 3.2.2.1, RFC 4443 section 3.1). */
@@ -32,6 +34,7 @@ export const families: readonly FamilyTraits[] = [
     command: 'iptables',
     legacyTables: '/proc/net/ip_tables_names',
     bits: 32,
+    hostMask: '255.255.255.255',
     loopback: '127.0.0.0/8',
     multicast: '224.0.0.0/4',
     portUnreachable: 'icmp-port-unreachable',
@@ -46,6 +49,7 @@ export const families: readonly FamilyTraits[] = [
     command: 'ip6tables',
     legacyTables: '/proc/net/ip6_tables_names',
     bits: 128,
+    hostMask: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
     loopback: '::1/128',
     multicast: 'ff00::/8',
     portUnreachable: 'icmp6-port-unreachable',

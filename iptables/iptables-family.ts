@@ -6,7 +6,7 @@ import type { FrontendChange } from './frontends.ts';
 import { FrontendBanks } from './iptables-banks.ts';
 import { WantedChains } from './iptables-chains.ts';
 import type { Source } from './iptables-chains.ts';
-import { renderProbe, renderProbeEnd } from './iptables-probe.ts';
+import { renderProbe, renderProbeEnd, renderSocketProbe } from './iptables-probe.ts';
 import { explainRefusal } from './iptables-refusal.ts';
 import { countChanges, noteApplied, planChanges, renderRestore } from './iptables-restore.ts';
 import type { TableChange } from './iptables-restore.ts';
@@ -148,15 +148,12 @@ export class IptablesFamily {
   async refuses(frontends: readonly Frontend[]): Promise<boolean> {
     const ours = frontends.filter(({ family }) => family === this.#traits.family);
     if (!this.#settings || !this.#active || ours.length === 0) return false;
-    try {
-      await this.#runRestore(renderProbe(this.#traits, ours, this.#settings));
-      return false;
-    } catch (error) {
-      if (!isRulesError(error, 'REFUSED')) throw error;
-      return true;
-    } finally {
-      await this.#runRestore(renderProbeEnd());
-    }
+    return !(await this.#takes(renderProbe(this.#traits, ours, this.#settings)));
+  }
+
+  /** Whether the kernel has the match `socket`. Asking changes nothing that packets meet. */
+  findsSockets(): Promise<boolean> {
+    return this.#takes(renderSocketProbe());
   }
 
   /** Removes all chains and hooks of ours. */
@@ -202,6 +199,19 @@ export class IptablesFamily {
     const program = `${this.#traits.command}-${this.#variant}-restore`;
     // -w 10: wait for others who hold the lock (legacy only; nft transactions need none).
     await this.#run(program, ['--noflush', '-w', '10'], input);
+  }
+
+  /** Whether the kernel takes a probe, which is removed again. */
+  async #takes(probe: string): Promise<boolean> {
+    try {
+      await this.#runRestore(probe);
+      return true;
+    } catch (error) {
+      if (!isRulesError(error, 'REFUSED')) throw error;
+      return false;
+    } finally {
+      await this.#runRestore(renderProbeEnd());
+    }
   }
 
   #updateFrontend(before: Frontend | undefined, after: Frontend | undefined): void {

@@ -20,9 +20,16 @@ export function renderProbe(
   return renderTable('nat', nat) + renderTable('filter', filter);
 }
 
-/** Input that removes whatever {@link renderProbe} left, if anything. */
+/** The same for the match that finds sockets. */
+export function renderSocketProbe(): string {
+  return renderTable('raw', ['-m socket -j CT --notrack']);
+}
+
+/** Input that removes whatever a probe left, if anything. */
 export function renderProbeEnd(): string {
-  return ['nat', 'filter'].map((table) => `*${table}\n:${chain} - [0:0]\n-X ${chain}\nCOMMIT\n`).join('');
+  return ['raw', 'nat', 'filter']
+    .map((table) => `*${table}\n:${chain} - [0:0]\n-X ${chain}\nCOMMIT\n`)
+    .join('');
 }
 
 function renderTable(table: string, rules: readonly Rule[]): string {

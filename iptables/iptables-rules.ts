@@ -116,8 +116,7 @@ function renderDnat(
 }
 
 /** The list of an endpoint's clients, as a match of `recent` names it. */
-function listOf({ family }: FamilyTraits, frontend: Frontend, endpoint: Endpoint): string {
-  const hostMask = family === 'ipv4' ? '255.255.255.255' : Array<string>(8).fill('ffff').join(':');
+function listOf({ hostMask }: FamilyTraits, frontend: Frontend, endpoint: Endpoint): string {
   const name = `weft-${hashOf(`${frontendId(frontend)} ${endpointText(endpoint)}`)}`;
   return `--name ${name} --mask ${hostMask} --rsource`;
 }

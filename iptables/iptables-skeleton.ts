@@ -1,6 +1,6 @@
 import { comment, keepSourceMark, ofFamily } from './iptables-rules.ts';
 import type { Rule } from './iptables-rules.ts';
-import { protocols } from './model.ts';
+import { dnsDeafSeconds, protocols } from './model.ts';
 import type { EndpointKey } from './endpoint-index.ts';
 import type { FamilyTraits } from './family.ts';
 import type { NodeSettings } from './model.ts';
@@ -16,7 +16,7 @@ export interface Hook {
 
 /** The jumps from the kernel's chains into ours: each is there once, put first when missing. */
 export const hooks: Readonly<Record<Table, readonly Hook[]>> = {
-  raw: [hook('PREROUTING', 'WEFT-NOTRACK'), hook('OUTPUT', 'WEFT-NOTRACK')],
+  raw: [hook('PREROUTING', 'WEFT-NOTRACK'), hook('OUTPUT', 'WEFT-NOTRACK-OUT')],
   filter: [hook('INPUT', 'WEFT-INPUT'), hook('FORWARD', 'WEFT-FORWARD'), hook('OUTPUT', 'WEFT-OUTPUT')],
   nat: [
     hook('PREROUTING', 'WEFT-SERVICES'),
@@ -35,20 +35,45 @@ export function renderSkeleton(
   settings: NodeSettings,
 ): Record<Table, ReadonlyMap<string, readonly Rule[]>> {
   return {
-    raw: new Map([['WEFT-NOTRACK', renderNotrack(traits, settings)]]),
+    raw: renderRaw(traits, settings),
     filter: renderFilter(traits, settings),
     nat: renderNat(traits, settings),
   };
 }
 
-/** The node's own DNS server needs no connection tracking: a query costs two table entries less. */
-function renderNotrack(traits: FamilyTraits, settings: NodeSettings): Rule[] {
-  return ofFamily(traits, settings.dnsIPs).flatMap((address) =>
-    ['udp', 'tcp'].flatMap((protocol) => [
-      `-d ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} --dport 53 -j CT --notrack`,
-      `-s ${address}/${String(traits.bits)} -p ${protocol} -m ${protocol} --sport 53 -j CT --notrack`,
-    ]),
-  );
+/**
+ * The node's own DNS server needs no connection tracking: a query costs two table entries less. With the fallback only
+ * while it listens; otherwise the query is tracked like one to any Service.
+ */
+function renderRaw(traits: FamilyTraits, settings: NodeSettings): Map<string, readonly Rule[]> {
+  const own = ofFamily(traits, settings.dnsIPs).map((address) => `${address}/${String(traits.bits)}`);
+  const untrack = (asked: string): Rule[] =>
+    own.flatMap((address) =>
+      ['udp', 'tcp'].flatMap((protocol) => [
+        `-d ${address} -p ${protocol} -m ${protocol} --dport 53 -j ${asked}`,
+        `-s ${address} -p ${protocol} -m ${protocol} --sport 53 -j CT --notrack`,
+      ]),
+    );
+  if (settings.dnsFallback !== true) {
+    const rules = untrack('CT --notrack');
+    return new Map([
+      ['WEFT-NOTRACK', rules],
+      ['WEFT-NOTRACK-OUT', rules],
+    ]);
+  }
+  const deaf = `--name weft-dns${traits.suffix} --mask ${traits.hostMask} --rdest`;
+  return new Map([
+    ['WEFT-NOTRACK', untrack('WEFT-DNS')],
+    ['WEFT-NOTRACK-OUT', untrack('WEFT-DNS-OUT')],
+    // Sockets on every address are not the cluster's DNS: the match passes them over.
+    ['WEFT-DNS', ['-m socket -g WEFT-DNS-HERE', `-m recent --set ${deaf}`]],
+    ['WEFT-DNS-HERE', ['-j CT --notrack']],
+    // Going out, a packet's socket is its sender's: what its receiver is like was noted where packets come in.
+    [
+      'WEFT-DNS-OUT',
+      [`-m recent --rcheck --seconds ${String(dnsDeafSeconds)} ${deaf} -j RETURN`, '-j CT --notrack'],
+    ],
+  ]);
 }
 
 function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string, readonly Rule[]> {
@@ -113,6 +138,8 @@ function renderDnsInput(traits: FamilyTraits, settings: NodeSettings): Rule[] {
       `${match} -p udp -m udp --dport 53 -j ACCEPT`,
       `${match} -p tcp -m tcp --dport 53 -j ACCEPT`,
       `${match} -p ${traits.icmpProtocol} -j RETURN`,
+      // What another node answers a process of this one, which has this address by then.
+      `${match} -m conntrack --ctstate ESTABLISHED -j RETURN`,
       `${match} -j WEFT-REJECT`,
     ];
   });

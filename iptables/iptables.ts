@@ -81,6 +81,11 @@ export class IptablesBackend implements Backend {
     return new RulesError('REFUSED', error.message, { cause: error, service });
   }
 
+  async findsSockets(): Promise<boolean> {
+    for (const family of this.#families) if (!(await family.findsSockets())) return false;
+    return true;
+  }
+
   async remove(): Promise<boolean> {
     let removed = false;
     for (const family of this.#families) removed = (await family.remove()) || removed;

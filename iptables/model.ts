@@ -68,6 +68,11 @@ export interface NodeSettings {
   readonly serviceCIDRs: readonly string[];
   /** Served by this node's own DNS server: no Service rules, no connection tracking, port 53 only. */
   readonly dnsIPs: readonly string[];
+  /**
+   * What asks there while nobody listens is tracked, so that a Service of that address can lead it to another node.
+   * Only where the kernel can tell (`findsSockets` of the backend).
+   */
+  readonly dnsFallback?: boolean;
   /** This node's own pod ranges; until they are known, the cluster's. */
   readonly podCIDRs: readonly string[];
   /** Addresses of all nodes: pods reach them with their own address. */
@@ -75,6 +80,12 @@ export interface NodeSettings {
   /** Only these node addresses serve NodePorts; empty: all but loopback, cluster and Service ranges. */
   readonly nodePortAddresses: readonly string[];
 }
+
+/**
+ * For so long after a query met no socket the node's own ones go to other nodes, too, in seconds. The kernel knows what
+ * listens only where packets come in; on their way out, the first of the node's own is refused and says so to the others.
+ */
+export const dnsDeafSeconds = 5;
 
 /** What the rules of frontends depend on. All else, as the nodes that come and go, concerns the chains around them. */
 export type FrontendSettings = Pick<NodeSettings, 'clusterCIDRs' | 'serviceCIDRs' | 'podCIDRs'>;

@@ -12,7 +12,7 @@ import type { EndpointClass } from './nftables-banks.ts';
 import { numberBytes } from './nftables-bytes.ts';
 import type { Element } from './nftables-door.ts';
 import { chainBytes, clientKey } from './nftables-objects.ts';
-import type { SkeletonChain } from './nftables-skeleton.ts';
+import type { SkeletonChain } from './nftables-chain.ts';
 
 /** The chain that chooses among `count` endpoints, the same for all frontends that have so many. */
 export function renderClass(endpointClass: EndpointClass): SkeletonChain {

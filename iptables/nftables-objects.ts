@@ -81,6 +81,11 @@ function familyObjects(traits: FamilyTraits): NftObject[] {
     ranges('stays', 'where pods go with their own address'),
     ranges('nodeport-addresses', 'addresses of this node that serve NodePorts'),
     set('dns', `${ip} daddr`, [address], "this node's own DNS server"),
+    {
+      ...set('dns-deaf', `${ip} daddr`, [], 'where a query found nobody listening lately'),
+      declaration: `typeof ${ip} daddr; size 64; flags dynamic,timeout;`,
+      dynamic: true,
+    },
     set('hairpin', `${ip} saddr . ${ip} daddr`, [address, address], 'pods here that can meet themselves'),
     set('far', `${ip} daddr . ${port}`, frontend, 'endpoints that are no pods'),
     set('rejected', `${ip} daddr . ${port}`, frontend, 'Services without endpoints'),

@@ -11,42 +11,34 @@ import {
   table,
 } from './nftables-banks.ts';
 import type { Bank } from './nftables-banks.ts';
+import type { NodeSettings } from './model.ts';
+import { forFamilies, hook } from './nftables-chain.ts';
+import type { SkeletonChain } from './nftables-chain.ts';
+import { listDnsChains } from './nftables-dns.ts';
 import { listObjects } from './nftables-objects.ts';
-
-/** One chain of the skeleton. */
-export interface SkeletonChain {
-  readonly name: string;
-  /** `type … hook … priority …;` of a chain that the kernel calls; empty for the others. */
-  readonly hook: string;
-  readonly rules: readonly string[];
-}
 
 const number = (value: number): string => `0x${value.toString(16)}`;
 
-function hook(
-  name: string,
-  type: string,
-  at: string,
-  priority: string,
-  rules: readonly string[],
-): SkeletonChain {
-  return { name, hook: `type ${type} hook ${at} priority ${priority};`, rules };
-}
+/** What the chains depend on: nothing that changes while an agent runs. */
+type ChainOptions = Pick<NodeSettings, 'dnsFallback'>;
 
-/** Chains that do not depend on anything. Packet walk: ARCHITECTURE.md. */
-export function listChains(): SkeletonChain[] {
-  return [...natHooks(), ...filterHooks(), ...serviceChains(), ...postroutingChains(), ...blockedChains()];
+/** Chains that are the same whatever Services there are. Packet walk: ARCHITECTURE.md. */
+export function listChains({ dnsFallback = false }: ChainOptions): SkeletonChain[] {
+  return [
+    ...listDnsChains(dnsFallback),
+    ...natHooks(),
+    ...filterHooks(),
+    ...serviceChains(),
+    ...postroutingChains(),
+    ...blockedChains(),
+  ];
 }
 
 function natHooks(): SkeletonChain[] {
-  // Every packet of the node comes by here: whatever is no DNS costs it two comparisons.
-  const notrack = ['th dport 53 jump dns-untracked', 'th sport 53 jump dns-untracked'];
   const unmark = [
     `meta mark and ${number(endpointMark.mask)} == ${number(endpointMark.value)} meta mark set meta mark and ${number(keepMark)}`,
   ];
   return [
-    hook('notrack-prerouting', 'filter', 'prerouting', 'raw', notrack),
-    hook('notrack-output', 'filter', 'output', 'raw', notrack),
     hook('nat-prerouting', 'nat', 'prerouting', 'dstnat', ['jump services']),
     hook('nat-output', 'nat', 'output', '-100', ['jump services']),
     // Behind the rewriting and before the routing: nobody else shall meet our marks.
@@ -203,24 +195,6 @@ function blockedChains(): SkeletonChain[] {
       ]),
     },
     {
-      name: 'dns-untracked',
-      hook: '',
-      rules: forFamilies(({ suffix, nftProtocol: ip }) => [
-        `${ip} daddr @dns${suffix} meta l4proto { tcp, udp } th dport 53 notrack`,
-        `${ip} saddr @dns${suffix} meta l4proto { tcp, udp } th sport 53 notrack`,
-      ]),
-    },
-    {
-      // Only port 53 (and ping) of the DNS address is for others: the node's other listeners are not.
-      name: 'dns-only',
-      hook: '',
-      rules: [
-        'meta l4proto { tcp, udp } th dport 53 accept',
-        'meta l4proto { icmp, icmpv6 } return',
-        'goto refuse',
-      ],
-    },
-    {
       name: 'refuse',
       hook: '',
       rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'],
@@ -251,29 +225,16 @@ function lookup(name: string): string {
   return `${dependency}meta mark set ${keyExpression(bank)} map @${services} meta mark vmap @${classes}`;
 }
 
-function forFamilies(render: (traits: FamilyTraits) => readonly string[]): string[] {
-  return families.flatMap(render);
-}
-
 /** Lines that declare the table, its objects and the chains that others go to; none of it acts on any packet yet. */
-export function renderDeclarations(): string[] {
+export function renderDeclarations(options: ChainOptions): string[] {
   return [
     `add table ${table} { comment "Services, by weft"; }`,
     ...listObjects().map(
       ({ kind, name, declaration, comment }) =>
         `add ${kind} ${table} ${name} { ${declaration} comment "${comment}"; }`,
     ),
-    ...listChains()
+    ...listChains(options)
       .filter(({ hook: at }) => at === '')
       .map(({ name }) => `add chain ${table} ${name}`),
-  ];
-}
-
-/** Lines that make chains hold exactly their rules. All chains are declared first: they jump to each other. */
-export function renderChains(chains: readonly SkeletonChain[]): string[] {
-  return [
-    ...chains.map(({ name, hook }) => `add chain ${table} ${name}${hook === '' ? '' : ` { ${hook} }`}`),
-    ...chains.map(({ name }) => `flush chain ${table} ${name}`),
-    ...chains.flatMap(({ name, rules }) => rules.map((rule) => `add rule ${table} ${name} ${rule}`)),
   ];
 }

@@ -9,6 +9,7 @@ import { frontendSettings } from './model.ts';
 import type { NodeSettings, Ruleset } from './model.ts';
 import { table } from './nftables-banks.ts';
 import type { EndpointClass } from './nftables-banks.ts';
+import { renderChains } from './nftables-chain.ts';
 import { classElement, renderClass } from './nftables-classes.ts';
 import { compareElements } from './nftables-compare.ts';
 import type { ElementDiff } from './nftables-compare.ts';
@@ -18,7 +19,7 @@ import { NetlinkDoor } from './nftables-netlink.ts';
 import { listObjects } from './nftables-objects.ts';
 import { splitTransaction } from './nftables-parts.ts';
 import { renderElements } from './nftables-replacement.ts';
-import { listChains, renderChains, renderDeclarations } from './nftables-skeleton.ts';
+import { listChains, renderDeclarations } from './nftables-skeleton.ts';
 import { WantedElements } from './nftables-wanted.ts';
 import type { WantedChange } from './nftables-wanted.ts';
 
@@ -78,6 +79,16 @@ export class NftablesBackend implements Backend {
     return { changes, refused: new Map([...wanted.frontends.listConflicts(), ...this.#refused]) };
   }
 
+  async findsSockets(): Promise<boolean> {
+    try {
+      await this.#run('nft', ['--check', '-f', '-'], socketProbe);
+      return true;
+    } catch (error) {
+      if (isRulesError(error, 'REFUSED')) return false;
+      throw error;
+    }
+  }
+
   async remove(): Promise<boolean> {
     const there = this.#door.readLayout() !== undefined;
     if (there) await this.#run('nft', ['-f', '-'], `delete table ${table}\n`);
@@ -93,6 +104,11 @@ export class NftablesBackend implements Backend {
       this.#doubtful = true;
       this.#incomplete = true;
       return (this.#wanted = new WantedElements(settings));
+    }
+    if (known.settings.dnsFallback !== settings.dnsFallback) {
+      // Other chains, of which none leads to a Service.
+      this.#doubtful = true;
+      this.#written = new Map();
     }
     if (!isDeepStrictEqual(known.settings, settings)) known.settings = settings;
     return known;
@@ -163,9 +179,10 @@ export class NftablesBackend implements Backend {
 
   /** @param found what our table is made of, when our chains are to be written anew */
   async #write(wanted: WantedElements, diff: ElementDiff, found?: Layout, keep = false): Promise<number> {
+    const { settings } = wanted;
     const classes = this.#newClasses(wanted);
-    const declared = renderNewChains(classes, found);
-    const chains = found ? renderOurChains(classes, found, keep) : [];
+    const declared = renderNewChains(classes, found, settings);
+    const chains = found ? renderOurChains(classes, found, keep, settings) : [];
     if (diff.changes > 0 || declared.length > 0 || chains.length > 0) {
       this.#doubtful = true;
       try {
@@ -187,7 +204,7 @@ export class NftablesBackend implements Backend {
       this.#written = this.#door.readLayout()?.chains ?? new Map();
     this.#settings = wanted.settings;
     this.#doubtful = false;
-    return diff.changes + classes.length + (found ? listChains().length : 0);
+    return diff.changes + classes.length + (found ? listChains(settings).length : 0);
   }
 
   /**
@@ -200,8 +217,8 @@ export class NftablesBackend implements Backend {
     const classes = [...wanted.classes].map(([, endpointClass]) => renderClass(endpointClass));
     await this.#runScript([
       `delete table ${table}`,
-      ...renderDeclarations(),
-      ...renderChains([...listChains(), ...classes]),
+      ...renderDeclarations(wanted.settings),
+      ...renderChains([...listChains(wanted.settings), ...classes]),
       ...renderElements(added),
     ]);
   }
@@ -226,6 +243,9 @@ export class NftablesBackend implements Backend {
   }
 }
 
+/** In a table of no name of ours: the kernel looks at it and forgets it again. */
+const socketProbe = 'table inet weft-probe { chain c { socket wildcard 0 notrack; }; }\n';
+
 const emptyLayout: Layout = { chains: new Map(), objects: new Set() };
 
 function isIntact(layout: Layout, written: Layout['chains']): boolean {
@@ -239,18 +259,19 @@ function isIntact(layout: Layout, written: Layout['chains']): boolean {
 type Classes = readonly (readonly [chain: string, endpointClass: EndpointClass])[];
 
 /** Declarations, and chains of classes that no element leads to yet. */
-function renderNewChains(classes: Classes, found: Layout | undefined): string[] {
+function renderNewChains(classes: Classes, found: Layout | undefined, settings: NodeSettings): string[] {
   const fresh = classes.filter(([chain]) => found?.chains.has(chain) !== true);
   return [
-    ...(found ? renderDeclarations() : []),
+    ...(found ? renderDeclarations(settings) : []),
     ...renderChains(fresh.map(([, endpointClass]) => renderClass(endpointClass))),
   ];
 }
 
 /** All chains that packets may already meet, and, unless it is kept, the removal of what of ours nothing needs. */
-function renderOurChains(classes: Classes, found: Layout, keep: boolean): string[] {
+function renderOurChains(classes: Classes, found: Layout, keep: boolean, settings: NodeSettings): string[] {
+  const skeleton = listChains(settings);
   const old = classes.filter(([chain]) => found.chains.has(chain));
-  const needed = new Set([...listChains().map(({ name }) => name), ...classes.map(([chain]) => chain)]);
+  const needed = new Set([...skeleton.map(({ name }) => name), ...classes.map(([chain]) => chain)]);
   const objects = new Set(listObjects().map(({ name }) => name));
   const strayChains = [...found.chains.keys()].filter((chain) => !keep && !needed.has(chain));
   // Sets without a name of their own go with their rule.
@@ -258,7 +279,7 @@ function renderOurChains(classes: Classes, found: Layout, keep: boolean): string
     (name) => !keep && !objects.has(name) && !name.startsWith('__'),
   );
   return [
-    ...renderChains([...listChains(), ...old.map(([, endpointClass]) => renderClass(endpointClass))]),
+    ...renderChains([...skeleton, ...old.map(([, endpointClass]) => renderClass(endpointClass))]),
     // Chains lead to objects and to chains, and so do verdict maps to chains.
     ...strayChains.map((chain) => `flush chain ${table} ${chain}`),
     ...strayObjects.map((name) => `delete set ${table} ${name}`),

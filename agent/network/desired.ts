@@ -125,7 +125,7 @@ interface Peer {
 }
 
 /** Which node has which ranges. A range that overlaps an older node's is nobody's: packets must not go two ways. */
-function assignRanges(nodes: readonly ClusterNode[]): {
+export function assignRanges(nodes: readonly ClusterNode[]): {
   readonly accepted: ReadonlyMap<string, readonly string[]>;
   readonly problems: string[];
 } {

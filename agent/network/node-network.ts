@@ -198,7 +198,8 @@ function findUnderlay(socket: NetlinkSocket, nodeIP: string): NetworkView['under
   return { name: link.name, mtu: link.mtu, acceptsRouters: acceptRa !== '0' };
 }
 
-function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
+/** What the network needs to know of a Node object. */
+export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
   return {
     name: metadata.name,
     created: metadata.creationTimestamp ?? '',

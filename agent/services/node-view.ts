@@ -15,6 +15,7 @@ export class NodeView {
   readonly #agent: AgentContext;
   #known: { readonly context: CompileContext; readonly settings: NodeSettings } | undefined;
   #stale = true;
+  #dnsFallback = false;
 
   constructor(agent: AgentContext) {
     this.#agent = agent;
@@ -28,6 +29,12 @@ export class NodeView {
     return this.#read().settings;
   }
 
+  /** From now on: queries that this node's DNS server does not take go to other nodes. */
+  useDnsFallback(): void {
+    this.#dnsFallback = true;
+    this.#stale = true;
+  }
+
   /** Takes over one event of the nodes; returns whether rules may depend on what has changed. */
   note(event: CacheEvent<Node>): boolean {
     if (event.type === 'updated' && isDeepStrictEqual(rulesPartOf(event.object), rulesPartOf(event.previous)))
@@ -39,7 +46,7 @@ export class NodeView {
   #read() {
     if (this.#known && !this.#stale) return this.#known;
     const context = compileContext(this.#agent);
-    const settings = nodeSettings(this.#agent);
+    const settings = nodeSettings(this.#agent, this.#dnsFallback);
     this.#known = {
       context: isDeepStrictEqual(context, this.#known?.context) ? (this.#known?.context ?? context) : context,
       settings: isDeepStrictEqual(settings, this.#known?.settings)

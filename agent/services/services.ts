@@ -1,4 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { Logger } from 'pino';
+import type { CacheEvent } from '../../api/client/cache.ts';
+import type { Node } from '../../api/kinds/node.ts';
 import type { Backend, SyncResult } from '../../iptables/backend.ts';
 import { makeRun } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
@@ -10,6 +14,7 @@ import { watchRules } from '../../iptables/rule-watch.ts';
 import { Conntrack } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { CompiledServices } from './compiled.ts';
+import { compileDnsFallback, dnsFallbackKey, fallbackPartOf } from './dns-fallback.ts';
 import { Drift } from './drift.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { HealthChecks } from './health-check.ts';
@@ -24,6 +29,9 @@ import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 const minIntervalMs = 20;
 /** Every change asks for a pass: this bounds the back-off. */
 const maxIntervalMs = 30_000;
+
+const withoutDnsFallback =
+  'the kernel cannot match sockets (modules nft_socket, xt_socket): while this node has no DNS server, no other answers';
 
 /** The kernel as this subsystem meets it; tests hand in their own. */
 export interface ServiceDoors {
@@ -59,6 +67,8 @@ export class ServiceRules implements Subsystem {
   #unsubscribe: (() => void)[] = [];
   readonly #drift: Drift;
   #choice: Choice | undefined;
+  /** Whether the kernel can lead DNS queries elsewhere while nobody listens here; undefined: not asked yet. */
+  #dnsFallback: boolean | undefined;
   #leftoversRemoved = false;
   /** What the last successful sync was for. */
   #settings: NodeSettings | undefined;
@@ -71,7 +81,11 @@ export class ServiceRules implements Subsystem {
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
     this.#nodes = new NodeView(context);
-    this.#compiled = new CompiledServices(this.#view);
+    this.#compiled = new CompiledServices({
+      keys: () => [...this.#view.keys(), ...(this.#dnsFallback === true ? [dnsFallbackKey] : [])],
+      compile: (key, compileFor) =>
+        key === dnsFallbackKey ? compileDnsFallback(context) : this.#view.compile(key, compileFor),
+    });
     this.#reports = new ServiceReports(context.client, context.nodeName, this.#log);
     this.#healthChecks = new HealthChecks({
       hosts: () => listNodePortAddresses(this.#nodes.settings),
@@ -103,6 +117,7 @@ export class ServiceRules implements Subsystem {
       this.#drift.noteProgram(program, pid);
     });
     this.#choice = await this.#doors.choose(this.#context.config.backend, run);
+    await this.#askForDnsFallback(this.#choice);
     this.#watchRules(this.#choice);
     const { services, endpointSlices, nodes } = this.#context.caches;
     this.#view.readSlices();
@@ -115,6 +130,7 @@ export class ServiceRules implements Subsystem {
       }),
       nodes.subscribe((event) => {
         if (this.#nodes.note(event)) this.#runner.request();
+        if (this.#dnsFallback === true && concernsFallback(event)) this.#mark([dnsFallbackKey]);
       }),
     ];
     this.#reports.start();
@@ -133,12 +149,19 @@ export class ServiceRules implements Subsystem {
 
   health(): Health {
     if (this.#failure !== undefined) return { ready: false, reason: this.#failure };
-    return this.#synced ? { ready: true } : { ready: false, reason: 'Services are not programmed yet' };
+    if (!this.#synced) return { ready: false, reason: 'Services are not programmed yet' };
+    return this.#dnsFallback === false ? { ready: true, reason: withoutDnsFallback } : { ready: true };
   }
 
   #mark(keys: readonly string[]): void {
     this.#compiled.mark(keys);
     this.#runner.request();
+  }
+
+  async #askForDnsFallback({ backend }: Choice): Promise<void> {
+    this.#dnsFallback = await backend.findsSockets();
+    if (this.#dnsFallback) this.#nodes.useDnsFallback();
+    else this.#log.warn(withoutDnsFallback);
   }
 
   async #run(): Promise<void> {
@@ -199,7 +222,8 @@ export class ServiceRules implements Subsystem {
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {
     this.#drift.noteRefusals([...refused.values()].some(({ code }) => code === 'REFUSED'));
     this.#metrics.changes.inc(changes);
-    this.#metrics.programmed.set(this.#compiled.all.size - refused.size);
+    const services = this.#compiled.all.size - Number(this.#compiled.all.has(dnsFallbackKey));
+    this.#metrics.programmed.set(services - refused.size);
     this.#metrics.lastSync.setToCurrentTime();
     if (changes > 0) this.#log.debug({ changes }, 'rules changed');
     this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#view.service(key));
@@ -224,6 +248,11 @@ export class ServiceRules implements Subsystem {
       this.#log.warn({ err: error }, 'outside changes of rules are not told; comparing now and then');
     }
   }
+}
+
+function concernsFallback(event: CacheEvent<Node>): boolean {
+  if (event.type !== 'updated') return true;
+  return !isDeepStrictEqual(fallbackPartOf(event.object), fallbackPartOf(event.previous));
 }
 
 /** Removes every Service rule of ours from this network namespace, for `weft cleanup`. Returns whether there was any. */

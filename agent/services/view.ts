@@ -77,8 +77,14 @@ export function compileContext({ nodeName, cluster, caches }: AgentContext): Com
   };
 }
 
-/** What the rules must know of nodes and ranges. */
-export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext): NodeSettings {
+/**
+ * What the rules must know of nodes and ranges.
+ * @param dnsFallback whether the kernel can tell if this node's DNS server listens
+ */
+export function nodeSettings(
+  { nodeName, config, cluster, caches }: AgentContext,
+  dnsFallback: boolean,
+): NodeSettings {
   const own = podCIDRsOf(caches.nodes.get(nodeName)?.spec);
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
   const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
@@ -88,6 +94,7 @@ export function nodeSettings({ nodeName, config, cluster, caches }: AgentContext
     // What nobody serves there is refused like a clusterIP: it would go back to the router, which sends it here again.
     serviceCIDRs: normalized([...cluster.serviceCIDRs, ...pools], normalizeCIDR),
     dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
+    dnsFallback,
     podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
     nodePortAddresses: nodePortAddresses(config),

@@ -1,6 +1,6 @@
 import { RulesError } from '../error.ts';
 import type { Option, ParsedRule } from './iptables-words.ts';
-import { isLocal, parseAddress } from './packet.ts';
+import { hasSocket, isLocal, parseAddress } from './packet.ts';
 import type { Flight, TracedNode } from './packet.ts';
 
 /** How likely a packet fits: 0 or 1, or between them where chance decides. */
@@ -21,6 +21,9 @@ export function compileMatches({ matches }: ParsedRule): CompiledMatches {
   const devices: Match[] = [];
   const unknown: string[] = [];
   for (const [module, options] of matches) {
+    // The one module that means something without an option.
+    if (module === 'socket' && options.length === 0)
+      compiled.push((flight, node) => Number(hasSocket(node, flight)));
     for (const option of options) {
       const match = makers[module]?.(option, options);
       if (!match) unknown.push(`${module === '' ? '' : `-m ${module} `}${option.name}`);

@@ -3,7 +3,7 @@ import { listOf, TracedSet } from './nftables-sets.ts';
 import type { Found } from './nftables-sets.ts';
 import { literal, member, notKnown, tagged } from './nftables-values.ts';
 import type { Json, Value } from './nftables-values.ts';
-import { isLocal } from './packet.ts';
+import { hasSocket, isLocal } from './packet.ts';
 import type { Flight, TracedNode } from './packet.ts';
 
 /** One run of one rule: what its expressions may look at, and what they note. */
@@ -34,6 +34,7 @@ const evaluators: Readonly<Record<string, ((body: Json, run: Run) => Value | und
   meta: (body, run) => evaluateMeta(member(body, 'key'), run),
   ct: (body, { flight }) => evaluateTracking(member(body, 'key'), flight),
   fib: evaluateFib,
+  socket: evaluateSocket,
   concat: (body, run) => {
     const values = listOf(body).map((part) => evaluate(part, run));
     return values.every((value) => value !== undefined) ? values : undefined;
@@ -105,6 +106,13 @@ function evaluateFib(body: Json, { flight, node }: Run): Value {
   if (address === 'daddr') return isLocal(node, flight.destination) ? 'local' : 'not local';
   if (address === 'saddr') return isLocal(node, flight.source) ? 'local' : 'not local';
   return notKnown('expression', { fib: body });
+}
+
+/** Of the sockets that are known of none is on every address, and none transparent (ip(7), IP_TRANSPARENT). */
+function evaluateSocket(body: Json, { flight, node }: Run): Value | undefined {
+  const key = member(body, 'key');
+  if (key !== 'wildcard' && key !== 'transparent') return notKnown('expression', { socket: body });
+  return hasSocket(node, flight) ? 0 : undefined;
 }
 
 /** Finds what an expression yields in a set or map: `@name`, or one that stands in the rule. */

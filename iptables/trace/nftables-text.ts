@@ -40,6 +40,7 @@ function renderExpression(json: Json | undefined): string {
       return `${of('protocol')} ${of('field')}`;
     case 'meta':
     case 'ct':
+    case 'socket':
       return `${tag} ${of('key')}`;
     case 'fib':
       return `fib ${listOf(member(body, 'flags')).map(renderValue).join(' . ')} ${of('result')}`;

@@ -5,6 +5,7 @@ import { NetlinkSocket } from '../../netns/netlink.ts';
 import { findWay } from '../../netns/route.ts';
 import type { Way } from '../../netns/route.ts';
 import type { TracedNode } from './packet.ts';
+import { listensHere } from './sockets.ts';
 
 /** A node as its kernel knows it. */
 export interface KernelNode extends TracedNode {
@@ -21,6 +22,7 @@ export function readNode(): KernelNode {
     addresses: listAddresses(socket).map(({ address }) => address),
     deviceTo: (address) => names.get(wayTo(address)?.ifindex ?? 0),
     sourceTo: (address) => wayTo(address)?.source,
+    listens: listensHere,
   };
 }
 

@@ -24,6 +24,8 @@ export interface TracedNode {
   readonly addresses: readonly string[];
   /** The device by which an address that is not the node's own is reached. */
   deviceTo?(address: string): string | undefined;
+  /** Whether a socket is bound to that very address and port, as a server's is; where it is not told: yes. */
+  listens?(protocol: Protocol, address: string, port: number): boolean;
 }
 
 /** What becomes of a packet: everything that can happen, with its chance. */
@@ -107,6 +109,12 @@ export interface StepList {
 /** Whether the kernel would deliver packets to `address` on this node. */
 export function isLocal(node: TracedNode, { text, family }: Address): boolean {
   return node.addresses.includes(text) || cidrContains(traitsOf(family).loopback, text);
+}
+
+/** Whether the packet has a socket on this node to go to, those on every address aside. */
+export function hasSocket(node: TracedNode, { protocol, destination, port }: Flight): boolean {
+  if (!isLocal(node, destination)) return false;
+  return node.listens?.(protocol, destination.text, port) ?? true;
 }
 
 /** The steps in order. */

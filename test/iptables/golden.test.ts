@@ -42,6 +42,79 @@ const iptables = (...frontends: Frontend[]): Promise<string[]> =>
 const nftables = (...frontends: Frontend[]): Promise<string[]> =>
   written(({ run, door }) => new NftablesBackend(run, door), ...frontends);
 
+/** The lines of an empty node that are about DNS: chain and rule. */
+async function dnsLines(make: (kernel: ReturnType<typeof recorder>) => Backend, dnsFallback: boolean) {
+  const kernel = recorder();
+  await make(kernel).sync({ settings: { ...settings, dnsFallback }, services: new Map() });
+  return kernel.inputs
+    .filter((line) => /^(?:add rule inet weft|-A) (?:notrack-|dns-(?!only)|WEFT-NOTRACK|WEFT-DNS)/.test(line))
+    .filter((line) => !/ ip6? [sd]addr @dns6|deaf6/.test(line))
+    .map((line) => line.replace('add rule inet weft ', ''));
+}
+
+t.test('iptables: DNS', async (t) => {
+  const make = ({ run }: ReturnType<typeof recorder>): Backend => new IptablesBackend('nft', run);
+  const lines = (chain: string, to: string): string[] =>
+    ['udp', 'tcp'].flatMap((protocol) => [
+      `-A ${chain} -d 10.96.0.10/32 -p ${protocol} -m ${protocol} --dport 53 -j ${to}`,
+      `-A ${chain} -s 10.96.0.10/32 -p ${protocol} -m ${protocol} --sport 53 -j CT --notrack`,
+    ]);
+  t.strictSame(
+    await dnsLines(make, false),
+    [...lines('WEFT-NOTRACK', 'CT --notrack'), ...lines('WEFT-NOTRACK-OUT', 'CT --notrack')],
+    'without a fallback',
+  );
+  const list = '--name weft-dns4 --mask 255.255.255.255 --rdest';
+  t.strictSame(
+    await dnsLines(make, true),
+    [
+      ...lines('WEFT-NOTRACK', 'WEFT-DNS'),
+      ...lines('WEFT-NOTRACK-OUT', 'WEFT-DNS-OUT'),
+      '-A WEFT-DNS -m socket -g WEFT-DNS-HERE',
+      `-A WEFT-DNS -m recent --set ${list}`,
+      '-A WEFT-DNS-HERE -j CT --notrack',
+      `-A WEFT-DNS-OUT -m recent --rcheck --seconds 5 ${list} -j RETURN`,
+      '-A WEFT-DNS-OUT -j CT --notrack',
+    ],
+    'only while somebody listens',
+  );
+});
+
+t.test('nftables: DNS', async (t) => {
+  const make = ({ run, door }: ReturnType<typeof recorder>): Backend => new NftablesBackend(run, door);
+  const both = 'meta l4proto { tcp, udp }';
+  t.strictSame(
+    await dnsLines(make, false),
+    [
+      'notrack-prerouting th dport 53 jump dns-query',
+      'notrack-prerouting th sport 53 jump dns-answer',
+      'notrack-output th dport 53 jump dns-query',
+      'notrack-output th sport 53 jump dns-answer',
+      `dns-query ip daddr @dns4 ${both} notrack`,
+      `dns-answer ip saddr @dns4 ${both} notrack`,
+    ],
+    'without a fallback',
+  );
+  t.strictSame(
+    await dnsLines(make, true),
+    [
+      'notrack-prerouting th dport 53 jump dns-query',
+      'notrack-prerouting th sport 53 jump dns-answer',
+      'notrack-output th dport 53 jump dns-own-query',
+      'notrack-output th sport 53 jump dns-answer',
+      `dns-query ip daddr @dns4 ${both} jump dns-here`,
+      'dns-here meta l4proto udp socket wildcard 0 notrack return',
+      'dns-here meta l4proto tcp socket wildcard 1 goto dns-elsewhere',
+      'dns-here meta l4proto tcp socket transparent 0 notrack return',
+      'dns-here goto dns-elsewhere',
+      'dns-elsewhere update @dns-deaf4 { ip daddr timeout 5s }',
+      `dns-own-query ip daddr @dns4 ip daddr != @dns-deaf4 ${both} notrack`,
+      `dns-answer ip saddr @dns4 ${both} notrack`,
+    ],
+    'only while somebody listens',
+  );
+});
+
 const match = '-d 10.96.0.20/32 -p tcp -m tcp --dport 80';
 const note = '-m comment --comment "default/web:http"';
 

@@ -3,6 +3,7 @@ import t from 'tap';
 import { IptablesBackend } from '../../iptables/iptables.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { runContract } from './contract/contract.ts';
+import { forgetRecentDns } from './contract/subject.ts';
 
 if (skipUnlessRoot(t)) {
   await runContract(t, {
@@ -18,6 +19,7 @@ if (skipUnlessRoot(t)) {
       ipv4: ['iptables-legacy', '-P', 'FORWARD'],
       ipv6: ['ip6tables-legacy', '-P', 'FORWARD'],
     },
+    forgetDeaf: forgetRecentDns,
     damages: (family) => {
       const program = family === 'ipv4' ? 'iptables-legacy' : 'ip6tables-legacy';
       return [

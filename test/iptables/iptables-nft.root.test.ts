@@ -3,6 +3,7 @@ import t from 'tap';
 import { IptablesBackend } from '../../iptables/iptables.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { runContract } from './contract/contract.ts';
+import { forgetRecentDns } from './contract/subject.ts';
 
 if (skipUnlessRoot(t)) {
   await runContract(t, {
@@ -18,6 +19,7 @@ if (skipUnlessRoot(t)) {
       ipv4: ['iptables-nft', '-P', 'FORWARD'],
       ipv6: ['ip6tables-nft', '-P', 'FORWARD'],
     },
+    forgetDeaf: forgetRecentDns,
     damages: (family) => {
       const program = family === 'ipv4' ? 'iptables-nft' : 'ip6tables-nft';
       return [

@@ -15,7 +15,10 @@ import type { ProbeAnswer, ProbeCommand } from './probe.ts';
 export type FamilyName = 'ipv4' | 'ipv6';
 export const familyNames: readonly FamilyName[] = ['ipv4', 'ipv6'];
 
-/** Who has which address. `node` is the node under test, `also` its second address; `peer` another node with the pod `far`. */
+/**
+ * Who has which address. `node` is the node under test, `also` its second address; `peer` another node with the pod `far`
+ * and `neighbor`, the first address of its range, where its DNS server listens for others.
+ */
 export const addresses = {
   ipv4: {
     node: '192.0.2.1',
@@ -26,6 +29,7 @@ export const addresses = {
     pod1: '10.244.1.2',
     pod2: '10.244.1.3',
     far: '10.244.2.2',
+    neighbor: '10.244.2.1',
     dns: '10.96.0.10',
   },
   ipv6: {
@@ -37,6 +41,7 @@ export const addresses = {
     pod1: 'fd00:10:244:1::2',
     pod2: 'fd00:10:244:1::3',
     far: 'fd00:10:244:2::2',
+    neighbor: 'fd00:10:244:2::1',
     dns: 'fd00:10:96::a',
   },
 } as const;
@@ -86,6 +91,12 @@ export class TestNetwork implements AsyncDisposable {
   ): Promise<void> {
     const answer = await this.#probe(place).send({ verb: 'serve', protocol, address, port, name });
     if (answer !== 'ok') throw new Error(`serve ${name} at ${place} ${address}:${String(port)}: ${answer}`);
+  }
+
+  /** Ends a server that {@link serve} started at `place`. */
+  async close(place: Place, protocol: 'tcp' | 'udp', address: string, port: number): Promise<void> {
+    const answer = await this.#probe(place).send({ verb: 'close', protocol, address, port });
+    if (answer !== 'ok') throw new Error(`close at ${place} ${address}:${String(port)}: ${answer}`);
   }
 
   /** Asks from `place`: `name source` of who answered, an error's code, or `timeout`. */
@@ -256,11 +267,12 @@ export class TestNetwork implements AsyncDisposable {
 
   async #buildPeer(): Promise<void> {
     for (const family of familyNames) {
-      const { node, far } = addresses[family];
+      const { node, far, neighbor } = addresses[family];
       const four = family === 'ipv4';
       await this.#ip(
         'peer',
         `addr add ${far}/${four ? '32' : '128'} dev lo`,
+        `addr add ${neighbor}/${four ? '32' : '128'} dev lo`,
         `route add ${four ? '10.244.1.0/24' : 'fd00:10:244:1::/64'} via ${node}`,
         // As the outside host does.
         `route add ${four ? '0.0.0.0/0' : '::/0'} via ${node}`,

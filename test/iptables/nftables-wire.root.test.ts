@@ -120,7 +120,7 @@ const ranges = {
 /** Only the table's objects: sets and maps of every kind, and the chains that elements go to. */
 async function declared(): Promise<RuleNamespace> {
   const kernel = new RuleNamespace('nftables');
-  await kernel.run('nft', ['-f', '-'], renderDeclarations().join('\n'));
+  await kernel.run('nft', ['-f', '-'], renderDeclarations({}).join('\n'));
   return kernel;
 }
 

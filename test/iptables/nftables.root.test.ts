@@ -15,6 +15,7 @@ if (skipUnlessRoot(t)) {
       list: ['nft', 'list', 'table', 'inet', 'stranger'],
       expect: /counter/,
     },
+    forgetDeaf: (family) => ['nft', `flush set inet weft dns-deaf${family === 'ipv4' ? '4' : '6'}`],
     damages: (family) => [
       ['nft', 'flush chain inet weft services'],
       ['nft', `flush map inet weft services${family === 'ipv4' ? '4' : '6'}`],

@@ -18,6 +18,14 @@ export type ProbeCommand =
     }
   | {
       readonly id: number;
+      /** Ends what `serve` started. */
+      readonly verb: 'close';
+      readonly protocol: 'tcp' | 'udp';
+      readonly address: string;
+      readonly port: number;
+    }
+  | {
+      readonly id: number;
       readonly verb: 'ask';
       readonly protocol: 'tcp' | 'udp';
       readonly address: string;
@@ -53,15 +61,23 @@ export interface ProbeAnswer {
 }
 
 type Serve = Extract<ProbeCommand, { verb: 'serve' }>;
+type Close = Extract<ProbeCommand, { verb: 'close' }>;
 type Ask = Extract<ProbeCommand, { verb: 'ask' }>;
 type Open = Extract<ProbeCommand, { verb: 'open' }>;
 type Say = Extract<ProbeCommand, { verb: 'say' }>;
 
 const connections = new Map<string, Socket>();
+/** How to end each server, by protocol, address and port. */
+const servers = new Map<string, (done: () => void) => void>();
+
+function serverKey({ protocol, address, port }: Pick<Serve, 'protocol' | 'address' | 'port'>): string {
+  return `${protocol} ${address} ${String(port)}`;
+}
 
 const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '');
 
-function serve({ protocol, address, port, name }: Serve, done: (answer: string) => void): void {
+function serve(command: Serve, done: (answer: string) => void): void {
+  const { protocol, address, port, name } = command;
   if (protocol === 'tcp') {
     const server = createServer((socket) => {
       const client = `${name} ${plain(socket.remoteAddress)}`;
@@ -72,6 +88,7 @@ function serve({ protocol, address, port, name }: Serve, done: (answer: string) 
     server.on('error', (error: NodeJS.ErrnoException) => {
       done(error.code ?? error.message);
     });
+    servers.set(serverKey(command), (ended) => server.close(ended));
     server.listen({ port, host: address }, () => {
       done('ok');
     });
@@ -84,9 +101,18 @@ function serve({ protocol, address, port, name }: Serve, done: (answer: string) 
   socket.on('error', (error: NodeJS.ErrnoException) => {
     done(error.code ?? error.message);
   });
+  servers.set(serverKey(command), (ended) => socket.close(ended));
   socket.bind(port, address, () => {
     done('ok');
   });
+}
+
+function close(command: Close, done: (answer: string) => void): void {
+  const key = serverKey(command);
+  const end = servers.get(key);
+  servers.delete(key);
+  if (end) end(() => done('ok'));
+  else done(`nobody serves ${key}`);
 }
 
 /** Waits for the next thing the server says. */
@@ -165,6 +191,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     process.stdout.write(`${JSON.stringify({ id: command.id, answer } satisfies ProbeAnswer)}\n`);
   };
   if (command.verb === 'serve') serve(command, done);
+  else if (command.verb === 'close') close(command, done);
   else if (command.verb === 'open') open(command, done);
   else if (command.verb === 'say') say(command, done);
   else ask(command, done);

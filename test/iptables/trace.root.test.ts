@@ -69,12 +69,30 @@ interface Row {
   readonly rules: Ruleset;
   readonly packet: string;
   readonly protocol?: Protocol;
+  /** Nobody listens anywhere on the node. */
+  readonly isSilent?: boolean;
   readonly expect: string;
 }
 
 const nodePort = { kind: 'nodePort', address: undefined, port: 30_080 } as const;
 const local = { kind: 'loadBalancer', address: EXTERNAL } as const;
+const others = ['10.244.2.1', '10.244.3.1'];
 const both = rulesOf(frontend({}));
+
+/** The DNS address where it falls back on two other nodes. */
+const dns = {
+  settings: { ...settings, dnsFallback: true },
+  services: rulesOf(
+    ...(['udp', 'tcp'] as const).map((protocol) =>
+      frontend({
+        protocol,
+        address: DNS,
+        port: 53,
+        endpoints: others.map((address) => ({ address, port: 53, local: false })),
+      }),
+    ),
+  ).services,
+};
 
 /** Two Services that claim the same address. */
 const conflict = {
@@ -232,6 +250,41 @@ const rows: readonly Row[] = [
     expect: 'forward 192.0.2.1:6443 1/1',
   },
   { what: 'DNS', rules: both, packet: `${POD} ${DNS} 53`, expect: 'pass 10.96.0.10:53 1/1' },
+  {
+    what: 'DNS with a server here',
+    rules: dns,
+    packet: `${POD} ${DNS} 53`,
+    expect: 'pass 10.96.0.10:53 1/1',
+  },
+  {
+    what: 'DNS without one',
+    rules: dns,
+    packet: `${POD} ${DNS} 53`,
+    isSilent: true,
+    expect: 'forward 10.244.2.1:53 1/2, 10.244.3.1:53 1/2',
+  },
+  {
+    what: 'DNS without one, UDP',
+    rules: dns,
+    protocol: 'udp',
+    packet: `${POD} ${DNS} 53`,
+    isSilent: true,
+    expect: 'forward 10.244.2.1:53 1/2, 10.244.3.1:53 1/2',
+  },
+  {
+    what: 'DNS without one, where no fallback is',
+    rules: both,
+    packet: `${POD} ${DNS} 53`,
+    isSilent: true,
+    expect: 'pass 10.96.0.10:53 1/1',
+  },
+  {
+    what: 'the first query of the node itself finds nobody',
+    rules: dns,
+    packet: `${DNS} ${DNS} 53`,
+    isSilent: true,
+    expect: 'pass 10.96.0.10:53 1/1',
+  },
   { what: 'the DNS address, another port', rules: both, packet: `${POD} ${DNS} 22`, expect: 'reject' },
   {
     what: 'the older of two Services has what both claim',
@@ -252,14 +305,18 @@ if (skipUnlessRoot(t)) {
   for (const backend of Object.keys(backends)) {
     await t.test(backend, async (t) => {
       using kernel = new RuleNamespace(backend);
-      for (const { what, rules, packet, protocol = 'tcp', expect } of rows) {
+      for (const { what, rules, packet, protocol = 'tcp', isSilent = false, expect } of rows) {
         const [source = '', destination = '', port] = packet.split(' ');
-        const trace = tracePacket(await kernel.load(rules), node, {
-          source,
-          destination,
-          protocol,
-          port: Number(port),
-        });
+        const trace = tracePacket(
+          await kernel.load(rules),
+          { ...node, listens: () => !isSilent },
+          {
+            source,
+            destination,
+            protocol,
+            port: Number(port),
+          },
+        );
         t.equal(describe(trace), expect, `${what}: ${packet}`);
       }
     });

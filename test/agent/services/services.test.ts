@@ -23,6 +23,7 @@ class FakeBackend implements Backend {
   readonly syncs: { services: string; changed: string | undefined }[] = [];
   settings: Ruleset['settings'] | undefined;
   removals = 0;
+  isFindingSockets = false;
   result: SyncResult = { changes: 0, refused: new Map() };
   error: Error | undefined;
 
@@ -37,6 +38,10 @@ class FakeBackend implements Backend {
       changed: changed && [...changed].sort().join(' '),
     });
     return this.error ? Promise.reject(this.error) : Promise.resolve(this.result);
+  }
+
+  findsSockets(): Promise<boolean> {
+    return Promise.resolve(this.isFindingSockets);
   }
 
   remove(): Promise<boolean> {
@@ -150,6 +155,53 @@ t.test('nothing is touched before everything is known', async (t) => {
     'then all at once, compared in full',
   );
   await until(() => rules.health().ready);
+});
+
+/** A node with its pod range, Ready or not. */
+function node(number: number, ready: boolean, heartbeat = ''): Node {
+  return {
+    metadata: { name: `node${String(number)}`, annotations: { heartbeat } },
+    spec: { podCIDRs: [`10.244.${String(number)}.0/24`] },
+    status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }] },
+  };
+}
+
+t.test('DNS of other nodes follows who is Ready', async (t) => {
+  const { caches, backend, rules, context } = setup(t);
+  backend.isFindingSockets = true;
+  caches.services.set(service('a', '10.96.0.1'));
+  for (const number of [1, 2, 3]) caches.nodes.set(node(number, number < 3));
+  syncAll(caches);
+  await rules.start();
+  await until(() => backend.syncs.length === 1);
+  t.equal(backend.settings?.dnsFallback, true);
+  const both = (addresses: string): string => `${addresses}+${addresses}`;
+  t.equal(backend.syncs[0]?.services, `default/a , weft/DNS of other nodes ${both('10.244.2.1')}`);
+  t.match(await context.metrics.getSingleMetricAsString('weft_services'), /^weft_services 1$/m);
+  caches.nodes.set(node(2, true, 'alive'));
+  caches.nodes.set(node(3, true));
+  await until(() => backend.syncs.length === 2);
+  t.equal(backend.syncs[1]?.changed, 'weft/DNS of other nodes', 'nothing else is looked at');
+  t.match(backend.syncs[1]?.services, /10\.244\.3\.1/);
+  caches.nodes.set(node(2, false));
+  await until(() => backend.syncs.length === 3);
+  t.equal(backend.syncs[2]?.services, `default/a , weft/DNS of other nodes ${both('10.244.3.1')}`);
+  caches.nodes.delete('node3');
+  await until(() => backend.syncs.length === 4);
+  t.equal(backend.syncs[3]?.services, 'default/a ', 'nobody is left');
+  t.strictSame(rules.health(), { ready: true });
+});
+
+t.test('a kernel that matches no sockets', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  for (const number of [1, 2]) caches.nodes.set(node(number, true));
+  syncAll(caches);
+  await rules.start();
+  await until(() => backend.syncs.length === 1);
+  t.equal(backend.settings?.dnsFallback, false);
+  t.equal(backend.syncs[0]?.services, '');
+  await until(() => rules.health().ready);
+  t.match(rules.health(), { ready: true, reason: /nft_socket, xt_socket/ });
 });
 
 t.test('afterwards only what changed', async (t) => {

@@ -55,7 +55,7 @@ function isComplete(t: Test): void {
 /** All answer with who they are and whom they see. */
 async function startServers(network: TestNetwork): Promise<void> {
   for (const family of familyNames) {
-    const { pod1, pod2, far, dns, node, peer, outside } = addresses[family];
+    const { pod1, pod2, far, dns, node, neighbor, peer, outside } = addresses[family];
     for (const protocol of ['tcp', 'udp'] as const) {
       await network.serve('pod1', 'pod1', protocol, pod1, servedPort);
       await network.serve('pod2', 'pod2', protocol, pod2, servedPort);
@@ -64,6 +64,7 @@ async function startServers(network: TestNetwork): Promise<void> {
       await network.serve('peer', 'peer', protocol, peer, servedPort);
       await network.serve('node', 'node', protocol, node, servedPort);
       await network.serve('node', 'dns', protocol, dns, 53);
+      await network.serve('peer', 'neighbor', protocol, neighbor, 53);
       await network.serve('outside', 'outside', protocol, outside, 9090);
     }
   }

@@ -119,6 +119,14 @@ export const sections: Readonly<
         must: 'The DNS address is the node’s own server: port 53 only, no Service rules, no tracking',
         shownBy: ['the DNS address serves port 53 only', 'queries to the DNS address are not tracked'],
       },
+      {
+        must: 'While the node’s own DNS server is away another Ready node’s answers; without one a query is refused',
+        shownBy: [
+          'while nobody listens at the DNS address another node answers, and nobody else',
+          'a DNS server that is killed is replaced at once',
+        ],
+        elsewhere: ['test/agent/services/dns-fallback.test.ts'],
+      },
     ],
   },
   source: {

@@ -3,6 +3,7 @@ import type { Test } from 'tap';
 import { SharedValues } from '../../../agent/shared-values.ts';
 import { trimService, trimSlice } from '../../../agent/trim.ts';
 import { listStaleFlows } from '../../../agent/services/flows.ts';
+import { compileDnsFallback, dnsFallbackKey } from '../../../agent/services/dns-fallback.ts';
 import { compileContext, nodeSettings } from '../../../agent/services/view.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { Node } from '../../../api/kinds/node.ts';
@@ -59,6 +60,7 @@ export class Scene {
   nodePortAddresses: readonly string[] = [];
   readonly services = new Map<string, CompiledService>();
   readonly #shared = new SharedValues();
+  #peerReady = false;
   readonly #numbers = new Map<string, number>();
   #next = 20;
 
@@ -81,7 +83,7 @@ export class Scene {
 
   /** What the agent would make of its configuration and the Node objects. */
   settings(): NodeSettings {
-    return nodeSettings(this.#agent());
+    return nodeSettings(this.#agent(), true);
   }
 
   /** Programs Services as the agent does: compiled from what it keeps of their objects, then flows gone stale are forgotten. */
@@ -91,6 +93,12 @@ export class Scene {
 
   async drop(...names: readonly string[]): Promise<void> {
     await this.#change(new Map(names.map((name) => [`default/${name}`, undefined])));
+  }
+
+  /** Makes the other node Ready or not, which is who answers DNS while this node does not. */
+  async makePeer(ready: boolean): Promise<void> {
+    this.#peerReady = ready;
+    await this.#change(new Map([[dnsFallbackKey, compileDnsFallback(this.#agent())]]));
   }
 
   /** Another agent process takes over: it knows nothing and reads the kernel. */
@@ -205,6 +213,7 @@ export class Scene {
         spec: { podCIDRs: families.map((family) => ranges[family].pods[index] ?? '') },
         status: {
           addresses: families.map((family) => ({ type: 'InternalIP', address: addresses[family][place] })),
+          conditions: [{ type: 'Ready', status: place === 'node' || this.#peerReady ? 'True' : 'Unknown' }],
         },
       });
     }

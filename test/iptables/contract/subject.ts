@@ -15,8 +15,15 @@ export interface Subject {
   };
   /** Sets what the host does with packets to forward that no rule decides; absent where our rules cannot overrule it. */
   readonly forwardPolicy?: Readonly<Record<FamilyName, readonly string[]>>;
+  /** Makes the kernel forget that nobody listened at the DNS address lately. */
+  forgetDeaf(family: FamilyName): readonly string[];
   /** What somebody might do to our rules of a family. */
   damages(family: FamilyName): readonly (readonly string[])[];
+}
+
+/** {@link Subject.forgetDeaf} where a list of the match `recent` has it. */
+export function forgetRecentDns(family: FamilyName): readonly string[] {
+  return ['sh', '-c', `echo / > /proc/net/xt_recent/weft-dns${family === 'ipv4' ? '4' : '6'}`];
 }
 
 /** Splits a command line's words into program and arguments. */

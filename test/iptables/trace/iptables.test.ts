@@ -80,6 +80,7 @@ t.test('matches', (t) => {
     ['! -o lo', true],
     ['-m addrtype --dst-type LOCAL', false],
     ['-m addrtype ! --dst-type LOCAL', true],
+    ['-m socket', false],
     ['-m conntrack --ctstate NEW', true],
     ['-m conntrack --ctstate RELATED,ESTABLISHED', false],
     ['-m conntrack --ctstate DNAT', false],
@@ -106,6 +107,7 @@ t.test('what is not known is an error that names it, if it matters', (t) => {
   const rows: readonly (readonly [rule: string, names: RegExp])[] = [
     ['-m set --match-set x src -j DROP', /match -m set --match-set, .*-A FORWARD -m set/],
     ['-m statistic --mode nth --every 2 --packet 0 -j DROP', /-m statistic --mode/],
+    ['-m socket --transparent -j DROP', /-m socket --transparent/],
     ['-m addrtype --dst-type BROADCAST -j DROP', /-m addrtype --dst-type/],
     ['-j TPROXY --on-port 1', /target TPROXY/],
     ['-j SOMEWHERE', /target SOMEWHERE/],

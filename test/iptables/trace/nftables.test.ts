@@ -14,6 +14,8 @@ const client: Packet = {
   device: 'eth0',
 };
 
+const here = { destination: '192.0.2.1' };
+
 const table = { family: 'inet', table: 'weft' };
 const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
 const meta = (key: string) => ({ meta: { key } });
@@ -162,6 +164,21 @@ t.test('numgen: every way has the same chance, also those that lead nowhere', (t
     ['pass 203.0.113.7:80 1.0000'],
     'what is not tracked is not rewritten',
   );
+  const socket = (key: string, value: number) => match({ socket: { key } }, value);
+  for (const [key, value] of [
+    ['wildcard', 0],
+    ['transparent', 0],
+  ] as const) {
+    const raw = [[socket(key, value), { notrack: null }]];
+    t.equal(
+      trace({ ...choose(4), raw }, [endpoints]).length,
+      3,
+      `${key}: nobody listens on another node's address`,
+    );
+    t.equal(trace({ ...choose(4), raw }, [endpoints], here).length, 1, `${key}: somebody listens`);
+  }
+  const wild = [[socket('wildcard', 1), { notrack: null }]];
+  t.equal(trace({ ...choose(4), raw: wild }, [endpoints], here).length, 3, 'on this very address');
   t.end();
 });
 
