@@ -15,7 +15,7 @@ import { Membership } from './node/join.ts';
 import type { NodeIdentity } from './node/join.ts';
 import { acquireLock, isHeld } from './node/lock.ts';
 import type { Lock } from './node/lock.ts';
-import { ClusterNames } from './names/names.ts';
+import { ClusterNames, needsAllPods } from './names/names.ts';
 import { NodeNetwork } from './network/node-network.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { NodeRegistration } from './node/status.ts';
@@ -70,7 +70,14 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
   undo.defer(() => client.close());
   const cluster = await loadClusterConfig({ client, stateDir: config.stateDir, log, signal });
   const { nodeName, stateDir } = config;
-  const caches = new AgentCaches({ client, nodeName, stateDir, log: log.child({ subsystem: 'api' }) });
+  const allPods = needsAllPods(config);
+  const caches = new AgentCaches({
+    client,
+    nodeName,
+    stateDir,
+    allPods,
+    log: log.child({ subsystem: 'api' }),
+  });
   caches.start();
   undo.defer(() => caches.stop());
 

@@ -7,12 +7,15 @@ import * as resources from '../api/client/resources.ts';
 import { CacheFile } from './cache-file.ts';
 import { SharedValues } from './shared-values.ts';
 import type { AgentContext, Health } from './subsystem.ts';
-import { trimNode, trimService, trimSlice, withoutManagedFields } from './trim.ts';
+import { trimNode, trimPodAddresses, trimService, trimSlice, withoutManagedFields } from './trim.ts';
 
 /** The API is quiet for so long at most: watches carry a bookmark a minute. */
 const staleAfterMs = 120_000;
 /** Longest pause between two attempts: a server that is back is wanted soon. */
 const maxRetryMs = 3_000;
+
+/** Pods whose address is theirs: it goes to others when they have ended. */
+const withAddress = 'status.phase!=Succeeded,status.phase!=Failed';
 
 type Caches = AgentContext['caches'];
 
@@ -21,6 +24,8 @@ interface CachesOptions {
   readonly nodeName: string;
   /** Where copies of what the API said are kept. */
   readonly stateDir: string;
+  /** Whether the addresses of all nodes' pods are wanted. */
+  readonly allPods?: boolean;
   readonly log: Logger;
 }
 
@@ -31,7 +36,7 @@ export class AgentCaches {
   readonly #reflectors: readonly Reflector<ApiObject>[];
   readonly #files: readonly { readonly file: CacheFile<unknown>; readonly follow: () => void }[];
 
-  constructor({ client, nodeName, stateDir, log }: CachesOptions) {
+  constructor({ client, nodeName, stateDir, allPods = false, log }: CachesOptions) {
     const all: Reflector<ApiObject>[] = [];
     const files: { file: CacheFile<unknown>; follow: () => void }[] = [];
     const reflect = <T extends ApiObject>(
@@ -42,9 +47,14 @@ export class AgentCaches {
       return reflector;
     };
     /** Names are asked for all the time, and an agent that starts while the API is away has no other source. */
-    const remember = <T extends ApiObject>(resource: Resource<T>, trim?: (object: T) => T) => {
+    const remember = <T extends ApiObject>(
+      resource: Resource<T>,
+      trim: (object: T) => T = withoutManagedFields,
+      fieldSelector?: string,
+    ) => {
       const file = new CacheFile<T>(join(stateDir, 'caches', `${resource.plural}.json`), log);
-      const reflector = reflect({ resource, lastKnown: () => file.read(), ...(trim ? { trim } : {}) });
+      const selection = fieldSelector === undefined ? {} : { fieldSelector };
+      const reflector = reflect({ resource, trim, lastKnown: () => file.read(), ...selection });
       files.push({ file, follow: () => file.follow(reflector) });
       return reflector;
     };
@@ -55,6 +65,7 @@ export class AgentCaches {
       services: remember(resources.services, (service) => trimService(service, shared)),
       endpointSlices: remember(resources.endpointSlices, (slice) => trimSlice(slice, shared)),
       namespaces: remember(resources.namespaces),
+      ...(allPods ? { allPods: remember(resources.pods, trimPodAddresses, withAddress) } : {}),
     };
     this.#reflectors = all;
     this.#files = files;

@@ -44,5 +44,7 @@ export interface AgentContext {
     readonly services: RestorableCache<Service>;
     readonly endpointSlices: RestorableCache<EndpointSlice>;
     readonly namespaces: RestorableCache<Namespace>;
+    /** The addresses of all nodes' pods; absent: nobody asked for them. */
+    readonly allPods?: RestorableCache<Pod>;
   };
 }

@@ -2,6 +2,7 @@ import type { ApiObject } from '../api/client/resource.ts';
 import { serviceNameLabel } from '../api/kinds/service-labels.ts';
 import type { Endpoint, EndpointSlice } from '../api/kinds/endpoint-slice.ts';
 import type { Node } from '../api/kinds/node.ts';
+import type { Pod } from '../api/kinds/pod.ts';
 import type { Service } from '../api/kinds/service.ts';
 import { foreignLabels } from '../iptables/services.ts';
 import type { SharedValues } from './shared-values.ts';
@@ -66,6 +67,14 @@ function trimEndpoint(endpoint: Endpoint, shared: SharedValues): Endpoint {
   if (hostname) trimmed.hostname = hostname;
   if (hints) trimmed.hints = shared.of(hints);
   return trimmed;
+}
+
+/** Of pods of other nodes: who has which addresses. */
+export function trimPodAddresses({ metadata, status }: Pod): Pod {
+  const { name, namespace, resourceVersion } = metadata;
+  const { phase, podIP, podIPs = podIP ? [{ ip: podIP }] : [] } = status ?? {};
+  const trimmed = { metadata: { name, namespace, resourceVersion }, status: { phase, podIPs } };
+  return trimmed as unknown as Pod;
 }
 
 const identity = ['name', 'namespace', 'uid', 'resourceVersion'] as const;

@@ -9,17 +9,20 @@ export interface ClusterHandlerOptions {
   readonly zone: ClusterZone;
   /** Whether the zone holds all that the cluster has: until then nothing is said to be missing. */
   readonly synced: () => boolean;
+  /** The same of pods, where the zone verifies their names. */
+  readonly podsSynced: () => boolean;
   /** Whom to ask for all other names. */
   readonly resolver: Resolver;
 }
 
 /** The cluster's own names from the zone, all others from upstream servers. */
-export function clusterHandler({ zone, synced, resolver }: ClusterHandlerOptions): Handler {
+export function clusterHandler({ zone, synced, podsSynced, resolver }: ClusterHandlerOptions): Handler {
   return (query, out) => {
     if (query.class !== CLASS_IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
       return writeError(query, RCODE.REFUSED, FLAG.RA, out);
     }
-    if (!synced() && zone.covers(query)) return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
+    if ((!synced() && zone.covers(query)) || (!podsSynced() && zone.isPodName(query)))
+      return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
     const answer = zone.lookup(query);
     if (!answer) return resolver.handle(query, out);
     if (answer.alias === undefined) return writeAnswer(query, answer, out);

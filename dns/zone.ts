@@ -125,6 +125,11 @@ export class ClusterZone {
     return this.#apexOf(query) !== undefined;
   }
 
+  /** Whether the name has the form of a pod's. */
+  isPodName({ name, labels, labelStarts }: Name): boolean {
+    return labels === this.#apex.labels + 3 && name.slice(labelStarts[2]) === this.#podSuffix;
+  }
+
   /**
    * The answer to a query of class IN; undefined where the name is not ours. An answer with `alias` ends in a
    * CNAME to a name that is not ours: {@link aliases} has its records.

@@ -24,6 +24,7 @@ export interface AgentConfig {
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */
   readonly upstreams: readonly string[];
   readonly forwarding: ForwardingConfig;
+  readonly clusterDns: ClusterDnsConfig;
   /** Threads that answer DNS. */
   readonly dnsWorkers: number;
   /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
@@ -32,6 +33,16 @@ export interface AgentConfig {
   readonly healthPort: number;
   /** Extra labels for the Node object. */
   readonly nodeLabels: Readonly<Record<string, string>>;
+}
+
+/** How DNS questions about the cluster's own names are answered. */
+export interface ClusterDnsConfig {
+  /** What names of the form `10-1-2-3.namespace.pod.zone` mean (dns/zone.ts). */
+  readonly podNames: 'disabled' | 'insecure' | 'verified';
+  /** Whether a pod's search path is walked for it (dns/autopath.ts). */
+  readonly autopath: boolean;
+  /** Addresses and ranges that may copy the zone (AXFR). */
+  readonly transferTo: readonly string[];
 }
 
 /** How DNS questions about names outside the cluster are answered. */

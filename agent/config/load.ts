@@ -131,6 +131,11 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),
+    clusterDns: {
+      podNames: given.podNames ?? 'verified',
+      autopath: given.autopath ?? false,
+      transferTo: given.zoneTransferTo ?? [],
+    },
     dnsWorkers: given.dnsWorkers ?? defaultWorkers(),
     port: given.agentPort ?? 10250,
     healthPort: given.healthPort ?? 10256,

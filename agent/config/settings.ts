@@ -81,6 +81,17 @@ export const settings = {
     values.integer(0, 604_800),
     'seconds an old answer may stand in while DNS servers fail (86400)',
   ),
+  podNames: setting(
+    'agent',
+    values.oneOf('disabled', 'insecure', 'verified'),
+    'which names like 10-1-2-3.default.pod.cluster.local exist: none, all, or those of pods (verified)',
+  ),
+  autopath: setting('agent', values.boolean, "walk pods' DNS search path for them (false)"),
+  zoneTransferTo: setting(
+    'agent',
+    values.listOf(values.addressOrRange),
+    "who may copy the cluster's DNS zone: addresses or ranges (nobody)",
+  ),
   dnsWorkers: setting('agent', values.integer(1, 32), 'threads that answer DNS (one for every four cores)'),
   agentPort: setting('agent', port, 'port for exec, port-forward and logs (10250)'),
   healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),

@@ -131,6 +131,11 @@ export function cidr(raw: unknown): string {
   return canonical;
 }
 
+/** One address, or a range. */
+export function addressOrRange(raw: unknown): string {
+  return typeof raw === 'string' && raw.includes('/') ? cidr(raw) : address(raw);
+}
+
 /** A range of node addresses, or the word for the node's own ones (kube-proxy's `--nodeport-addresses`). */
 export function nodePortAddress(raw: unknown): string {
   if (raw === 'primary') return raw;

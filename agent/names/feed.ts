@@ -1,16 +1,22 @@
 import { DnsError } from '../../dns/dns-error.ts';
 import { namedService } from '../../dns/named-service.ts';
+import type { CacheEvent } from '../../api/client/cache.ts';
+import { objectKey } from '../../api/client/resource.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { changesAddresses, podChange } from './pod-addresses.ts';
 import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { NameChange } from './messages.ts';
 
-type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'namespaces'>;
+type Caches = Pick<AgentContext['caches'], 'services' | 'endpointSlices' | 'namespaces' | 'allPods'>;
 
 export interface FeedListeners {
   /** What changed in this turn of the event loop. */
   readonly onChanges: (changes: readonly NameChange[]) => void;
   /** Told once: all names there are have been told of. */
   readonly onSynced: () => void;
+  /** Told once, where pods are followed: the addresses of all pods there are have been told of. */
+  readonly onPodsSynced: () => void;
   /** An object has names that DNS cannot express. */
   readonly onBadName: (key: string, error: DnsError) => void;
 }
@@ -26,9 +32,11 @@ export class NamesFeed {
   /** What to look at again, all at once when the events of this turn are in. */
   readonly #dirtyServices = new Set<string>();
   readonly #dirtyNamespaces = new Set<string>();
+  readonly #dirtyPods = new Set<string>();
   #flush: NodeJS.Immediate | undefined;
   #unsubscribe: (() => void)[] = [];
   #synced = false;
+  #podsSynced = false;
 
   constructor(caches: Caches, listeners: FeedListeners) {
     this.#caches = caches;
@@ -48,7 +56,7 @@ export class NamesFeed {
 
   /** Follows the caches. What they hold already is for {@link all} to tell. */
   start(): void {
-    const { services, endpointSlices, namespaces } = this.#caches;
+    const { services, endpointSlices, namespaces, allPods } = this.#caches;
     for (const slice of endpointSlices.list()) this.#slices.add(slice);
     this.#unsubscribe = [
       services.subscribe((event) => {
@@ -63,6 +71,7 @@ export class NamesFeed {
         if (event.type !== 'synced') this.#dirtyNamespaces.add(event.object.metadata.name);
         this.#scheduleFlush();
       }),
+      ...(allPods ? [allPods.subscribe((event) => this.#notePod(event))] : []),
     ];
     this.#scheduleFlush();
   }
@@ -75,19 +84,24 @@ export class NamesFeed {
 
   /** All names there are now, for whoever knows none, in portions. */
   *all(): Iterable<readonly NameChange[]> {
-    const { services, namespaces } = this.#caches;
+    const { services, namespaces, allPods } = this.#caches;
     const keys = Array.from(
       services.list(),
       ({ metadata }) => `${metadata.namespace ?? 'default'}/${metadata.name}`,
     );
     const names = Array.from(namespaces.list(), ({ metadata }) => metadata.name);
-    yield* this.#portions(names, keys);
+    yield* this.#portions(names, keys, Array.from(allPods?.list() ?? [], objectKey));
   }
 
   /** Restored objects come without a last word: ask now and then whether they are all here. */
   check(): void {
-    if (this.#synced || this.#flush !== undefined) return;
-    const { services, endpointSlices, namespaces } = this.#caches;
+    if (this.#flush !== undefined) return;
+    const { services, endpointSlices, namespaces, allPods } = this.#caches;
+    if (!this.#podsSynced && (allPods?.synced || allPods?.restored)) {
+      this.#podsSynced = true;
+      this.#listeners.onPodsSynced();
+    }
+    if (this.#synced) return;
     if (![services, endpointSlices, namespaces].every(({ synced, restored }) => synced || restored)) return;
     this.#synced = true;
     this.#listeners.onSynced();
@@ -98,21 +112,32 @@ export class NamesFeed {
     if ((this.#caches.services.get(key)?.spec.clusterIP ?? 'None') === 'None') this.#dirtyServices.add(key);
   }
 
+  #notePod(event: CacheEvent<Pod>): void {
+    if (changesAddresses(event) && event.type !== 'synced') this.#dirtyPods.add(event.key);
+    if (this.#dirtyPods.size > 0 || event.type === 'synced') this.#scheduleFlush();
+  }
+
   #scheduleFlush(): void {
     this.#flush ??= setImmediate(() => {
       this.#flush = undefined;
-      const [namespaces, services] = [[...this.#dirtyNamespaces], [...this.#dirtyServices]];
+      const dirty = [[...this.#dirtyNamespaces], [...this.#dirtyServices], [...this.#dirtyPods]] as const;
       this.#dirtyNamespaces.clear();
       this.#dirtyServices.clear();
-      for (const portion of this.#portions(namespaces, services)) this.#listeners.onChanges(portion);
+      this.#dirtyPods.clear();
+      for (const portion of this.#portions(...dirty)) this.#listeners.onChanges(portion);
       this.check();
     });
   }
 
-  *#portions(namespaces: readonly string[], services: readonly string[]): Iterable<readonly NameChange[]> {
+  *#portions(
+    namespaces: readonly string[],
+    services: readonly string[],
+    pods: readonly string[],
+  ): Iterable<readonly NameChange[]> {
     const all = [
       ...namespaces.map((name) => () => [this.#namespace(name)]),
       ...services.map((key) => () => this.#service(key)),
+      ...pods.map((key) => () => [podChange(key, this.#caches.allPods?.get(key))]),
     ];
     for (let start = 0; start < all.length; start += changesAtOnce) {
       yield all.slice(start, start + changesAtOnce).flatMap((change) => change());

@@ -24,7 +24,9 @@ export interface WorkerSettings {
 export type NameChange =
   /** Undefined: there is none. */
   | { readonly kind: 'service'; readonly key: string; readonly service: NamedService | undefined }
-  | { readonly kind: 'namespace'; readonly name: string; readonly exists: boolean };
+  | { readonly kind: 'namespace'; readonly name: string; readonly exists: boolean }
+  /** Addresses of 4 or 16 bytes, one character each; none: the pod is gone. */
+  | { readonly kind: 'pod'; readonly key: string; readonly addresses: readonly string[] };
 
 /** An address to serve on. The fds are the main thread's: they outlive a worker. */
 export interface WorkerSockets {
@@ -38,6 +40,8 @@ export type ToWorker =
   | { readonly type: 'changes'; readonly changes: readonly NameChange[] }
   /** All names there are have been told: from now on a missing one does not exist. */
   | { readonly type: 'synced' }
+  /** The same of pods' addresses. */
+  | { readonly type: 'podsSynced' }
   | { readonly type: 'upstreams'; readonly plan: UpstreamPlan }
   | { readonly type: 'listen'; readonly sockets: WorkerSockets }
   /** To be answered with `metrics` of the same number. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { LoopProbe } from '../../dns/loop-probe.ts';
 import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
 import { renderServer } from '../../dns/upstream.ts';
+import type { AgentConfig } from '../config/config.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import { NamesFeed } from './feed.ts';
@@ -28,9 +29,6 @@ const CHECK_MS = 2000;
  *
  * Who answers are workers, threads of their own (worker.ts): nothing that keeps the agent busy delays an answer. Here
  * is what there must be one of: the sockets, the caches' changes, the list of upstream servers, and an eye on the workers.
- *
- * Pod names (`10-1-2-3.namespace.pod.zone`) answer in the mode `insecure`, kubeadm's default for CoreDNS: an
- * agent knows its own node's pods only, so it could not verify those of the others.
  */
 export class ClusterNames implements Subsystem {
   readonly name = 'names';
@@ -54,7 +52,8 @@ export class ClusterNames implements Subsystem {
     this.#log = context.log.child({ subsystem: this.name });
     this.#feed = new NamesFeed(context.caches, {
       onChanges: (changes) => this.#pool.change(changes),
-      onSynced: () => this.#pool.setSynced(),
+      onSynced: () => this.#pool.setSynced('synced'),
+      onPodsSynced: () => this.#pool.setSynced('podsSynced'),
       onBadName: (key, error) => {
         this.#log.warn({ key, err: error }, 'this object has no names: DNS cannot express them');
       },
@@ -190,6 +189,11 @@ export class ClusterNames implements Subsystem {
   }
 }
 
+/** Whether DNS asks whose an address is. */
+export function needsAllPods({ clusterDns }: AgentConfig): boolean {
+  return clusterDns.podNames === 'verified' || clusterDns.autopath;
+}
+
 function workerSettings({ cluster, config }: AgentContext, loopToken: string): WorkerSettings {
   const { cacheBytes, minTtlSeconds, maxTtlSeconds, maxNegativeTtlSeconds, maxStaleSeconds } =
     config.forwarding;
@@ -198,7 +202,7 @@ function workerSettings({ cluster, config }: AgentContext, loopToken: string): W
       zone: cluster.zone,
       dnsIPs: cluster.dnsIPs,
       cidrs: [...cluster.serviceCIDRs, ...cluster.clusterCIDRs],
-      pods: 'insecure',
+      pods: config.clusterDns.podNames,
       serial: Math.floor(Date.now() / 1000),
     },
     cache: {

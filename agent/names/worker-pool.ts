@@ -5,6 +5,8 @@ import type { UpstreamPlan } from '../../dns/upstreams.ts';
 import type { Counts } from './gathered-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
 
+type SyncedMessage = 'synced' | 'podsSynced';
+
 export interface WorkerPoolOptions {
   readonly count: number;
   readonly settings: () => WorkerSettings;
@@ -35,7 +37,7 @@ export class WorkerPool {
   readonly #seats: Seat[];
   /** What a new worker has to be told after the names. */
   #upstreams: ToWorker | undefined;
-  #synced = false;
+  readonly #synced = new Set<SyncedMessage>();
   #stopping = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -65,11 +67,11 @@ export class WorkerPool {
     this.#broadcast({ type: 'changes', changes });
   }
 
-  /** From now on workers know all names. */
-  setSynced(): void {
-    if (this.#synced) return;
-    this.#synced = true;
-    this.#broadcast({ type: 'synced' });
+  /** From now on workers know all names, or all pods. */
+  setSynced(type: SyncedMessage): void {
+    if (this.#synced.has(type)) return;
+    this.#synced.add(type);
+    this.#broadcast({ type });
   }
 
   useUpstreams(plan: UpstreamPlan): void {
@@ -130,7 +132,7 @@ export class WorkerPool {
     // In this order: it serves when it knows what the one before it knew; queries wait in the sockets meanwhile.
     for (const changes of replay()) post({ type: 'changes', changes });
     if (this.#upstreams) post(this.#upstreams);
-    if (this.#synced) post({ type: 'synced' });
+    for (const type of this.#synced) post({ type });
     for (const sockets of seat.sockets) post({ type: 'listen', sockets });
   }
 

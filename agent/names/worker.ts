@@ -27,11 +27,14 @@ class NamesWorker {
   readonly #resolver: Resolver;
   readonly #upstreams: Upstreams;
   readonly #servers: DnsServer[] = [];
+  readonly #verifiesPods: boolean;
   #synced = false;
+  #podsSynced = false;
 
   constructor({ zone, cache, loopToken }: WorkerSettings, post: (message: FromWorker) => void) {
     this.#post = post;
     this.#zone = new ClusterZone(zone);
+    this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
     this.#upstreamMetrics = new UpstreamMetrics(this.#registry, () => this.#resolver.cached);
     const loop = new LoopProbe(loopToken);
@@ -59,6 +62,9 @@ class NamesWorker {
       case 'synced':
         this.#synced = true;
         return;
+      case 'podsSynced':
+        this.#podsSynced = true;
+        return;
       case 'upstreams':
         this.#upstreams.setPlan(message.plan);
         return;
@@ -79,6 +85,7 @@ class NamesWorker {
   #apply(change: NameChange): void {
     try {
       if (change.kind === 'namespace') this.#zone.setNamespace(change.name, change.exists);
+      else if (change.kind === 'pod') this.#zone.setPod(change.key, change.addresses);
       else this.#zone.setService(change.key, change.service);
     } catch (error) {
       if (!(error instanceof DnsError)) throw error;
@@ -93,6 +100,7 @@ class NamesWorker {
       handler: clusterHandler({
         zone: this.#zone,
         synced: () => this.#synced,
+        podsSynced: () => this.#podsSynced || !this.#verifiesPods,
         resolver: this.#resolver,
       }),
       observe: (exchange) => this.#observe(exchange),

@@ -1,5 +1,6 @@
 import { addressOfLease, announcementNamespace, announcerLeaseName } from '../announcement.ts';
 import type { Lease } from '../kinds/lease.ts';
+import { podKind } from '../kinds/pod.ts';
 import type { Pod } from '../kinds/pod.ts';
 import { parseFieldSelector } from '../kinds/selector.ts';
 import { masters, nodeOf } from './authentication.ts';
@@ -77,10 +78,9 @@ export class Authorizer {
   }
 
   async #allowsPod(node: string, attributes: Attributes): Promise<boolean> {
-    const { verb, subresource, namespace, name, fieldSelector } = attributes;
-    if ((verb === 'list' || verb === 'watch') && name === undefined) {
-      return parseFieldSelector(fieldSelector).exactly('spec.nodeName') === node;
-    }
+    const { verb, subresource, namespace, name } = attributes;
+    // Of other nodes' pods it is shown where they are, and nothing else (seesAddressesOnly).
+    if ((verb === 'list' || verb === 'watch') && name === undefined) return true;
     if (namespace === undefined || name === undefined) return false;
     const isStatus = subresource === 'status' && (verb === 'get' || verb === 'update' || verb === 'patch');
     const isWhole = subresource === undefined && (verb === 'get' || verb === 'delete');
@@ -100,6 +100,13 @@ export class Authorizer {
     const references = plural === 'secrets' ? secretsOf : configMapsOf;
     return pods.some((pod) => references(pod).includes(name));
   }
+}
+
+/** Whether these pods are shown to this user without what they run: a node reads others than its own, for their names. */
+export function seesAddressesOnly(user: User, plural: string, fieldSelector: string): boolean {
+  const node = nodeOf(user);
+  if (plural !== podKind.plural || node === undefined || user.groups.includes(masters)) return false;
+  return parseFieldSelector(fieldSelector).exactly('spec.nodeName') !== node;
 }
 
 /** Its own heartbeats, and who announces which load balancer address: that it reads all of, and may take over. */

@@ -8,7 +8,7 @@ import { ApiClient } from '../../api/client/client.ts';
 import { startApiServer } from '../../api/server/server.ts';
 import type { ApiServer } from '../../api/server/server.ts';
 import { testCluster } from '../cluster.ts';
-import { forwarding } from './names/forwarding.ts';
+import { clusterDns, forwarding } from './names/forwarding.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -58,6 +58,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,
+    clusterDns,
     dnsWorkers: 1,
     port: 10250,
     healthPort: 10256,

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { AgentCaches } from '../../agent/caches.ts';
+import { pods as podResource } from '../../api/client/resources.ts';
 import { eventually } from '../api/eventually.ts';
 import { silent, startTestApi } from './api-fixture.ts';
 
@@ -30,6 +31,45 @@ t.test('what the API said outlives the agent and the API', async (t) => {
   t.notOk([services, endpointSlices, namespaces, nodes, pods].some(({ synced }) => synced));
   await second.stop();
   t.equal(readFileSync(file, 'utf8'), before, 'what was restored is not written back');
+});
+
+t.test('of all pods it is kept who has which address, if that is asked for', async (t) => {
+  const { admin, config } = await startTestApi(t);
+  const { nodeName, stateDir } = config;
+  const status = { phase: 'Running', podIP: '10.244.1.2', podIPs: [{ ip: '10.244.1.2' }, { ip: 'fd00::2' }] };
+  for (const [name, phase] of [
+    ['web', 'Running'],
+    ['done', 'Succeeded'],
+  ] as const) {
+    await admin.create(podResource, {
+      metadata: { name, namespace: 'default' },
+      spec: { nodeName: 'node2', containers: [{ name: 'main', image: 'web' }] },
+    });
+    await admin.patchStatus(
+      podResource,
+      { name, namespace: 'default' },
+      { status: { ...status, phase } },
+      'merge',
+    );
+  }
+  const none = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  t.equal(none.caches.allPods, undefined);
+  const caches = new AgentCaches({ client: admin, nodeName, stateDir, allPods: true, log: silent });
+  t.teardown(() => caches.stop());
+  caches.start();
+  const { allPods } = caches.caches;
+  await allPods?.whenSynced();
+  const { metadata, ...rest } = allPods?.get('default/web') ?? { metadata: undefined };
+  t.strictSame(rest, { status: { phase: 'Running', podIPs: status.podIPs } });
+  t.strictSame(Object.keys(metadata ?? {}), ['name', 'namespace', 'resourceVersion']);
+  t.equal(allPods?.get('default/done'), undefined, "its address may be another pod's");
+  await admin.patchStatus(
+    podResource,
+    { name: 'web', namespace: 'default' },
+    { status: { phase: 'Failed' } },
+    'merge',
+  );
+  await eventually('it goes when it ends', () => allPods?.get('default/web') === undefined);
 });
 
 t.test('a copy that is damaged is none', async (t) => {

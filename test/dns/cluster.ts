@@ -52,5 +52,5 @@ export function setService(
 /** Answers from the zone; names that are not ours find no upstream server. */
 export function handlerOf(zone: ClusterZone, synced = true): Handler {
   const resolver = new Resolver({ upstreams: new Upstreams({ loop: new LoopProbe() }) });
-  return clusterHandler({ zone, synced: () => synced, resolver });
+  return clusterHandler({ zone, synced: () => synced, podsSynced: () => synced, resolver });
 }

@@ -241,7 +241,7 @@ t.test('an ExternalName is followed out of the cluster', async (t) => {
     setService(zone, name, { type: 'ExternalName', externalName });
   external('ext', 'WWW.example.test.');
   external('gone', 'gone.example.test');
-  const handler = clusterHandler({ zone, synced: () => true, resolver });
+  const handler = clusterHandler({ zone, synced: () => true, podsSynced: () => true, resolver });
   const S = 'default.svc.cluster.local';
   const reply = await ask(handler, `ext.${S}`, 'A');
   t.strictSame(reply.answer.slice(0, 2), [

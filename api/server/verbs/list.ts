@@ -3,7 +3,7 @@ import { sendPieces } from '../http/exchange.ts';
 import { ListReader } from '../registry/list.ts';
 import type { ResourceCall } from './call.ts';
 import { readListOptions } from './list-options.ts';
-import { presenterFor } from './present.ts';
+import { collectionPresenterFor } from './present.ts';
 import type { Presenter } from './present.ts';
 import { selectionOf } from './select.ts';
 
@@ -15,7 +15,7 @@ export async function listVerb({ exchange, resource, path }: ResourceCall): Prom
     ...selectionOf(resource.kind, query),
     ...readListOptions(query),
   });
-  await sendPieces(exchange, renderList(reader, presenterFor(resource.kind, exchange)));
+  await sendPieces(exchange, renderList(reader, collectionPresenterFor(resource.kind, exchange)));
 }
 
 /** A list's JSON text. Its metadata comes last: only at the end is it known where the rest begins. */

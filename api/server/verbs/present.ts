@@ -1,8 +1,11 @@
 import { apiVersionOf } from '../../kinds/kind.ts';
 import type { Kind } from '../../kinds/kind.ts';
+import { podKind } from '../../kinds/pod.ts';
+import type { Pod } from '../../kinds/pod.ts';
 import type { KubeObject, ListMeta } from '../../kinds/meta.ts';
 import type { Table, TableRow } from '../../kinds/table.ts';
 import type { Entry } from '../../store/store.ts';
+import { seesAddressesOnly } from '../authorizer.ts';
 import { chooseRepresentation } from '../http/accept.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { decodeEntry, renderEntry, withRevision } from '../registry/codec.ts';
@@ -35,6 +38,13 @@ export function presenterFor(kind: Kind, { request, url }: Exchange): Presenter 
   }
 }
 
+/** The presenter for a request for many objects, of which the user may not be shown everything. */
+export function collectionPresenterFor(kind: Kind, exchange: Exchange): Presenter {
+  const fieldSelector = exchange.url.searchParams.get('fieldSelector') ?? '';
+  if (seesAddressesOnly(exchange.user, kind.plural, fieldSelector)) return podAddressPresenter();
+  return presenterFor(kind, exchange);
+}
+
 function listTail(metadata: ListMeta): string {
   return `],"metadata":${JSON.stringify(metadata)}}`;
 }
@@ -57,6 +67,35 @@ function objectPresenter(kind: Kind): Presenter {
     event: (entry, revision) => renderEntry(kind, entry, revision),
     key: 'object',
   };
+}
+
+/** Where pods are: their names, nodes, phases and addresses. */
+function podAddressPresenter(): Presenter {
+  const presenter = objectPresenter(podKind);
+  const render = (pod: Pod): string => JSON.stringify(presenter.one(addressesOnly(pod)));
+  return {
+    ...presenter,
+    list: (items, metadata) =>
+      presenter.list(
+        items.map((pod) => addressesOnly(pod as Pod)),
+        metadata,
+      ),
+    entry: (entry) => render(decodeEntry(podKind, entry)),
+    listElement: (entry) => render(decodeEntry(podKind, entry)),
+    event: (entry, revision) => render(withRevision(decodeEntry(podKind, entry), revision)),
+    key: 'addresses',
+  };
+}
+
+function addressesOnly({ metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
+  const { phase, podIP, podIPs } = status ?? {};
+  // What is undefined is not written.
+  return {
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp },
+    spec: { nodeName: spec.nodeName, containers: [] },
+    status: { phase, podIP, podIPs },
+  } as unknown as Pod;
 }
 
 function partial(object: KubeObject): unknown {

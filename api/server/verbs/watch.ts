@@ -4,7 +4,7 @@ import { queryFlag, queryNumber } from './call.ts';
 import type { ResourceCall } from './call.ts';
 import { EventStream } from './event-stream.ts';
 import { readWatchStart } from './list-options.ts';
-import { presenterFor } from './present.ts';
+import { collectionPresenterFor } from './present.ts';
 import { selectionOf } from './select.ts';
 
 /** Bounds of a watch that names no timeout, as kube-apiserver's --min-request-timeout spreads them. */
@@ -20,7 +20,7 @@ export async function watchVerb({ exchange, resource, path }: ResourceCall): Pro
   const timeoutSeconds =
     queryNumber(query, 'timeoutSeconds') ||
     randomInt(defaultTimeoutSeconds.first, defaultTimeoutSeconds.last);
-  const presenter = presenterFor(resource.kind, exchange);
+  const presenter = collectionPresenterFor(resource.kind, exchange);
   const stream = new EventStream(resource.kind, presenter, exchange.response, marksInitialEnd);
   const request = { namespace: path.namespace, ...selectionOf(resource.kind, query), ...start };
   const watch = await watchObjects(resource, request, stream);

@@ -29,7 +29,7 @@ import { PacketSocket } from '../../../netns/packet-socket.ts';
 import { testCluster } from '../../cluster.ts';
 import { silent } from '../api-fixture.ts';
 import type { AnnouncerSettings } from './announcer-process.ts';
-import { forwarding } from '../names/forwarding.ts';
+import { clusterDns, forwarding } from '../names/forwarding.ts';
 
 const prefix = `weft-test${process.pid}-`;
 const apiAddress = '172.30.0.1';
@@ -236,6 +236,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,
+    clusterDns,
     dnsWorkers: 1,
     port: 10250,
     healthPort: 10256,

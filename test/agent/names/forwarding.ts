@@ -1,4 +1,4 @@
-import type { ForwardingConfig } from '../../../agent/config/config.ts';
+import type { ClusterDnsConfig, ForwardingConfig } from '../../../agent/config/config.ts';
 
 /** Settings of forwarding as an agent has them that says nothing about it. */
 export const forwarding: ForwardingConfig = {
@@ -11,3 +11,6 @@ export const forwarding: ForwardingConfig = {
   maxNegativeTtlSeconds: 1800,
   maxStaleSeconds: 86_400,
 };
+
+/** The same of the cluster's own names. */
+export const clusterDns: ClusterDnsConfig = { podNames: 'verified', autopath: false, transferTo: [] };

@@ -7,7 +7,7 @@ import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Namespace } from '../../../api/kinds/namespace.ts';
 import type { Service } from '../../../api/kinds/service.ts';
 import { FakeCache } from '../fake-cache.ts';
-import { forwarding } from './forwarding.ts';
+import { clusterDns, forwarding } from './forwarding.ts';
 
 const services = new FakeCache<Service>(({ metadata }) => `default/${metadata.name}`);
 const endpointSlices = new FakeCache<EndpointSlice>(({ metadata }) => `default/${metadata.name}`);
@@ -26,7 +26,7 @@ const names = new ClusterNames({
     zone: 'cluster.local',
   },
   // Its own address on another port: nothing answers, and nothing is asked outside.
-  config: { upstreams: ['10.96.0.10:54'], forwarding, dnsWorkers: 2 },
+  config: { upstreams: ['10.96.0.10:54'], forwarding, clusterDns, dnsWorkers: 2 },
   caches: { services, endpointSlices, namespaces },
   log: pino({ level: 'silent' }),
   metrics: new Registry(),

@@ -7,11 +7,12 @@ import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { KubeObject } from '../../../api/kinds/meta.ts';
 import type { Namespace } from '../../../api/kinds/namespace.ts';
+import type { Pod } from '../../../api/kinds/pod.ts';
 import type { Service } from '../../../api/kinds/service.ts';
 import { startDnsServer } from '../../../dns/server.ts';
 import { staticZone } from '../../../dns/static-zone.ts';
 import { FakeCache } from '../fake-cache.ts';
-import { forwarding } from './forwarding.ts';
+import { clusterDns, forwarding } from './forwarding.ts';
 
 const S = 'default.svc.cluster.local';
 
@@ -23,6 +24,14 @@ function service(name: string, clusterIP: string): Service {
   return {
     metadata: { name, namespace: 'default' },
     spec: { clusterIP, ports: [{ name: 'http', port: 80 }] },
+  };
+}
+
+function podAt(name: string, ...addresses: string[]): Pod {
+  return {
+    metadata: { name, namespace: 'default' },
+    spec: { containers: [] },
+    status: { phase: 'Running', podIPs: addresses.map((ip) => ({ ip })) },
   };
 }
 
@@ -40,6 +49,7 @@ interface Fixture {
   readonly services: FakeCache<Service>;
   readonly slices: FakeCache<EndpointSlice>;
   readonly namespaces: FakeCache<Namespace>;
+  readonly pods: FakeCache<Pod>;
   readonly metrics: Registry;
   readonly warnings: string[];
 }
@@ -52,6 +62,7 @@ function setUp(
   const services = new FakeCache<Service>(keyOf);
   const slices = new FakeCache<EndpointSlice>(keyOf);
   const namespaces = new FakeCache<Namespace>(keyOf);
+  const pods = new FakeCache<Pod>(keyOf);
   const metrics = new Registry();
   const warnings: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) });
@@ -62,14 +73,14 @@ function setUp(
       dnsIPs,
       zone: 'cluster.local',
     },
-    config: { upstreams, forwarding, dnsWorkers },
-    caches: { services, endpointSlices: slices, namespaces },
+    config: { upstreams, forwarding, clusterDns, dnsWorkers },
+    caches: { services, endpointSlices: slices, namespaces, allPods: pods },
     log,
     metrics,
   } as unknown as AgentContext;
   const names = new ClusterNames(context, { port: 0 });
   t.teardown(() => names.stop());
-  return { names, services, slices, namespaces, metrics, warnings };
+  return { names, services, slices, namespaces, pods, metrics, warnings };
 }
 
 /** The last line of what dig prints briefly, or the status where there is no answer. */
@@ -117,9 +128,34 @@ t.test('names follow the caches', async (t) => {
   services.delete('default/web');
   await settle(fixture);
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN');
-  t.equal(await dig(fixture, '10-1-2-3.default.pod.cluster.local'), '10.1.2.3', 'pod names are not verified');
-  namespaces.delete('default');
-  t.equal(await dig(fixture, '10-1-2-3.default.pod.cluster.local'), 'NXDOMAIN');
+});
+
+t.test('pod names are those of pods, wherever they run', async (t) => {
+  const fixture = setUp(t);
+  const { names, services, slices, namespaces, pods } = fixture;
+  await names.start();
+  namespaces.set({ metadata: { name: 'default' } });
+  pods.set(podAt('early', '10.1.2.3'));
+  for (const cache of [services, slices, namespaces]) cache.sync();
+  await settle(fixture);
+  t.equal(await dig(fixture, '10-1-2-4.default.pod.cluster.local'), 'SERVFAIL', 'pods are not read yet');
+  t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN', 'nobody else waits for that');
+  pods.sync();
+  await settle(fixture);
+  t.equal(await dig(fixture, '10-1-2-3.default.pod.cluster.local'), '10.1.2.3');
+  t.equal(await dig(fixture, '10-1-2-4.default.pod.cluster.local'), 'NXDOMAIN');
+  pods.set(podAt('host', '192.0.2.1', '2001:db8::1'));
+  await settle(fixture);
+  t.equal(await dig(fixture, '2001-db8--1.default.pod.cluster.local', 'AAAA'), '2001:db8::1');
+  pods.set({ ...podAt('early', '10.1.2.3'), status: { phase: 'Succeeded', podIPs: [{ ip: '10.1.2.3' }] } });
+  pods.set(podAt('host', '192.0.2.2'));
+  await settle(fixture);
+  t.equal(await dig(fixture, '10-1-2-3.default.pod.cluster.local'), 'NXDOMAIN', 'it has ended');
+  t.equal(await dig(fixture, '2001-db8--1.default.pod.cluster.local', 'AAAA'), 'NXDOMAIN');
+  t.equal(await dig(fixture, '192-0-2-2.default.pod.cluster.local'), '192.0.2.2');
+  pods.delete('default/host');
+  await settle(fixture);
+  t.equal(await dig(fixture, '192-0-2-2.default.pod.cluster.local'), 'NXDOMAIN');
 });
 
 t.test('an agent that starts while the API is away serves the names of the one before it', async (t) => {

@@ -3,7 +3,7 @@ import { parseOsName } from '../../../agent/node/facts.ts';
 import type { NodeFacts } from '../../../agent/node/facts.ts';
 import { isSameStatus, renderNode, renderNodeStatus } from '../../../agent/node/object.ts';
 import type { AgentConfig } from '../../../agent/config/config.ts';
-import { forwarding } from '../names/forwarding.ts';
+import { clusterDns, forwarding } from '../names/forwarding.ts';
 
 const facts: NodeFacts = {
   machineID: 'm',
@@ -31,6 +31,7 @@ const config: AgentConfig = {
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   forwarding,
+  clusterDns,
   dnsWorkers: 1,
   port: 10250,
   healthPort: 10256,

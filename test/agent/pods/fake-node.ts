@@ -17,7 +17,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { createNamespace, removeNamespace } from '../../../netns/namespace.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { PodNetworkDoor } from '../../../agent/pods/pod-network-door.ts';
-import { forwarding } from '../names/forwarding.ts';
+import { clusterDns, forwarding } from '../names/forwarding.ts';
 
 /** A cache that tests fill by hand. */
 class FakeCache<T extends { metadata: ObjectMeta }> implements RestorableCache<T> {
@@ -268,6 +268,7 @@ export class FakeNode {
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
       forwarding,
+      clusterDns,
       dnsWorkers: 1,
       port: 10250,
       healthPort: 10256,

@@ -10,6 +10,7 @@ import { ApiClient } from '../../../api/client/client.ts';
 import { configMaps, events, leases, nodes, pods, secrets, services } from '../../../api/client/resources.ts';
 import { Authority, ensurePair } from '../../../api/server/authority.ts';
 import { SqliteStore } from '../../../api/store/sqlite.ts';
+import { ask, json } from './ask.ts';
 import { refusal, startServer } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 import { configMap, pod } from './objects.ts';
@@ -74,6 +75,60 @@ t.test('a token and a request make a node', async (t) => {
     const answer = await refusal(t, guest.request('POST', '/weft/v1/join', { body: wrong }));
     t.match(answer, { code: 400, message: new RegExp(`^${field}: `) });
   }
+});
+
+t.test("of other nodes' pods a node learns where they are, and not what they run", async (t) => {
+  const fixture = await startServer(t);
+  const { client: node } = await joinAs(t, fixture, 'node1');
+  const admin = fixture.client;
+  const env = [{ name: 'PASSWORD', value: 'secret' }];
+  for (const [name, nodeName] of [
+    ['mine', 'node1'],
+    ['theirs', 'node2'],
+  ] as const) {
+    const made = pod(name, { nodeName });
+    const containers = made.spec.containers.map((container) => ({ ...container, env }));
+    await admin.create(pods, { ...made, spec: { ...made.spec, containers } });
+    const status = {
+      phase: 'Running',
+      podIP: '10.244.1.2',
+      podIPs: [{ ip: '10.244.1.2' }],
+      message: 'secret',
+    };
+    await admin.patchStatus(pods, { name, namespace: 'default' }, { status }, 'merge');
+  }
+  const selections: Record<string, string | undefined> = {
+    all: undefined,
+    'those with an address': 'status.phase!=Succeeded,status.phase!=Failed',
+    'those of another': 'spec.nodeName=node2',
+    'an escaped comma': 'metadata.name!=x\\,spec.nodeName=node1',
+    'a double selector': 'spec.nodeName!=x,spec.nodeName!=node1',
+  };
+  for (const [what, fieldSelector] of Object.entries(selections)) {
+    const { items } = await node.list(pods, { fieldSelector });
+    t.ok(items.length > 0, what);
+    t.notMatch(JSON.stringify(items), 'secret', what);
+    t.match(items.at(-1), {
+      metadata: { name: 'theirs', namespace: 'default', uid: String, resourceVersion: String },
+      spec: { nodeName: 'node2', containers: [] },
+      status: { phase: 'Running', podIPs: [{ ip: '10.244.1.2' }] },
+    });
+  }
+  for await (const event of node.watch(pods, { initialEvents: true, bookmarks: true })) {
+    if (event.type !== 'ADDED') break;
+    t.notMatch(JSON.stringify(event), 'secret', 'watched');
+    t.match(event.object.status?.podIPs, [{ ip: '10.244.1.2' }]);
+  }
+  for (const accept of [
+    'application/json;as=Table;v=v1;g=meta.k8s.io',
+    'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io',
+  ]) {
+    const asNode = { 'impersonate-user': 'system:node:node1', 'impersonate-group': 'system:nodes' };
+    const body = json(await ask(fixture, '/api/v1/pods', { headers: { accept, ...asNode } }));
+    t.match(body, { kind: 'PodList' }, 'in whatever form it asks');
+  }
+  const { items } = await node.list(pods, { fieldSelector: 'spec.nodeName=node1' });
+  t.match(JSON.stringify(items), 'secret', 'its own it is told all of');
 });
 
 t.test('a node may do its work and no more', async (t) => {
@@ -155,12 +210,6 @@ t.test('a node may do its work and no more', async (t) => {
     'follow all Secrets but one': () =>
       node.list(secrets, { namespace: 'default', fieldSelector: 'metadata.name!=mine' }),
     'read another ConfigMap': () => node.get(configMaps, at('unrelated')),
-    'list all pods': () => node.list(pods),
-    'list other pods': () => node.list(pods, { fieldSelector: 'spec.nodeName=node2' }),
-    'list other pods by an escaped comma': () =>
-      node.list(pods, { fieldSelector: 'metadata.name!=x\\,spec.nodeName=node1' }),
-    'list other pods by a double selector': () =>
-      node.list(pods, { fieldSelector: 'spec.nodeName!=x,spec.nodeName!=node1' }),
     'end all its pods': () => node.request('DELETE', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnode1'),
     'read another pod': () => node.get(pods, at('theirs')),
     'report another pod': () => node.patchStatus(pods, at('theirs'), status, 'merge'),

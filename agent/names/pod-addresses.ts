@@ -1,0 +1,26 @@
+import type { CacheEvent } from '../../api/client/cache.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { addressBytes } from '../../dns/names.ts';
+import type { NameChange } from './messages.ts';
+
+/** What a pod's addresses mean to DNS; a pod that is gone, or has ended, has none. */
+export function podChange(key: string, pod: Pod | undefined): NameChange {
+  return {
+    kind: 'pod',
+    key,
+    addresses: pod ? addressesOf(pod).flatMap((text) => addressBytes(text) ?? []) : [],
+  };
+}
+
+/** Whether an event of the pods' cache changes anybody's address: most tell of other things. */
+export function changesAddresses(event: CacheEvent<Pod>): boolean {
+  if (event.type === 'synced') return false;
+  if (event.type !== 'updated') return addressesOf(event.object).length > 0;
+  return addressesOf(event.object).join() !== addressesOf(event.previous).join();
+}
+
+function addressesOf({ status }: Pod): readonly string[] {
+  // Its address may be another's by now.
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
+  return (status?.podIPs ?? []).map(({ ip }) => ip);
+}
