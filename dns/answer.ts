@@ -207,7 +207,7 @@ export function writeError(query: Query, rcode: number, flags: number, out: Buff
   return query.edns ? writeOpt(query, rcode, out, end) : end;
 }
 
-function writeHeader(query: Query, flags: number, rcode: number, out: Buffer): void {
+export function writeHeader(query: Query, flags: number, rcode: number, out: Buffer): void {
   // AD only for clients that understand it (RFC 6840 section 5.7).
   const adWanted = query.dnssecOk || (query.flags & FLAG.AD) !== 0;
   const own = adWanted ? flags : flags & ~FLAG.AD;
@@ -216,7 +216,7 @@ function writeHeader(query: Query, flags: number, rcode: number, out: Buffer): v
   writeWord(out, 2, FLAG.QR | opcode | (query.flags & (FLAG.RD | FLAG.CD)) | own | (rcode & 15));
 }
 
-function writeOpt(query: Query, rcode: number, out: Buffer, at: number): number {
+export function writeOpt(query: Query, rcode: number, out: Buffer, at: number): number {
   out[at] = 0;
   writeWord(out, at + 1, TYPE.OPT);
   writeWord(out, at + 3, MAX_UDP_BYTES);

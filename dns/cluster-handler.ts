@@ -38,12 +38,15 @@ async function followAlias(
   target: string,
 ): Promise<Uint8Array> {
   const { records } = zone.aliases(query.name);
-  const { rcode, answer, authority } = await resolver.resolve({
-    name: target,
-    type: query.type,
-    dnssecOk: query.dnssecOk,
-    checkingDisabled: (query.flags & FLAG.CD) !== 0,
-  });
+  const { rcode, answer, authority } = await resolver.resolve(
+    {
+      name: target,
+      type: query.type,
+      dnssecOk: query.dnssecOk,
+      checkingDisabled: (query.flags & FLAG.CD) !== 0,
+    },
+    query.client,
+  );
   const whole = encodeAnswer(
     { rcode, flags: FLAG.AA | FLAG.RA, answer: [...records, ...answer], authority },
     { nameBytes: query.name.length, suffix: query.name },

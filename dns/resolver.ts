@@ -1,10 +1,10 @@
-import { encodeAnswer, renderAnswer, writeAnswer, type Answer } from './answer.ts';
-import { AnswerCache, type CachedAnswer } from './cache.ts';
-import { DnsError } from './dns-error.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { encodeAnswer, renderAnswer, writeAnswer, writeError, type Answer } from './answer.ts';
+import { AnswerCache } from './cache.ts';
 import { markedAnswer, type LoopProbe } from './loop-probe.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { copyQuery, createQuery, parseQuery, type Query } from './question.ts';
-import { nameLength, textData, type ResourceRecord } from './records.ts';
+import { nameLength, textData } from './records.ts';
 import { encodeQuestion, type Question } from './upstream.ts';
 import type { Upstreams } from './upstreams.ts';
 import { FLAG, MAX_MESSAGE_BYTES, RCODE, TYPE } from './wire.ts';
@@ -22,8 +22,14 @@ export interface ResolverOptions {
   readonly maxNegativeTtlSeconds?: number;
   /** How long after its end an answer may still be given when upstream servers fail (RFC 8767). Default 86 400. */
   readonly maxStaleSeconds?: number;
-  /** Questions that wait for upstream servers at the same time; more are answered with SERVFAIL. Default 1000. */
+  /** Questions asked upstream at the same time, and queries that wait for them. Defaults 1000 and 10 000. */
   readonly maxPending?: number;
+  readonly maxWaiting?: number;
+  /**
+   * Asked before a query waits for upstream servers, called again when the wait is over; undefined refuses it:
+   * its client has enough of them. Queries beyond any limit get an old answer, else SERVFAIL.
+   */
+  readonly admit?: (query: Query) => (() => void) | undefined;
   readonly observer?: ResolverObserver;
   /** Seconds of any steady clock. */
   readonly now?: () => number;
@@ -39,6 +45,10 @@ export interface ResolverObserver {
 
 /** RFC 8767 section 5: after so long a client gets the old answer while the new one is still waited for. */
 const STALE_AFTER_MS = 1800;
+/** RFC 8767 section 5: for so long after a failure old answers are given without asking anew. */
+const STALE_RECHECK_SECONDS = 30;
+/** RFC 9520 section 3.2: a failure is remembered at least so long, or retries become a storm. */
+const FAILURE_SECONDS = 1;
 /** An answer in use is fetched anew when a tenth of its time is left. */
 const PREFETCH_SHARE = 0.1;
 const PREFETCH_HITS = 2;
@@ -50,11 +60,14 @@ export class Resolver {
   /** Questions under way: whoever asks the same meanwhile waits for the same answer. */
   readonly #pending = new Map<string, Promise<Message>>();
   readonly #now: () => number;
+  readonly #maxStaleSeconds: number;
   readonly #scratch = Buffer.allocUnsafeSlow(MAX_MESSAGE_BYTES);
+  #waiting = 0;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
     this.#cache = new AnswerCache(options.maxCacheBytes ?? 16 << 20);
+    this.#maxStaleSeconds = options.maxStaleSeconds ?? 86_400;
     this.#now = options.now ?? (() => performance.now() / 1000);
   }
 
@@ -66,29 +79,29 @@ export class Resolver {
   /** A {@link Handler} for a query of class IN. */
   handle(query: Query, out: Buffer): number | Promise<Uint8Array> {
     if (query.type === TYPE.ANY) return writeAnswer(query, minimalAnswer(query), out);
-    const question = questionOf(query);
-    const key = keyOf(question);
-    const entry = this.#cache.get(key);
+    const kind = kindOf(query);
+    const at = this.#cache.find(query.name, kind);
     const now = this.#now();
-    if (!entry || now >= entry.expiresAt) {
-      if (this.#options.loop?.isProbe(query.name, query.type)) {
-        return writeAnswer(query, markedAnswer(query.name), out);
-      }
-      this.#options.observer?.miss();
-      return this.#fetchFor(copyQuery(query), key, question, entry);
+    if (at < 0 || now >= this.#cache.memory.keptUntil(at)) return this.#miss(query, kind, at, now, out);
+    const { memory } = this.#cache;
+    memory.countHit(at);
+    const expiresAt = memory.expiresAt(at);
+    if (now >= expiresAt) return this.#writeStale(query, at, now, out);
+    this.#options.observer?.hit(memory.isPositive(at) ? 'success' : 'denial');
+    const storedAt = memory.storedAt(at);
+    if (expiresAt - now < (expiresAt - storedAt) * PREFETCH_SHARE && memory.hitsAt(at) >= PREFETCH_HITS) {
+      this.#refresh(query, kind);
     }
-    this.#options.observer?.hit(entry.answer.answerCount > 0 ? 'success' : 'denial');
-    const left = (entry.expiresAt - now) / (entry.expiresAt - entry.storedAt);
-    if (left < PREFETCH_SHARE && entry.hits >= PREFETCH_HITS) this.#prefetch(key, question);
-    return writeAnswer(query, entry.answer, out, Math.floor(now - entry.storedAt));
+    return memory.answer(at, query, out, Math.floor(now - storedAt));
   }
 
   /**
-   * The records behind a question, for names that an alias of ours leads to.
+   * The records behind a question, for names that an alias of ours leads to; `client` is who waits for them.
    * @throws {DnsError} NoUpstream
    */
-  async resolve(question: Question): Promise<Message> {
+  async resolve(question: Question, client: Uint8Array): Promise<Message> {
     const query = createQuery();
+    query.client = client;
     // As if it had come over TCP: cut by no client's limit.
     parseQuery(encodeQuestion(0, question, true), 'tcp', query);
     const result = this.handle(query, this.#scratch);
@@ -96,84 +109,152 @@ export class Resolver {
     return decodeMessage(Buffer.from(await result));
   }
 
-  async #fetchFor(
-    query: Query,
-    key: string,
-    question: Question,
-    old: CachedAnswer | undefined,
-  ): Promise<Uint8Array> {
-    const fetched = this.#fetch(key, question).then((message) => this.#answerOf(message, query.name));
-    const stale = this.#usable(old);
-    if (!stale) return renderAnswer(query, await fetched);
-    const answer = await Promise.race([
-      fetched.then((fresh) => (isFailure(fresh.rcode) ? undefined : fresh)).catch(() => undefined),
-      this.#options.upstreams.isHealthy(query.name) ? delay(STALE_AFTER_MS) : undefined,
+  #miss(query: Query, kind: number, at: number, now: number, out: Buffer): number | Promise<Uint8Array> {
+    const { observer, loop, upstreams, admit } = this.#options;
+    if (loop?.isProbe(query.name, query.type)) return writeAnswer(query, markedAnswer(query.name), out);
+    observer?.miss();
+    const hasOld = this.#isUsable(at, now);
+    if (hasOld && !upstreams.isHealthy(query.name)) {
+      this.#refresh(query, kind);
+      return this.#writeStale(query, at, now, out);
+    }
+    const release = this.#isFull(query, kind) ? undefined : (admit ?? freeAdmission)(query);
+    if (!release) {
+      return hasOld ? this.#writeStale(query, at, now, out) : writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
+    }
+    this.#waiting += 1;
+    return this.#wait(copyQuery(query), kind, hasOld).finally(() => {
+      this.#waiting -= 1;
+      release();
+    });
+  }
+
+  /** Whether nobody else may wait; who asks what is being asked costs no further question. */
+  #isFull({ name }: Query, kind: number): boolean {
+    const { maxPending = 1000, maxWaiting = 10_000 } = this.#options;
+    if (this.#waiting >= maxWaiting) return true;
+    return this.#pending.size >= maxPending && !this.#pending.has(keyOf(name, kind));
+  }
+
+  async #wait(query: Query, kind: number, hasOld: boolean): Promise<Uint8Array> {
+    const fetched = this.#fetch(questionOf(query), kind);
+    if (!hasOld) return renderAnswer(query, answerOf(await fetched, query.name));
+    const patience = new AbortController();
+    const fresh = await Promise.race([
+      fetched.catch(() => undefined),
+      delay(STALE_AFTER_MS, undefined, { signal: patience.signal, ref: false }).catch(() => undefined),
     ]);
-    if (answer) return renderAnswer(query, answer);
+    patience.abort();
+    if (fresh && !isFailure(fresh.rcode)) return renderAnswer(query, answerOf(fresh, query.name));
+    // Looked for again: the cache has moved on.
+    const at = this.#cache.find(query.name, kind);
+    if (at < 0) return renderAnswer(query, answerOf(await fetched, query.name));
+    const { memory } = this.#cache;
+    const now = this.#now();
     this.#options.observer?.stale();
-    return renderAnswer(query, stale.answer, Math.floor(this.#now() - stale.storedAt));
+    return renderAnswer(query, memory.read(at), Math.floor(now - memory.storedAt(at)));
   }
 
-  #usable(entry: CachedAnswer | undefined): CachedAnswer | undefined {
-    if (!entry) return undefined;
-    const staleSeconds = this.#now() - entry.expiresAt;
-    return staleSeconds <= (this.#options.maxStaleSeconds ?? 86_400) ? entry : undefined;
+  #isUsable(at: number, now: number): boolean {
+    if (at < 0) return false;
+    const { memory } = this.#cache;
+    return !isFailure(memory.rcodeAt(at)) && now - memory.expiresAt(at) <= this.#maxStaleSeconds;
   }
 
-  #prefetch(key: string, question: Question): void {
-    // Nobody waits for it; if it fails, the next query after the end asks again and reports.
-    void this.#fetch(key, question).catch(() => undefined);
+  #writeStale(query: Query, at: number, now: number, out: Buffer): number {
+    this.#options.observer?.stale();
+    return this.#cache.memory.answer(at, query, out, Math.floor(now - this.#cache.memory.storedAt(at)));
   }
 
-  #fetch(key: string, question: Question): Promise<Message> {
+  /** Asks anew, and nobody waits: if it fails, the answer that is there stands as long as it may. */
+  #refresh(query: Query, kind: number): void {
+    if (this.#isFull(query, kind)) return;
+    void this.#fetch(questionOf(query), kind).catch(() => undefined);
+  }
+
+  #fetch(question: Question, kind: number): Promise<Message> {
+    const key = keyOf(question.name, kind);
     const running = this.#pending.get(key);
     if (running) return running;
-    if (this.#pending.size >= (this.#options.maxPending ?? 1000)) {
-      return Promise.reject(new DnsError('NoUpstream', 'too many questions wait for upstream DNS servers'));
-    }
     const asked = this.#options.upstreams
       .ask(question)
-      .then((message) => this.#store(key, question, message))
+      .then(
+        (message) => this.#store(question, kind, message),
+        (error: unknown) => {
+          this.#noteFailure(question.name, kind, RCODE.SERVFAIL);
+          throw error;
+        },
+      )
       .finally(() => this.#pending.delete(key));
     this.#pending.set(key, asked);
     return asked;
   }
 
   /** Keeps the answer, if it may be kept, and returns it with the TTLs it is kept with. */
-  #store(key: string, question: Question, message: Message): Message {
+  #store({ name, type }: Question, kind: number, message: Message): Message {
+    if (isFailure(message.rcode)) {
+      this.#noteFailure(name, kind, message.rcode);
+      return message;
+    }
     const { minTtlSeconds = 5, maxTtlSeconds = 3600, maxNegativeTtlSeconds = 1800 } = this.#options;
-    const negative = isNegative(message, question.type);
+    const negative = isNegative(message, type);
     const lifetime = negative ? negativeTtl(message) : leastTtl(message);
-    if (lifetime === undefined || isFailure(message.rcode)) return message;
+    if (lifetime === undefined) return message;
     const ceiling = negative ? maxNegativeTtlSeconds : maxTtlSeconds;
     const clamp = (seconds: number): number => Math.min(Math.max(seconds, minTtlSeconds), ceiling);
-    const clampAll = (records: readonly ResourceRecord[]): ResourceRecord[] =>
-      records.map((record) => ({ ...record, ttlSeconds: clamp(record.ttlSeconds) }));
     const kept = {
       ...message,
-      answer: clampAll(message.answer),
-      authority: clampAll(message.authority),
-      additional: clampAll(message.additional),
+      answer: message.answer.map((record) => ({ ...record, ttlSeconds: clamp(record.ttlSeconds) })),
+      // A SOA is there to say how long this holds (RFC 2308 section 5).
+      authority: message.authority.map((record) => ({
+        ...record,
+        ttlSeconds: clamp(record.type === TYPE.SOA ? lifetime : record.ttlSeconds),
+      })),
     };
     const now = this.#now();
-    this.#cache.set(key, this.#answerOf(kept, question.name), now, now + clamp(lifetime));
+    if (clamp(lifetime) > 0) {
+      this.#cache.set(name, kind, answerOf(kept, name), { storedAt: now, expiresAt: now + clamp(lifetime) });
+    }
     return kept;
   }
 
-  #answerOf({ rcode, flags, answer, authority, additional }: Message, name: string): Answer {
-    return encodeAnswer(
-      { rcode, flags: FLAG.RA | (flags & FLAG.AD), answer, authority, additional },
-      { nameBytes: name.length, suffix: name },
-    );
+  /** An old answer stands in for a while; else the failure itself is the answer for a moment. */
+  #noteFailure(name: string, kind: number, rcode: number): void {
+    const now = this.#now();
+    const at = this.#cache.find(name, kind);
+    if (this.#isUsable(at, now)) {
+      const { memory } = this.#cache;
+      const last = memory.expiresAt(at) + this.#maxStaleSeconds;
+      memory.keep(at, Math.max(Math.min(now + STALE_RECHECK_SECONDS, last), memory.keptUntil(at)));
+      return;
+    }
+    const failure = encodeAnswer({ rcode, flags: FLAG.RA }, { nameBytes: name.length, suffix: name });
+    this.#cache.set(name, kind, failure, { storedAt: now, expiresAt: now + FAILURE_SECONDS });
   }
+}
+
+function freeAdmission(): () => void {
+  return () => undefined;
+}
+
+function answerOf({ rcode, flags, answer, authority, additional }: Message, name: string): Answer {
+  return encodeAnswer(
+    { rcode, flags: FLAG.RA | (flags & FLAG.AD), answer, authority, additional },
+    { nameBytes: name.length, suffix: name },
+  );
 }
 
 function questionOf({ name, type, dnssecOk, flags }: Query): Question {
   return { name, type, dnssecOk, checkingDisabled: (flags & FLAG.CD) !== 0 };
 }
 
-function keyOf({ name, type, dnssecOk, checkingDisabled }: Question): string {
-  return `${name}${type},${dnssecOk ? 1 : 0}${checkingDisabled ? 1 : 0}`;
+/** What tells questions about one name apart. */
+function kindOf({ type, dnssecOk, flags }: Query): number {
+  return (type << 2) | (dnssecOk ? 2 : 0) | ((flags & FLAG.CD) !== 0 ? 1 : 0);
+}
+
+function keyOf(name: string, kind: number): string {
+  return `${name}${kind}`;
 }
 
 function isFailure(rcode: number): boolean {
@@ -210,10 +291,4 @@ function minimalAnswer({ name }: Query): Answer {
     { rcode: RCODE.NOERROR, flags: FLAG.RA, answer: [record] },
     { nameBytes: name.length, suffix: name },
   );
-}
-
-function delay(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms, undefined).unref();
-  });
 }

@@ -107,7 +107,7 @@ t.test('lifetimes: floor, ceiling, the least of all records', async (t) => {
 });
 
 t.test(
-  'negative answers are kept as their SOA says, failures and those without SOA not at all',
+  'negative answers are kept as their SOA says, those without SOA not at all, failures for a moment',
   async (t) => {
     const table: [
       rcode: number,
@@ -120,7 +120,8 @@ t.test(
       [0, ['30 CNAME b.test'], { ttl: 60, minimum: 900 }, 30],
       [3, [], { ttl: 90_000, minimum: 90_000 }, 1800],
       [3, [], undefined, 0],
-      [2, [], { ttl: 900, minimum: 900 }, 0],
+      // RFC 9520: against storms, not as an answer.
+      [2, [], { ttl: 900, minimum: 900 }, 1],
     ];
     for (const [rcode, answer, soa, lifetime] of table) {
       const { state, handler } = setUp((question) => message(question, rcode, answer, soa));
@@ -166,6 +167,64 @@ t.test('too many questions at once are refused instead of piling up', async (t) 
   t.equal((await ask(handler, 'c.test', 'A')).rcode, 'NOERROR', 'there is room again');
 });
 
+t.test('too many queries that wait are refused, whatever they ask', async (t) => {
+  const gate = Promise.withResolvers<undefined>();
+  const { handler } = setUp(
+    async (question) => {
+      await gate.promise;
+      return message(question, 0, ['A 192.0.2.1']);
+    },
+    { maxWaiting: 2 },
+  );
+  const asking = [1, 2, 3].map((id) => ask(handler, 'a.test', 'A', { id }));
+  t.equal((await asking[2])?.rcode, 'SERVFAIL');
+  gate.resolve(undefined);
+  t.equal((await asking[1])?.rcode, 'NOERROR');
+  t.equal((await ask(handler, 'b.test', 'A')).rcode, 'NOERROR', 'there is room again');
+});
+
+t.test('who may wait can be decided by client', async (t) => {
+  let waiting = 0;
+  const { state, handler } = setUp((question) => message(question, 0, ['A 192.0.2.1']), {
+    admit: (query) => {
+      if (renderName(query.name) === 'no.test.') return undefined;
+      waiting += 1;
+      return () => {
+        waiting -= 1;
+      };
+    },
+  });
+  t.equal((await ask(handler, 'no.test', 'A')).rcode, 'SERVFAIL');
+  const asking = ask(handler, 'yes.test', 'A');
+  t.equal(waiting, 1);
+  t.equal((await asking).rcode, 'NOERROR');
+  t.equal(waiting, 0);
+  t.strictSame(state.asked, ['yes.test. 1']);
+  await ask(handler, 'yes.test', 'A');
+  t.equal(waiting, 0, 'what is cached waits for nobody');
+});
+
+t.test('a failure is remembered for a second', async (t) => {
+  let up = false;
+  const { state, handler } = setUp((question) => {
+    if (!up) throw new DnsError('NoUpstream', 'down');
+    return message(question, 0, ['A 192.0.2.1']);
+  });
+  t.equal((await ask(handler, 'a.test', 'A')).rcode, 'SERVFAIL');
+  up = true;
+  t.equal((await ask(handler, 'a.test', 'A')).rcode, 'SERVFAIL');
+  t.equal(state.asked.length, 1);
+  state.now += 1.1;
+  t.equal((await ask(handler, 'a.test', 'A')).rcode, 'NOERROR');
+});
+
+t.test('a negative answer says how long it holds', async (t) => {
+  const { handler, state } = setUp((question) => message(question, 3, [], { ttl: 900, minimum: 60 }));
+  t.match((await ask(handler, 'a.test', 'A')).authority, [/^test\. 60 SOA/]);
+  state.now += 20;
+  t.match((await ask(handler, 'a.test', 'A')).authority, [/^test\. 40 SOA/]);
+});
+
 t.test('while upstream servers fail, old answers stand', async (t) => {
   let up = true;
   const { state, handler } = setUp((question) => {
@@ -182,6 +241,10 @@ t.test('while upstream servers fail, old answers stand', async (t) => {
   );
   t.equal((await ask(handler, 'b.test', 'A')).rcode, 'SERVFAIL', 'never heard of');
   up = true;
+  const before = state.asked.length;
+  t.strictSame((await ask(handler, 'a.test', 'A')).answer, ['a.test. 30 A 192.0.2.1']);
+  t.equal(state.asked.length, before, 'RFC 8767: not asked again so soon');
+  state.now += 31;
   t.strictSame((await ask(handler, 'a.test', 'A')).answer, ['a.test. 60 A 192.0.2.1']);
   up = false;
   state.now += 60 + 86_401;
