@@ -90,8 +90,8 @@ t.test('memory is bounded; the oldest go, but not those in use', (t) => {
     const used = cache.find('name 0', 4);
     if (used >= 0) cache.memory.countHit(used);
     cache.set(`name ${index}`, 4, addresses(1 + (index % 5)), lifetime);
-    t.ok(cache.bytes <= 20_000);
-    t.ok(cache.find(`name ${index}`, 4) >= 0, 'the newest is there');
+    mostBytes = Math.max(mostBytes, cache.bytes);
+    if (cache.find(`name ${index}`, 4) < 0) t.fail('the newest is gone');
   }
   const left = found(cache, 2000);
   t.equal(left.length, cache.size);
