@@ -62,6 +62,9 @@ function reverseName(address: string): string {
 /** The first Service's name and address: whoever answers that has the data. */
 export const probe = { name: `${nameOf(0)}.${suffix}`, address: clusterIP(0) };
 
+/** From a server that sends questions back as their answers. */
+export const echoProbe = { name: zone, address: '' };
+
 /** The share of questions below that are for names which do not exist. */
 export const missingShare = 0.2;
 

@@ -1,7 +1,7 @@
 import { measureCpu, measureLatency, measureRate } from './dns-load.ts';
 import { bind, dnsmasq, knot, unbound } from './dns-peers.ts';
 import { measureRounds } from './dns-rounds.ts';
-import { DnsSite, weft } from './dns-site.ts';
+import { DnsSite, floor, weft } from './dns-site.ts';
 import type { BenchFigure } from './result.ts';
 
 const services = 1000;
@@ -12,16 +12,19 @@ const mix = 'a fifth each of A, AAAA without data, NXDOMAIN, SRV, PTR';
 /** What a query costs each server. */
 export async function cpu(directory: string): Promise<BenchFigure[]> {
   await using site = new DnsSite(directory);
-  const servers = await site.startAll([weft, knot, unbound, dnsmasq, bind], { services });
+  const servers = await site.startAll([weft, knot, unbound, dnsmasq, bind, floor], { services });
   const load = site.load(services, seconds);
-  const medians = await measureRounds(servers, (server) => measureCpu(server, load));
+  const medians = await measureRounds(servers, (server) =>
+    measureCpu(server, server.name === floor.name ? { ...load, missingShare: 0 } : load),
+  );
   return [
     {
       name: 'CPU per query, 1k Services',
       value: medians.of('weft'),
       unit: 'µs',
       aim: Math.min(medians.of('knot') * 1.1, medians.of('unbound')),
-      peers: medians.except('weft'),
+      floor: medians.of('floor'),
+      peers: medians.except('weft', 'floor'),
       note: `${mix}; one thread; aim: knot × 1.1, unbound`,
     },
   ];
@@ -33,8 +36,8 @@ export async function scale(directory: string): Promise<BenchFigure[]> {
   const changesPerSecond = 100;
   const few = await site.start(weft, { services });
   const many = await site.start({ ...weft, name: 'many' }, { services: manyServices });
-  const static_ = await site.start({ ...knot, name: 'knot, no changes' }, { services: manyServices });
-  const medians = await measureRounds([few, many, static_], async (server) => {
+  const still = await site.start({ ...knot, name: 'knot, no changes' }, { services: manyServices });
+  const medians = await measureRounds([few, many, still], async (server) => {
     const changing = server === many;
     if (changing) server.send({ changesPerSecond });
     const used = await measureCpu(server, site.load(server === few ? services : manyServices, seconds));

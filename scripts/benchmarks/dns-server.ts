@@ -93,7 +93,7 @@ export class DnsServerProcess {
 async function answers({ namespace, port, probe: { name, address } }: ServerOptions): Promise<boolean> {
   const args = ['@127.0.0.1', '-p', String(port), '+short', '+tries=1', '+time=1', name, 'A'];
   const asking = runInNamespace(namespace, () => promisify(execFile)('dig', args));
-  const { stdout } = await asking.catch(() => ({ stdout: '' }));
+  const { stdout } = await asking.catch(() => ({ stdout: 'no answer' }));
   if (stdout.trim() === address) return true;
   await sleep(100);
   return false;

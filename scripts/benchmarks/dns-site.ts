@@ -3,7 +3,14 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { allowedCores } from './cores.ts';
-import { foreignProbe, missingShare, probe, renderForeignQuestions, renderQuestions } from './dns-data.ts';
+import {
+  echoProbe,
+  foreignProbe,
+  missingShare,
+  probe,
+  renderForeignQuestions,
+  renderQuestions,
+} from './dns-data.ts';
 import type { LoadOptions } from './dns-load.ts';
 import type { Duty, Peer } from './dns-peers.ts';
 import { DnsServerProcess } from './dns-server.ts';
@@ -27,10 +34,15 @@ interface Ours {
   readonly name: string;
   /** The process's file in this folder; its argument is the duty as JSON. */
   readonly file: string;
+  /** It answers with what it was asked. */
+  readonly echoes?: boolean;
 }
 
 /** What an agent serves names with. */
 export const weft: Ours = { name: 'weft', file: 'dns-weft-process.ts' };
+
+/** Nothing but what sockets cost: its answers are no answers. */
+export const floor: Ours = { name: 'floor', file: 'dns-floor-process.ts', echoes: true };
 
 /** A namespace with nothing but a loopback device, and the servers in it. All of it goes with `await using`. */
 export class DnsSite implements AsyncDisposable {
@@ -68,7 +80,7 @@ export class DnsSite implements AsyncDisposable {
       namespace: this.#namespace,
       port,
       cores: serverCores[this.#cores],
-      probe: duty.services > 0 ? probe : foreignProbe,
+      probe: ours && who.echoes ? echoProbe : duty.services > 0 ? probe : foreignProbe,
       ipc: ours,
     });
     this.#undo.defer(() => server.stop());

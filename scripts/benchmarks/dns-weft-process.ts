@@ -36,7 +36,7 @@ const caches = {
 };
 
 /** What an agent has when nobody sets anything, whatever this machine's own configuration says. */
-function contextOf({ upstreamPort = 1 }: Duty): AgentContext {
+function contextOf({ upstreamPort = 1, threads }: Duty): AgentContext {
   const { agent, server } = loadConfig({
     file: '/dev/null',
     environment: {},
@@ -44,6 +44,7 @@ function contextOf({ upstreamPort = 1 }: Duty): AgentContext {
       clusterCIDRs: cluster.clusterCIDRs.join(','),
       serviceCIDRs: cluster.serviceCIDRs.join(','),
       upstreams: `127.0.0.1:${upstreamPort}`,
+      dnsWorkers: String(threads),
     },
     detectAddresses: () => ['127.0.0.1'],
   });
