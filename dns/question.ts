@@ -1,3 +1,4 @@
+import { asksForNote, type AnswerNote } from './answer-note.ts';
 import {
   CLASS_IN,
   FLAG,
@@ -36,6 +37,8 @@ export interface Query {
   limit: number;
   /** The address of whoever asks, 4 or 16 bytes; none where nobody does. */
   client: Uint8Array;
+  /** For who asks how the answer came about, and who gave it: to be filled in. */
+  note: AnswerNote | undefined;
 }
 
 export type Protocol = 'udp' | 'tcp';
@@ -70,6 +73,7 @@ export function createQuery(): Query {
     dnssecOk: false,
     limit: PLAIN_UDP_BYTES,
     client: noPacket,
+    note: undefined,
   };
 }
 
@@ -99,6 +103,7 @@ export function parseQuery(packet: Buffer, protocol: Protocol, query: Query): Ve
   query.edns = false;
   query.ednsVersion = 0;
   query.dnssecOk = false;
+  query.note = undefined;
   query.limit = protocol === 'tcp' ? MAX_MESSAGE_BYTES : PLAIN_UDP_BYTES;
   if ((query.flags & FLAG.QR) !== 0) return 'drop';
   if (((query.flags >> 11) & 15) !== OPCODE_QUERY) return 'notimp';
@@ -156,7 +161,7 @@ function parseAdditional(packet: Buffer, count: number, protocol: Protocol, quer
     if (next > packet.length) return false;
     if (word(packet, at) === TYPE.OPT) {
       if (query.edns || packet[owner] !== 0) return false;
-      if (!checkOptions(packet, at + 10, next)) return false;
+      if (!readOptions(packet, at + 10, next, query)) return false;
       query.edns = true;
       query.ednsVersion = packet[at + 5] ?? 0;
       query.dnssecOk = ((packet[at + 6] ?? 0) & 0x80) !== 0;
@@ -169,11 +174,12 @@ function parseAdditional(packet: Buffer, count: number, protocol: Protocol, quer
   return true;
 }
 
-/** Whether the options of an OPT record end where the record does. */
-function checkOptions(packet: Buffer, start: number, end: number): boolean {
+/** Looks for options that concern us; returns false where they do not end where the OPT record does. */
+function readOptions(packet: Buffer, start: number, end: number, query: Query): boolean {
   let at = start;
   while (at < end) {
     if (at + 4 > end) return false;
+    if (asksForNote(word(packet, at))) query.note ??= { code: 0, source: '' };
     at += 4 + word(packet, at + 2);
   }
   return at === end;

@@ -1,16 +1,22 @@
+import { appendNote, NOTE } from './answer-note.ts';
 import { writeError } from './answer.ts';
+import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
 import { copyQuery, createQuery, parseQuery, refusals, type Protocol, type Query } from './question.ts';
 import { FLAG, RCODE } from './wire.ts';
 
 export interface ResponderOptions {
   readonly handler: Handler;
+  /** What this server calls itself, for who asks (RFC 5001). */
+  readonly serverName?: string | undefined;
   readonly observe?: ((exchange: Exchange) => void) | undefined;
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** Room for an error: header, the longest question, OPT. */
 const ERROR_BYTES = 12 + 255 + 4 + 11;
+/** A server's name, a sentence, and their heads. */
+const NOTE_BYTES = 512;
 
 /** From a message's bytes to its answer's bytes, whatever they travel in. Never throws. */
 export class Responder {
@@ -44,17 +50,21 @@ export class Responder {
     }
     const result = this.#ask(query, out);
     if (typeof result === 'number') {
-      this.#observe(query, packet.length, protocol, family, out.subarray(0, result), startedAt);
-      return result;
+      const length = query.note ? this.#sign(query, out, result) : result;
+      this.#observe(query, packet.length, protocol, family, out.subarray(0, length), startedAt);
+      return length;
     }
     const kept = copyQuery(query);
     return result
       .catch((error: unknown) => {
         this.#options.onError?.(error);
         const failure = Buffer.alloc(ERROR_BYTES);
+        if (kept.note && error instanceof DnsError)
+          Object.assign(kept.note, { code: NOTE.NO_UPSTREAM, source: error.message });
         return failure.subarray(0, writeError(kept, RCODE.SERVFAIL, FLAG.RA, failure));
       })
-      .then((answer) => {
+      .then((unsigned) => {
+        const answer = kept.note ? this.#signCopy(kept, unsigned) : unsigned;
         this.#observe(kept, kept.packet.length, protocol, family, answer, startedAt);
         return answer;
       });
@@ -68,6 +78,18 @@ export class Responder {
       this.#options.onError?.(error);
       return writeError(query, RCODE.SERVFAIL, 0, out);
     }
+  }
+
+  /** Tells who asks for it who answered, and how. Returns the answer's length. */
+  #sign({ note, limit }: Query, out: Buffer, length: number): number {
+    const { serverName = '' } = this.#options;
+    return note ? appendNote(out, length, limit, serverName, note) : length;
+  }
+
+  #signCopy(query: Query, answer: Uint8Array): Uint8Array {
+    const signed = Buffer.alloc(Math.min(query.limit, answer.length + NOTE_BYTES));
+    signed.set(answer);
+    return signed.subarray(0, this.#sign(query, signed, answer.length));
   }
 
   #observe(

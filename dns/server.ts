@@ -21,6 +21,8 @@ export interface DnsServerOptions {
   /** IPv4 and IPv6 addresses; UDP and TCP are served on each. */
   readonly addresses: readonly ServedAddress[];
   readonly handler: Handler;
+  /** What the server calls itself, for who asks (RFC 5001). */
+  readonly serverName?: string;
   /** Called once for each message that came in, after it was answered. `query` and `answer` are only valid during the call. */
   readonly observe?: (exchange: Exchange) => void;
   /** Told of failures that no client hears of: a socket's error, a handler's throw. */

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, isIPv6, Socket } from 'node:net';
-import { encodeExplainedQuestion, readServerWords, type ServerWords } from '../../dns/edns-options.ts';
+import { encodeExplainedQuestion, readServerWords, type ServerWords } from '../../dns/server-words.ts';
 import { FrameReader } from '../../dns/frame-reader.ts';
 import { decodeMessage, isAnswer, type Message } from '../../dns/message.ts';
 import { FLAG } from '../../dns/wire.ts';

@@ -11,6 +11,7 @@ import type { Counts } from './gathered-metrics.ts';
 
 /** What a worker is born with. */
 export interface WorkerSettings {
+  readonly nodeName: string;
   readonly zone: ZoneOptions;
   readonly cache: Pick<
     ResolverOptions,

@@ -194,10 +194,11 @@ export function needsAllPods({ clusterDns }: AgentConfig): boolean {
   return clusterDns.podNames === 'verified' || clusterDns.autopath;
 }
 
-function workerSettings({ cluster, config }: AgentContext, loopToken: string): WorkerSettings {
+function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: string): WorkerSettings {
   const { cacheBytes, minTtlSeconds, maxTtlSeconds, maxNegativeTtlSeconds, maxStaleSeconds } =
     config.forwarding;
   return {
+    nodeName,
     zone: {
       zone: cluster.zone,
       dnsIPs: cluster.dnsIPs,

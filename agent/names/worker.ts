@@ -20,6 +20,7 @@ type Log = Extract<FromWorker, { type: 'log' }>;
 
 class NamesWorker {
   readonly #post: (message: FromWorker) => void;
+  readonly #nodeName: string;
   readonly #zone: ClusterZone;
   readonly #registry = new Registry();
   readonly #metrics: NamesMetrics;
@@ -31,8 +32,9 @@ class NamesWorker {
   #synced = false;
   #podsSynced = false;
 
-  constructor({ zone, cache, loopToken }: WorkerSettings, post: (message: FromWorker) => void) {
+  constructor({ nodeName, zone, cache, loopToken }: WorkerSettings, post: (message: FromWorker) => void) {
     this.#post = post;
+    this.#nodeName = nodeName;
     this.#zone = new ClusterZone(zone);
     this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
@@ -103,6 +105,7 @@ class NamesWorker {
         podsSynced: () => this.#podsSynced || !this.#verifiesPods,
         resolver: this.#resolver,
       }),
+      serverName: this.#nodeName,
       observe: (exchange) => this.#observe(exchange),
       onError: (error) => this.#noteServingError(error),
     });

@@ -1,13 +1,6 @@
+import { OPTION } from './answer-note.ts';
 import { skipName } from './question.ts';
 import { CLASS_IN, FLAG, HEADER_BYTES, MAX_UDP_BYTES, OPT_BYTES, TYPE } from './wire.ts';
-
-/** Options of EDNS (IANA's DNS EDNS0 Option Codes) that tell an operator who answered, and how. */
-const OPTION = {
-  /** The server's name for itself (RFC 5001); asked for by an empty one. */
-  NSID: 3,
-  /** A code and a sentence about the answer (RFC 8914). We tell it to who sends an empty one. */
-  EXTENDED_ERROR: 15,
-} as const;
 
 /** A server that was asked who it is, and how it came by its answer. */
 export interface ServerWords {

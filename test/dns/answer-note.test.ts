@@ -1,0 +1,67 @@
+import t from 'tap';
+import { Responder } from '../../dns/responder.ts';
+import { encodeName } from '../../dns/names.ts';
+import { encodeExplainedQuestion, readServerWords } from '../../dns/server-words.ts';
+import { TYPE } from '../../dns/wire.ts';
+import { createZone, handlerOf, setService } from './cluster.ts';
+import { encodeQuery, readReply } from './exchange.ts';
+
+const client = new Uint8Array([127, 0, 0, 1]);
+
+/** What a server called node1 answers to a message. */
+async function respond(message: Buffer, synced = true, limit = 65_535): Promise<Buffer> {
+  const zone = createZone();
+  setService(zone, 'web', { clusterIP: '10.96.0.7', ports: [{ port: 80 }] });
+  const responder = new Responder({ handler: handlerOf(zone, synced), serverName: 'node1' });
+  const out = Buffer.alloc(limit);
+  const result = responder.respond(message, 'udp', client, out);
+  return typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result);
+}
+
+function explained(name: string, type: keyof typeof TYPE): Buffer {
+  return encodeExplainedQuestion(7, encodeName(name), TYPE[type]);
+}
+
+t.test('who answers and how is told to who asks', async (t) => {
+  const answer = await respond(explained('web.default.svc.cluster.local', 'A'));
+  t.match(readReply(answer), {
+    rcode: 'NOERROR',
+    answer: ['web.default.svc.cluster.local. 5 A 10.96.0.7'],
+    edns: 1232,
+  });
+  t.strictSame(readServerWords(answer), { server: 'node1', source: "from the cluster's names" });
+  const rows = [
+    [await respond(explained('no.default.svc.cluster.local', 'A')), 'NXDOMAIN', /from the cluster's names/],
+    [
+      await respond(explained('web.default.svc.cluster.local', 'A'), false),
+      'SERVFAIL',
+      /not all of the cluster/,
+    ],
+    [await respond(explained('web.default.svc.cluster.local', 'IXFR')), 'REFUSED', /transfers/],
+    [await respond(explained('example.org', 'A')), 'SERVFAIL', /no upstream DNS server is known/],
+  ] as const;
+  for (const [bytes, rcode, source] of rows) {
+    t.equal(readReply(bytes).rcode, rcode);
+    t.match(readServerWords(bytes), { server: 'node1', source });
+  }
+});
+
+t.test('nobody else is told, and there must be room', async (t) => {
+  for (const options of [{}, { edns: 1232 }]) {
+    const plain = await respond(encodeQuery('web.default.svc.cluster.local', 'A', options));
+    t.strictSame(readServerWords(plain), { server: undefined, source: undefined });
+  }
+  const question = explained('web.default.svc.cluster.local', 'A');
+  const whole = await respond(question);
+  const short = await respond(question, true, whole.length - 1);
+  t.strictSame(readServerWords(short), { server: 'node1', source: undefined }, 'the sentence does not fit');
+  t.equal(readReply(short).rcode, 'NOERROR');
+});
+
+t.test('an answer that is malformed has no words', (t) => {
+  const bad = Buffer.from('000081800001000000000001', 'hex');
+  for (let length = 0; length <= bad.length; length += 1) {
+    t.strictSame(readServerWords(bad.subarray(0, length)), { server: undefined, source: undefined });
+  }
+  t.end();
+});
