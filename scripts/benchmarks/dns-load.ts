@@ -9,8 +9,8 @@ export interface LoadOptions {
   /** The file with the questions. */
   readonly questions: string;
   readonly seconds: number;
-  /** The processors that dnsperf may run on. */
-  readonly cores: string;
+  /** What puts a command that follows on the right processors. */
+  readonly place: readonly string[];
   /** The share of questions that are answered NXDOMAIN; all others get NOERROR. */
   readonly missingShare: number;
   /** Questions per second; default: as fast as answers come. */
@@ -51,7 +51,7 @@ export async function measureLatency(server: DnsServerProcess, options: LoadOpti
 
 async function runDnsperf(
   { port }: DnsServerProcess,
-  { namespace, questions, seconds, cores, perSecond, clients = 4 }: LoadOptions,
+  { namespace, questions, seconds, place, perSecond, clients = 4 }: LoadOptions,
   more: readonly string[],
 ): Promise<string> {
   const rate = perSecond === undefined ? [] : ['-Q', String(perSecond)];
@@ -67,10 +67,9 @@ async function runDnsperf(
     ...rate,
     ...more,
   ];
-  const command = ['--cpu-list', cores, 'dnsperf', ...args, '-l', String(seconds)];
-  const running = runInNamespace(namespace, () =>
-    promisify(execFile)('taskset', command, { maxBuffer: 1 << 27 }),
-  );
+  const command: readonly string[] = [...place, 'dnsperf', ...args, '-l', String(seconds)];
+  const [program = '', ...rest] = command;
+  const running = runInNamespace(namespace, () => promisify(execFile)(program, rest, { maxBuffer: 1 << 27 }));
   return (await running).stdout;
 }
 

@@ -13,8 +13,8 @@ interface ServerOptions {
   /** The network namespace it serves in. */
   readonly namespace: string;
   readonly port: number;
-  /** The processors it may run on, as taskset(1) reads them. */
-  readonly cores: string;
+  /** What puts a command that follows on the right processors. */
+  readonly place: readonly string[];
   /** It is ready when this name has this address. */
   readonly probe: { readonly name: string; readonly address: string };
   /** With a channel for messages. */
@@ -31,9 +31,10 @@ export class DnsServerProcess {
 
   /** Starts it and resolves when it answers. @throws Error when it ends before, or never answers */
   static async start(options: ServerOptions): Promise<DnsServerProcess> {
-    const { name, command, namespace, cores, port, ipc = false } = options;
+    const { name, place, namespace, port, ipc = false } = options;
+    const [program = '', ...args] = [...place, ...options.command];
     const child = runInNamespace(namespace, () =>
-      spawn('taskset', ['--cpu-list', cores, ...command], {
+      spawn(program, args, {
         stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
       }),
     );

@@ -15,6 +15,12 @@ import type { LoadOptions } from './dns-load.ts';
 import type { Duty, Peer } from './dns-peers.ts';
 import { DnsServerProcess } from './dns-server.ts';
 
+interface SiteOptions {
+  readonly cores?: Cores;
+  /** Servers and dnsperf run before whatever else wants the processor: only where they have little to do. */
+  readonly first?: boolean;
+}
+
 /** A server on one core and dnsperf on another; or both on two, where a server shall show what it can. */
 type Cores = 'one' | 'two';
 
@@ -50,12 +56,14 @@ export class DnsSite implements AsyncDisposable {
   readonly #directory: string;
   readonly #namespace = `weft-bench${process.pid}-dns`;
   readonly #cores: Cores;
+  readonly #scheduled: readonly string[];
   #nextPort = 5300;
 
   /** @param directory for files of its servers */
-  constructor(directory: string, cores: Cores = 'one') {
+  constructor(directory: string, { cores = 'one', first = false }: SiteOptions = {}) {
     this.#directory = mkdtempSync(join(directory, 'dns-'));
     this.#cores = cores;
+    this.#scheduled = first ? ['chrt', '--rr', '1'] : [];
     using _ = createNamespace(this.#namespace);
     const remove = (): void => removeNamespace(this.#namespace);
     process.once('exit', remove);
@@ -79,7 +87,7 @@ export class DnsSite implements AsyncDisposable {
       command,
       namespace: this.#namespace,
       port,
-      cores: serverCores[this.#cores],
+      place: [...this.#scheduled, 'taskset', '--cpu-list', serverCores[this.#cores]],
       probe: ours && who.echoes ? echoProbe : duty.services > 0 ? probe : foreignProbe,
       ipc: ours,
     });
@@ -105,7 +113,7 @@ export class DnsSite implements AsyncDisposable {
       namespace: this.#namespace,
       questions,
       seconds,
-      cores: loadCores[this.#cores],
+      place: [...this.#scheduled, 'taskset', '--cpu-list', loadCores[this.#cores]],
       missingShare: services > 0 ? missingShare : 0,
     };
   }
