@@ -42,6 +42,7 @@ export class DgramTransport implements DatagramTransport {
       const datagram: Datagram = {
         message: packet,
         out: this.#out,
+        port: client.port,
         address: Buffer.from(addressBytes(client.address) ?? '', 'latin1'),
         later: () => (answer) => {
           if (this.#open) send(answer);

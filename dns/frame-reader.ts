@@ -1,3 +1,6 @@
+/** So many pieces are kept as they came; a client that sends single bytes must not cost an object for each. */
+const maxChunks = 32;
+
 /** Cuts a stream into messages with a length of two bytes before each (RFC 1035 section 4.2.2). */
 export class FrameReader {
   #chunks: Buffer[] = [];
@@ -7,6 +10,12 @@ export class FrameReader {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
+    if (this.#chunks.length > maxChunks) this.#chunks = [Buffer.concat(this.#chunks)];
+  }
+
+  /** The length that the next message announces, whole or not; 0 before it is known. */
+  get announced(): number {
+    return this.#bytes < 2 ? 0 : this.#peekLength();
   }
 
   /** The next whole message; undefined until it is complete. */

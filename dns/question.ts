@@ -83,7 +83,8 @@ export function copyQuery(query: Query): Query {
     ...query,
     packet: Buffer.from(query.packet),
     labelStarts: query.labelStarts.slice(0, query.labels),
-    client: query.client.slice(),
+    // Not slice(): a Buffer's shares its memory, which holds the next client by then.
+    client: Uint8Array.from(query.client),
   };
 }
 

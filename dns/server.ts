@@ -1,3 +1,4 @@
+import { ClientRates } from './client-rates.ts';
 import { DgramTransport } from './dgram-transport.ts';
 import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
@@ -27,11 +28,25 @@ export interface DnsServerOptions {
   readonly observe?: (exchange: Exchange) => void;
   /** Told of failures that no client hears of: a socket's error, a handler's throw. */
   readonly onError?: (error: unknown) => void;
-  /** Open TCP connections per address; one more replaces the one whose last query is the oldest. Default 256. */
+  /**
+   * Open TCP connections per address, shared among clients (dns/fair-share.ts): one more than a client's share replaces
+   * its own whose last query is the oldest. Default 512.
+   */
   readonly maxConnections?: number;
-  /** A TCP connection without a query for so long is closed. Default 10 000. */
+  /** A TCP connection without a whole query for so long is closed. Default 10 000. */
   readonly idleTimeoutMs?: number;
+  /** Queries a second of one client over UDP; default: as many as there is time for (dns/client-rates.ts). */
+  readonly clientRate?: number;
+  /** Told of what was refused for the others' sake, once for each. */
+  readonly onRefused?: (reason: Refusal) => void;
 }
+
+/**
+ * What a client was refused: `rate`, a query over UDP beyond its rate; `port`, one from a port where no client is;
+ * `connections`, more TCP connections than its share; `length`, a connection that announced
+ * a longer question than there are.
+ */
+export type Refusal = 'rate' | 'port' | 'connections' | 'length';
 
 export interface DnsServer {
   /** What is listened on, in the order asked for, with the real port numbers. */
@@ -80,11 +95,12 @@ async function listenOnce(
 ): Promise<Listening> {
   await using opened = new AsyncDisposableStack();
   const responder = new Responder(options);
-  const onError = options.onError ?? (() => undefined);
+  const { onError = () => undefined, onRefused = () => undefined } = options;
   const tcp = new TcpListener(responder, {
-    maxConnections: options.maxConnections ?? 256,
+    maxConnections: options.maxConnections ?? 512,
     idleTimeoutMs: options.idleTimeoutMs ?? 10_000,
     onError,
+    onRefused,
   });
   opened.defer(() => tcp.close());
   const bound = await tcp.listen(sockets ? { fd: sockets.tcp } : { host, port }).catch((cause: unknown) => {
@@ -95,7 +111,11 @@ async function listenOnce(
     (await DgramTransport.bind(host, bound).catch((cause: unknown) => {
       throw cannotListen('UDP', host, bound, cause);
     }));
-  const udp = new UdpListener(responder, transport, onError);
+  const udp = new UdpListener(responder, transport, {
+    rates: new ClientRates(options.clientRate === undefined ? {} : { maxPerSecond: options.clientRate }),
+    onError,
+    onRefused,
+  });
   opened.defer(() => udp.close());
   const listeners = opened.move();
   return { port: bound, close: () => listeners.disposeAsync() };

@@ -1,34 +1,48 @@
 import { once } from 'node:events';
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
-import { FrameReader } from './frame-reader.ts';
 import { addressBytes } from './names.ts';
 import type { Responder } from './responder.ts';
+import { TcpConnections, type Connection } from './tcp-connections.ts';
 import { MAX_MESSAGE_BYTES } from './wire.ts';
 
 export interface TcpLimits {
   readonly maxConnections: number;
   readonly idleTimeoutMs: number;
   readonly onError: (error: unknown) => void;
+  /** Told of each connection that was closed because of these limits, and why. */
+  readonly onRefused: (reason: 'connections' | 'length') => void;
 }
 
 /** Queries of one connection that wait for their answers; more are not read before one is answered. */
 const MAX_PENDING = 100;
 /** Answers that a client does not read; more queries are not read before it does. */
 const MAX_UNREAD_BYTES = 4 * MAX_MESSAGE_BYTES;
+/** No question comes near it, with all its options; who announces more wants our memory, not an answer. */
+const MAX_QUERY_BYTES = 4096;
+/** Queries in one turn of the event loop, of all connections: UDP, timers and zone changes have their turns between. */
+const QUERIES_PER_TURN = 128;
+/** One connection's part of them, before it is the next one's turn. */
+const QUERIES_IN_A_ROW = 4;
 
 /** Serves DNS on one TCP port: pipelined queries, answers as they come (RFC 7766 section 6.2.1.1). */
 export class TcpListener {
   readonly #responder: Responder;
   readonly #limits: TcpLimits;
   readonly #server: Server;
-  /** In the order of their last queries. */
-  readonly #connections = new Set<Connection>();
+  readonly #connections: TcpConnections;
+  /** Connections that have been read from and wait for their turn. */
+  readonly #queue = new Set<Connection>();
+  #turn: NodeJS.Immediate | undefined;
   /** Length and message, as they go out. */
   readonly #out = Buffer.allocUnsafeSlow(2 + MAX_MESSAGE_BYTES);
 
   constructor(responder: Responder, limits: TcpLimits) {
     this.#responder = responder;
     this.#limits = limits;
+    this.#connections = new TcpConnections({
+      ...limits,
+      onCrowded: () => limits.onRefused('connections'),
+    });
     // Half-open: a client that is done asking still gets the answers it waits for.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
   }
@@ -48,7 +62,9 @@ export class TcpListener {
   }
 
   async close(): Promise<void> {
-    for (const connection of this.#connections) connection.socket.destroy();
+    clearImmediate(this.#turn);
+    this.#queue.clear();
+    this.#connections.close();
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
@@ -56,50 +72,75 @@ export class TcpListener {
   }
 
   #accept(socket: Socket): void {
-    const [oldest] = this.#connections;
-    if (oldest && this.#connections.size >= this.#limits.maxConnections) oldest.socket.destroy();
-    const connection: Connection = {
-      socket,
-      client: Buffer.from(addressBytes(socket.remoteAddress ?? '') ?? '', 'latin1'),
-      frames: new FrameReader(),
-      pending: 0,
-      ended: false,
-    };
-    this.#connections.add(connection);
-    socket.setTimeout(this.#limits.idleTimeoutMs, () => socket.destroy());
     // A client that resets its connection is its own affair.
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#connections.delete(connection));
+    const client = addressBytes(socket.remoteAddress ?? '');
+    // Gone before we got to it.
+    if (client === undefined) {
+      socket.destroy();
+      return;
+    }
+    const connection = this.#connections.add(socket, Buffer.from(client, 'latin1'));
+    socket.on('close', () => {
+      this.#queue.delete(connection);
+      this.#connections.remove(connection);
+    });
     socket.on('data', (bytes) => {
       connection.frames.push(bytes);
-      this.#serve(connection);
+      this.#enqueue(connection);
     });
-    socket.on('drain', () => this.#serve(connection));
+    socket.on('drain', () => this.#enqueue(connection));
     socket.on('end', () => {
       connection.ended = true;
-      this.#serve(connection);
+      this.#enqueue(connection);
     });
   }
 
-  /** Answers the whole queries that have arrived, as far as the limits allow; reads on when it has. */
-  #serve(connection: Connection): void {
+  #enqueue(connection: Connection): void {
+    if (connection.socket.destroyed) return;
+    // Nothing more is read before this is answered: what waits has its place in the client's memory.
+    connection.socket.pause();
+    this.#queue.add(connection);
+    this.#turn ??= setImmediate(() => this.#serve());
+  }
+
+  /** One after the other a few queries each, until all are answered or the turn is over. */
+  #serve(): void {
+    this.#turn = undefined;
+    let left = QUERIES_PER_TURN;
+    for (const connection of this.#queue) {
+      if (left <= 0) break;
+      this.#queue.delete(connection);
+      const row = Math.min(left, QUERIES_IN_A_ROW);
+      const asked = this.#answerSome(connection, row);
+      left -= asked;
+      // A set is walked in the order of additions: it comes again after the others.
+      if (asked === row) this.#queue.add(connection);
+    }
+    if (this.#queue.size > 0) this.#turn = setImmediate(() => this.#serve());
+  }
+
+  /** Answers whole queries that have arrived, as far as the limits allow; reads on when there are no more. */
+  #answerSome(connection: Connection, most: number): number {
     const { socket, frames } = connection;
-    while (
-      !socket.destroyed &&
-      connection.pending < MAX_PENDING &&
-      socket.writableLength < MAX_UNREAD_BYTES
-    ) {
+    for (let asked = 0; asked < most; asked += 1) {
+      const busy = connection.pending >= MAX_PENDING || socket.writableLength >= MAX_UNREAD_BYTES;
+      if (socket.destroyed || busy) return asked;
+      if (frames.announced > MAX_QUERY_BYTES) {
+        this.#limits.onRefused('length');
+        socket.destroy();
+        return asked;
+      }
       const packet = frames.next();
       if (!packet) {
         if (connection.ended && connection.pending === 0) socket.end();
         else socket.resume();
-        return;
+        return asked;
       }
-      this.#connections.delete(connection);
-      this.#connections.add(connection);
+      this.#connections.touch(connection);
       this.#answer(connection, packet);
     }
-    socket.pause();
+    return most;
   }
 
   #answer(connection: Connection, packet: Buffer): void {
@@ -117,18 +158,7 @@ export class TcpListener {
       const length = Buffer.alloc(2);
       length.writeUInt16BE(bytes.length);
       socket.write(Buffer.concat([length, bytes]));
-      this.#serve(connection);
+      this.#enqueue(connection);
     });
   }
-}
-
-interface Connection {
-  readonly socket: Socket;
-  /** The client's address, 4 or 16 bytes. */
-  readonly client: Uint8Array;
-  readonly frames: FrameReader;
-  /** Queries whose answers are waited for. */
-  pending: number;
-  /** Whether the client has sent all it will. */
-  ended: boolean;
 }

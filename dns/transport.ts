@@ -5,6 +5,7 @@ export interface Datagram {
   readonly out: Buffer;
   /** The client's address: 4 bytes, or 16. */
   readonly address: Uint8Array;
+  readonly port: number;
   /** For an answer that has to be waited for: how to send it then. */
   later(): (answer: Uint8Array) => void;
 }
@@ -14,6 +15,8 @@ export interface DatagramHandlers {
   readonly onDatagram: (datagram: Datagram) => number;
   /** Told of failures that no client hears of. */
   readonly onError: (error: unknown) => void;
+  /** Told after each batch, where the transport has batches, whether more datagrams wait already. */
+  readonly onBatch?: (waits: boolean) => void;
 }
 
 /** A bound UDP socket, however it is read. The agent's reads many datagrams with one syscall. */

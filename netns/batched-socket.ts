@@ -9,6 +9,7 @@ interface BatchedDatagram {
   readonly out: Buffer;
   /** The sender's address: 4 bytes, or 16. */
   readonly address: Uint8Array;
+  readonly port: number;
   /** For an answer that comes later: how to send it then. */
   later(): (answer: Uint8Array) => void;
 }
@@ -18,6 +19,8 @@ export interface BatchedSocketHandlers {
   readonly onDatagram: (datagram: BatchedDatagram) => number;
   /** A datagram that could not be sent, or a failure of the socket. */
   readonly onError: (error: unknown) => void;
+  /** Told after each batch whether more datagrams wait already. */
+  readonly onBatch?: (waits: boolean) => void;
 }
 
 /** Syscalls are shared by so many at most; more do not make them cheaper. */
@@ -48,7 +51,7 @@ export class BatchedSocket {
     this.#datagrams = Array.from({ length: slots }, (_, slot) => {
       const name = batch.address(slot);
       const address = family === libc.AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
-      return new SlotDatagram(batch.bytes(slot), address, () => this.#replyTo(Buffer.from(name)));
+      return new SlotDatagram(batch.bytes(slot), name, address, () => this.#replyTo(Buffer.from(name)));
     });
   }
 
@@ -83,6 +86,7 @@ export class BatchedSocket {
         this.#awaitRoom();
         return;
       }
+      this.#handlers.onBatch?.(count === slots);
       if (count < slots) return;
     }
   }
@@ -138,13 +142,20 @@ class SlotDatagram implements BatchedDatagram {
   readonly out: Buffer;
   readonly address: Uint8Array;
   readonly later: BatchedDatagram['later'];
+  readonly #name: Buffer;
   readonly #views: (Buffer | undefined)[] = [];
 
-  constructor(out: Buffer, address: Uint8Array, later: BatchedDatagram['later']) {
+  constructor(out: Buffer, name: Buffer, address: Uint8Array, later: BatchedDatagram['later']) {
     this.message = out;
     this.out = out;
+    this.#name = name;
     this.address = address;
     this.later = later;
+  }
+
+  /** In both families behind the family, in network byte order (sockaddr_in, sockaddr_in6). */
+  get port(): number {
+    return ((this.#name[2] ?? 0) << 8) | (this.#name[3] ?? 0);
   }
 
   setLength(length: number): void {

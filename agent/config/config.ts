@@ -43,6 +43,16 @@ export interface ClusterDnsConfig {
   readonly autopath: boolean;
   /** Addresses and ranges that may copy the zone (AXFR). */
   readonly transferTo: readonly string[];
+  readonly limits: DnsLimits;
+}
+
+/** What DNS clients may take, so that each leaves something for the others. */
+export interface DnsLimits {
+  /** Queries a second of one client over UDP; undefined: as many as there is time for (dns/client-rates.ts). */
+  readonly clientRate: number | undefined;
+  /** TCP connections, and queries that wait for other DNS servers, of all clients: shared (dns/fair-share.ts). */
+  readonly connections: number;
+  readonly waiting: number;
 }
 
 /** How DNS questions about names outside the cluster are answered. */

@@ -135,6 +135,11 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
       podNames: given.podNames ?? 'verified',
       autopath: given.autopath ?? false,
       transferTo: given.zoneTransferTo ?? [],
+      limits: {
+        clientRate: given.dnsClientRate,
+        connections: given.dnsMaxConnections ?? 512,
+        waiting: given.dnsMaxWaiting ?? 1000,
+      },
     },
     dnsWorkers: given.dnsWorkers ?? defaultWorkers(),
     port: given.agentPort ?? 10250,

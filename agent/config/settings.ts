@@ -93,6 +93,21 @@ export const settings = {
     "who may copy the cluster's DNS zone: addresses or ranges (nobody)",
   ),
   dnsWorkers: setting('agent', values.integer(1, 32), 'threads that answer DNS (one for every four cores)'),
+  dnsClientRate: setting(
+    'agent',
+    values.integer(100, 10_000_000),
+    'DNS queries a second that one client may ask (as many as leave time for the others)',
+  ),
+  dnsMaxConnections: setting(
+    'agent',
+    values.integer(2, 65_535),
+    'DNS connections over TCP of each thread, shared among clients (512)',
+  ),
+  dnsMaxWaiting: setting(
+    'agent',
+    values.integer(2, 65_535),
+    'queries of each thread that wait for DNS servers, shared among clients (1000)',
+  ),
   agentPort: setting('agent', port, 'port for exec, port-forward and logs (10250)'),
   healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),
   nodeLabels: setting('agent', values.labels, 'labels for the Node object'),

@@ -5,6 +5,7 @@ import {
   type MetricObjectWithValues,
   type MetricValue,
 } from 'prom-client';
+import { LimitMetrics } from './limit-metrics.ts';
 import { NamesMetrics } from './metrics.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
 
@@ -67,6 +68,7 @@ async function sum(parts: readonly (readonly Counts[])[]): Promise<Counts[]> {
 function workerMetrics(): readonly Counts[] {
   const registry = new Registry();
   new NamesMetrics(registry, []);
+  new LimitMetrics(registry);
   new UpstreamMetrics(registry, () => ({ entries: 0, bytes: 0 }));
   return registry.getMetricsAsArray() as unknown as Counts[];
 }

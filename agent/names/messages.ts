@@ -1,3 +1,4 @@
+import type { DnsLimits } from '../config/config.ts';
 import type { NamedService } from '../../dns/named-service.ts';
 import type { ResolverOptions } from '../../dns/resolver.ts';
 import type { UpstreamPlan } from '../../dns/upstreams.ts';
@@ -17,6 +18,7 @@ export interface WorkerSettings {
     ResolverOptions,
     'maxCacheBytes' | 'minTtlSeconds' | 'maxTtlSeconds' | 'maxNegativeTtlSeconds' | 'maxStaleSeconds'
   >;
+  readonly limits: DnsLimits;
   /** One for all workers: a question that comes back to us may come back to another (dns/loop-probe.ts). */
   readonly loopToken: string;
 }

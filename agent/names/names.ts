@@ -213,6 +213,7 @@ function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: 
       maxNegativeTtlSeconds,
       maxStaleSeconds,
     },
+    limits: config.clusterDns.limits,
     loopToken,
   };
 }

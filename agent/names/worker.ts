@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { clusterHandler } from '../../dns/cluster-handler.ts';
 import { DnsError } from '../../dns/dns-error.ts';
+import { clientKey, FairShare } from '../../dns/fair-share.ts';
 import type { Exchange } from '../../dns/handler.ts';
 import { LoopProbe } from '../../dns/loop-probe.ts';
 import { Resolver } from '../../dns/resolver.ts';
@@ -12,6 +13,7 @@ import { ClusterZone } from '../../dns/zone.ts';
 import { BatchedSocket } from '../../netns/batched-socket.ts';
 import { duplicate } from '../../netns/libc.ts';
 import type { Counts } from './gathered-metrics.ts';
+import { LimitMetrics } from './limit-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
 import { NamesMetrics } from './metrics.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
@@ -25,6 +27,10 @@ class NamesWorker {
   readonly #registry = new Registry();
   readonly #metrics: NamesMetrics;
   readonly #upstreamMetrics: UpstreamMetrics;
+  readonly #limitMetrics: LimitMetrics;
+  readonly #limits: WorkerSettings['limits'];
+  /** Queries that wait for upstream servers. */
+  readonly #waiting: FairShare;
   readonly #resolver: Resolver;
   readonly #upstreams: Upstreams;
   readonly #servers: DnsServer[] = [];
@@ -32,12 +38,18 @@ class NamesWorker {
   #synced = false;
   #podsSynced = false;
 
-  constructor({ nodeName, zone, cache, loopToken }: WorkerSettings, post: (message: FromWorker) => void) {
+  constructor(
+    { nodeName, zone, cache, limits, loopToken }: WorkerSettings,
+    post: (message: FromWorker) => void,
+  ) {
     this.#post = post;
     this.#nodeName = nodeName;
     this.#zone = new ClusterZone(zone);
     this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
+    this.#limitMetrics = new LimitMetrics(this.#registry);
+    this.#limits = limits;
+    this.#waiting = new FairShare(limits.waiting);
     this.#upstreamMetrics = new UpstreamMetrics(this.#registry, () => this.#resolver.cached);
     const loop = new LoopProbe(loopToken);
     this.#upstreams = new Upstreams({
@@ -52,6 +64,7 @@ class NamesWorker {
       upstreams: this.#upstreams,
       loop,
       observer: this.#upstreamMetrics,
+      admit: ({ client }) => this.#admit(clientKey(client)),
       ...cache,
     });
   }
@@ -83,6 +96,13 @@ class NamesWorker {
     }
   }
 
+  /** A place to wait for upstream servers, as long as its client has not got its share of them. */
+  #admit(client: string): (() => void) | undefined {
+    if (this.#waiting.enter(client)) return () => this.#waiting.leave(client);
+    this.#limitMetrics.refused('upstream');
+    return undefined;
+  }
+
   /** One object with an impossible name must not keep the others from being served. */
   #apply(change: NameChange): void {
     try {
@@ -108,6 +128,9 @@ class NamesWorker {
       serverName: this.#nodeName,
       observe: (exchange) => this.#observe(exchange),
       onError: (error) => this.#noteServingError(error),
+      onRefused: (reason) => this.#limitMetrics.refused(reason),
+      maxConnections: this.#limits.connections,
+      ...(this.#limits.clientRate === undefined ? {} : { clientRate: this.#limits.clientRate }),
     });
     this.#servers.push(server);
   }

@@ -190,7 +190,9 @@ t.test('silent connections end, and no more than the cap stay open', async (t) =
   const { socket } = await dial(t, port);
   await once(socket, 'close');
   t.pass('closed for silence');
-  const capped = await serve(t, { maxConnections: 2 });
+  const refused: string[] = [];
+  // One client alone gets half.
+  const capped = await serve(t, { maxConnections: 4, onRefused: (reason) => refused.push(reason) });
   const [first, second] = [await dial(t, capped.port), await dial(t, capped.port)];
   first.socket.write(first.frame(encodeQuery(NAME, 'A')));
   await until(first.socket, () => first.answers.length === 1);
@@ -202,6 +204,50 @@ t.test('silent connections end, and no more than the cap stay open', async (t) =
     socket.write(frame(encodeQuery(NAME, 'A')));
     await until(socket, () => answers.length === had + 1);
   }
+  t.strictSame(refused, ['connections']);
+});
+
+/** Resolves when the connection is closed, or reset, which is an error to once(). */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.once('close', () => resolve()));
+}
+
+t.test(
+  'bytes are no queries: who drips them is closed, and so is who announces more than a query',
+  async (t) => {
+    const { port } = await serve(t, { idleTimeoutMs: 100 });
+    const dripping = await dial(t, port);
+    const drip = setInterval(() => dripping.socket.write('\0'), 10);
+    t.teardown(() => clearInterval(drip));
+    // Two zeros are a message of no bytes; an odd one announces a long message that never ends.
+    dripping.socket.write(Buffer.from([0x0f]));
+    await closed(dripping.socket);
+    const refused: string[] = [];
+    const patient = await serve(t, { onRefused: (reason) => refused.push(reason) });
+    const long = await dial(t, patient.port);
+    long.socket.write(Buffer.from([0xff, 0xff]));
+    await closed(long.socket);
+    t.strictSame(refused, ['length']);
+  },
+);
+
+t.test('a client with more connections than its share does not cost another client its own', async (t) => {
+  const { port } = await serve(t, { maxConnections: 8 });
+  const dialFrom = async (localAddress: string): Promise<Socket> => {
+    const socket = connect({ host: '127.0.0.1', port, localAddress });
+    t.teardown(() => socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  };
+  const good = await dialFrom('127.0.0.2');
+  const hogs: Socket[] = [];
+  for (let count = 0; count < 30; count += 1) hogs.push(await dialFrom('127.0.0.3'));
+  const query = encodeQuery(NAME, 'A');
+  good.write(Buffer.concat([Buffer.from([0, query.length]), query]));
+  const [answer] = (await once(good, 'data')) as [Buffer];
+  t.equal(readReply(answer.subarray(2)).rcode, 'NOERROR');
+  t.notOk(good.closed);
 });
 
 t.test('noise over UDP gets silence or an error, and the next query its answer', async (t) => {
@@ -228,6 +274,26 @@ t.test('noise over UDP gets silence or an error, and the next query its answer',
     observed.map(({ rcode, answer }) => (answer.length > 0 ? rcode : 'silence')),
     ['silence', 'silence', 'silence', 1, 0],
   );
+});
+
+t.test('a client that is held to a rate loses what is beyond it, and other clients nothing', async (t) => {
+  const refused: string[] = [];
+  const { port } = await serve(t, { clientRate: 100, onRefused: (reason) => refused.push(reason) });
+  const ask = async (address: string, count: number): Promise<number> => {
+    const socket = createSocket('udp4');
+    t.teardown(() => socket.close());
+    let answers = 0;
+    socket.on('message', () => (answers += 1));
+    await new Promise<void>((resolve) => void socket.bind(0, address, resolve));
+    for (let id = 0; id < count; id += 1) socket.send(encodeQuery(NAME, 'A', { id }), port, '127.0.0.1');
+    while (answers + refused.length < count) await sleep(10);
+    return answers;
+  };
+  const flooding = await ask('127.0.0.3', 200);
+  t.ok(flooding < 200, `${flooding} of 200`);
+  t.equal(new Set(refused).size, 1);
+  refused.length = 0;
+  t.equal(await ask('127.0.0.2', 10), 10);
 });
 
 t.test('noise over TCP: frames of every length, cut off at the end', async (t) => {

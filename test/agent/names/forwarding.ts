@@ -13,4 +13,9 @@ export const forwarding: ForwardingConfig = {
 };
 
 /** The same of the cluster's own names. */
-export const clusterDns: ClusterDnsConfig = { podNames: 'verified', autopath: false, transferTo: [] };
+export const clusterDns: ClusterDnsConfig = {
+  podNames: 'verified',
+  autopath: false,
+  transferTo: [],
+  limits: { clientRate: undefined, connections: 512, waiting: 1000 },
+};
