@@ -19,6 +19,17 @@ export interface AnswerNote {
 /** Codes that say more than their text. */
 export const NOTE = { OTHER: 0, STALE: 3, NOT_READY: 14, PROHIBITED: 18, NO_UPSTREAM: 22 } as const;
 
+/** Fills in a note; where nobody asks there is none, and `source` is not made. */
+export function takeNote(
+  { note }: { readonly note: AnswerNote | undefined },
+  code: number,
+  source: () => string,
+): void {
+  if (!note) return;
+  note.code = code;
+  note.source = source();
+}
+
 /** Whether an option of a query asks who answers and how. */
 export function asksForNote(option: number): boolean {
   return option === OPTION.NSID || option === OPTION.EXTENDED_ERROR;

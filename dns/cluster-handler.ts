@@ -1,4 +1,4 @@
-import { NOTE } from './answer-note.ts';
+import { NOTE, takeNote } from './answer-note.ts';
 import { encodeAnswer, renderAnswer, writeAnswer, writeError } from './answer.ts';
 import type { Handler } from './handler.ts';
 import type { Resolver } from './resolver.ts';
@@ -20,23 +20,19 @@ export interface ClusterHandlerOptions {
 export function clusterHandler({ zone, synced, podsSynced, resolver }: ClusterHandlerOptions): Handler {
   return (query, out) => {
     if (query.class !== CLASS_IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
-      note(query, NOTE.PROHIBITED, 'zone transfers and classes other than IN are not answered');
+      takeNote(query, NOTE.PROHIBITED, () => 'zone transfers and classes other than IN are not answered');
       return writeError(query, RCODE.REFUSED, FLAG.RA, out);
     }
     if ((!synced() && zone.covers(query)) || (!podsSynced() && zone.isPodName(query))) {
-      note(query, NOTE.NOT_READY, "not all of the cluster's names have been read from the API yet");
+      takeNote(query, NOTE.NOT_READY, () => "not all of the cluster's names have been read from the API yet");
       return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
     }
     const answer = zone.lookup(query);
     if (!answer) return resolver.handle(query, out);
-    note(query, NOTE.OTHER, "from the cluster's names");
+    takeNote(query, NOTE.OTHER, () => "answered from the cluster's names");
     if (answer.alias === undefined) return writeAnswer(query, answer, out);
     return followAlias(zone, resolver, copyQuery(query), answer.alias);
   };
-}
-
-function note(query: Query, code: number, source: string): void {
-  if (query.note) Object.assign(query.note, { code, source });
 }
 
 /** An ExternalName Service: its CNAME, and behind it what upstream servers say about the name it leads to. */

@@ -160,7 +160,7 @@ export class Forwarder {
     try {
       const answer = await this.#exchange(state, question);
       rcode = answer.rcode;
-      return answer;
+      return { ...answer, server: state.label };
     } finally {
       this.#options.observer?.asked(state.label, rcode, (performance.now() - startedAt) / 1000);
     }

@@ -5,6 +5,8 @@ import { CLASS_IN, FLAG, HEADER_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, TYPE } f
 
 /** A whole message, as upstream servers send it. */
 export interface Message {
+  /** Who sent it, where it came from upstream (dns/forward.ts). */
+  readonly server?: string;
   readonly id: number;
   readonly flags: number;
   /** With the upper bits from OPT. */

@@ -1,3 +1,4 @@
+import { NOTE, takeNote } from './answer-note.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeAnswer, renderAnswer, writeAnswer, writeError, type Answer } from './answer.ts';
 import { AnswerCache } from './cache.ts';
@@ -92,6 +93,11 @@ export class Resolver {
     if (expiresAt - now < (expiresAt - storedAt) * PREFETCH_SHARE && memory.hitsAt(at) >= PREFETCH_HITS) {
       this.#refresh(query, kind);
     }
+    takeNote(
+      query,
+      NOTE.OTHER,
+      () => `answered from its cache, where it has been for ${secondsText(now - storedAt)}`,
+    );
     return memory.answer(at, query, out, Math.floor(now - storedAt));
   }
 
@@ -120,7 +126,9 @@ export class Resolver {
     }
     const release = this.#isFull(query, kind) ? undefined : (admit ?? freeAdmission)(query);
     if (!release) {
-      return hasOld ? this.#writeStale(query, at, now, out) : writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
+      if (hasOld) return this.#writeStale(query, at, now, out);
+      takeNote(query, NOTE.NO_UPSTREAM, () => 'too many questions wait for upstream servers');
+      return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
     }
     this.#waiting += 1;
     return this.#wait(copyQuery(query), kind, hasOld).finally(() => {
@@ -138,21 +146,31 @@ export class Resolver {
 
   async #wait(query: Query, kind: number, hasOld: boolean): Promise<Uint8Array> {
     const fetched = this.#fetch(questionOf(query), kind);
-    if (!hasOld) return renderAnswer(query, answerOf(await fetched, query.name));
+    if (!hasOld) return this.#render(query, await fetched);
     const patience = new AbortController();
     const fresh = await Promise.race([
       fetched.catch(() => undefined),
       delay(STALE_AFTER_MS, undefined, { signal: patience.signal, ref: false }).catch(() => undefined),
     ]);
     patience.abort();
-    if (fresh && !isFailure(fresh.rcode)) return renderAnswer(query, answerOf(fresh, query.name));
+    if (fresh && !isFailure(fresh.rcode)) return this.#render(query, fresh);
     // Looked for again: the cache has moved on.
     const at = this.#cache.find(query.name, kind);
-    if (at < 0) return renderAnswer(query, answerOf(await fetched, query.name));
+    if (at < 0) return this.#render(query, await fetched);
     const { memory } = this.#cache;
     const now = this.#now();
     this.#options.observer?.stale();
+    noteStale(query, now - memory.storedAt(at));
     return renderAnswer(query, memory.read(at), Math.floor(now - memory.storedAt(at)));
+  }
+
+  #render(query: Query, message: Message): Uint8Array {
+    takeNote(
+      query,
+      NOTE.OTHER,
+      () => `asked the upstream server${message.server === undefined ? '' : ` ${message.server}`}`,
+    );
+    return renderAnswer(query, answerOf(message, query.name));
   }
 
   #isUsable(at: number, now: number): boolean {
@@ -163,6 +181,7 @@ export class Resolver {
 
   #writeStale(query: Query, at: number, now: number, out: Buffer): number {
     this.#options.observer?.stale();
+    noteStale(query, now - this.#cache.memory.storedAt(at));
     return this.#cache.memory.answer(at, query, out, Math.floor(now - this.#cache.memory.storedAt(at)));
   }
 
@@ -291,4 +310,14 @@ function minimalAnswer({ name }: Query): Answer {
     { rcode: RCODE.NOERROR, flags: FLAG.RA, answer: [record] },
     { nameBytes: name.length, suffix: name },
   );
+}
+
+function noteStale(query: Query, ageSeconds: number): void {
+  const source = (): string =>
+    `answered from its cache with what is old, of ${secondsText(ageSeconds)} ago: upstream servers have no new one`;
+  takeNote(query, NOTE.STALE, source);
+}
+
+function secondsText(seconds: number): string {
+  return `${Math.floor(seconds)} s`;
 }

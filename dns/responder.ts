@@ -1,4 +1,4 @@
-import { appendNote, NOTE } from './answer-note.ts';
+import { appendNote, NOTE, takeNote } from './answer-note.ts';
 import { writeError } from './answer.ts';
 import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
@@ -59,8 +59,7 @@ export class Responder {
       .catch((error: unknown) => {
         this.#options.onError?.(error);
         const failure = Buffer.alloc(ERROR_BYTES);
-        if (kept.note && error instanceof DnsError)
-          Object.assign(kept.note, { code: NOTE.NO_UPSTREAM, source: error.message });
+        if (error instanceof DnsError) takeNote(kept, NOTE.NO_UPSTREAM, () => error.message);
         return failure.subarray(0, writeError(kept, RCODE.SERVFAIL, FLAG.RA, failure));
       })
       .then((unsigned) => {

@@ -69,7 +69,11 @@ async function queryDns(
   const cluster = readCluster(config);
   const pod = from === undefined ? undefined : findPod(config, from);
   const query = prepare(cluster, text, type, { pod, at, tcp });
-  const facts = new FactsReader({ server: config.server, stateDir: config.stateDir, podNames: 'verified' });
+  const facts = new FactsReader({
+    server: config.server,
+    stateDir: config.stateDir,
+    podNames: config.clusterDns.podNames,
+  });
   const steps: QueryStep[] = [];
   try {
     if (output === 'text') process.stdout.write(renderQuery(query, pod));

@@ -1,10 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApiClient } from '../../api/client/client.ts';
-import { endpointSlices, namespaces, services } from '../../api/client/resources.ts';
+import { objectKey } from '../../api/client/resource.ts';
+import { endpointSlices, namespaces, pods, services } from '../../api/client/resources.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Namespace } from '../../api/kinds/namespace.ts';
 import { serviceNameLabel } from '../../api/kinds/service-labels.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import type { NamePlace } from '../../dns/cluster-name.ts';
 import type { ClusterFacts } from '../../dns/explain.ts';
@@ -18,6 +20,7 @@ interface Objects {
   readonly namespaces: readonly Namespace[];
   readonly services: readonly Service[];
   readonly slices: readonly EndpointSlice[];
+  readonly pods: readonly Pod[] | undefined;
 }
 
 export interface FactsSource {
@@ -82,12 +85,13 @@ export class FactsReader {
         ? { namespace: place.namespace, labelSelector: `${serviceNameLabel}=${place.service}` }
         : {};
     const isWide = place.kind === 'reverse' || place.kind === 'unknown';
-    const [foundNamespaces, foundServices, slices] = await Promise.all([
+    const [foundNamespaces, foundServices, slices, foundPods] = await Promise.all([
       client.listAll(namespaces),
       'service' in place || isWide ? client.listAll(services, named) : [],
       'service' in place || place.kind === 'reverse' ? client.listAll(endpointSlices, ofService) : [],
+      place.kind === 'pod' ? client.listAll(pods, { namespace: place.namespace }) : undefined,
     ]);
-    return { namespaces: foundNamespaces, services: foundServices, slices };
+    return { namespaces: foundNamespaces, services: foundServices, slices, pods: foundPods };
   }
 
   #readCopy(): { objects: Objects; from: string } | undefined {
@@ -98,6 +102,7 @@ export class FactsReader {
         namespaces: read<Namespace>('namespaces'),
         services: read<Service>('services'),
         slices: read<EndpointSlice>('endpointslices'),
+        pods: undefined,
       };
       return { objects, from: statSync(file('services')).mtime.toISOString().slice(0, 19) };
     } catch (error) {
@@ -106,7 +111,7 @@ export class FactsReader {
     }
   }
 
-  #factsOf({ namespaces: all, services: found, slices }: Objects): ClusterFacts {
+  #factsOf({ namespaces: all, services: found, slices, pods: running }: Objects): ClusterFacts {
     const index = new SliceIndex();
     const owners = new Set(slices.flatMap((slice) => index.add(slice) ?? []));
     return {
@@ -114,8 +119,13 @@ export class FactsReader {
       services: found,
       slices: new Map([...owners].map((owner) => [owner, index.of(owner)])),
       podNames: this.#source.podNames,
-      // A node may read its own pods only.
-      pods: undefined,
+      pods: running && new Map(running.map((pod) => [objectKey(pod), addressesOf(pod)])),
     };
   }
+}
+
+/** A pod that has ended has no address any more. */
+function addressesOf({ status }: Pod): string[] {
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
+  return (status?.podIPs ?? []).map(({ ip }) => ip);
 }

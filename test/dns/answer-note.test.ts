@@ -1,5 +1,7 @@
 import t from 'tap';
+import { Resolver } from '../../dns/resolver.ts';
 import { Responder } from '../../dns/responder.ts';
+import type { Question } from '../../dns/upstream.ts';
 import { encodeName } from '../../dns/names.ts';
 import { encodeExplainedQuestion, readServerWords } from '../../dns/server-words.ts';
 import { TYPE } from '../../dns/wire.ts';
@@ -29,7 +31,7 @@ t.test('who answers and how is told to who asks', async (t) => {
     answer: ['web.default.svc.cluster.local. 5 A 10.96.0.7'],
     edns: 1232,
   });
-  t.strictSame(readServerWords(answer), { server: 'node1', source: "from the cluster's names" });
+  t.strictSame(readServerWords(answer), { server: 'node1', source: "answered from the cluster's names" });
   const rows = [
     [await respond(explained('no.default.svc.cluster.local', 'A')), 'NXDOMAIN', /from the cluster's names/],
     [
@@ -44,6 +46,37 @@ t.test('who answers and how is told to who asks', async (t) => {
     t.equal(readReply(bytes).rcode, rcode);
     t.match(readServerWords(bytes), { server: 'node1', source });
   }
+});
+
+t.test('the cache and upstream servers are told of', async (t) => {
+  let now = 0;
+  const upstreams = {
+    ask: ({ name, type }: Question) =>
+      Promise.resolve({
+        ...{ id: 1, flags: 0x8180, rcode: 0, class: 1, name, type, authority: [], additional: [] },
+        answer: [{ name, type, ttlSeconds: 60, data: '\x01\x02\x03\x04' }],
+        server: '192.0.2.53:53',
+      }),
+    isHealthy: () => false,
+  };
+  const resolver = new Resolver({ upstreams, now: () => now });
+  const responder = new Responder({
+    handler: (query, out) => resolver.handle(query, out),
+    serverName: 'node1',
+  });
+  const source = async (seconds: number): Promise<string | undefined> => {
+    now = seconds;
+    const out = Buffer.alloc(1232);
+    const result = responder.respond(explained('example.org', 'A'), 'udp', client, out);
+    return readServerWords(typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result))
+      .source;
+  };
+  t.equal(await source(0), 'asked the upstream server 192.0.2.53:53');
+  t.equal(await source(12), 'answered from its cache, where it has been for 12 s');
+  t.match(
+    await source(100),
+    /^answered from its cache with what is old, of 100 s ago: upstream servers have no/,
+  );
 });
 
 t.test('nobody else is told, and there must be room', async (t) => {
