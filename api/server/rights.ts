@@ -43,6 +43,7 @@ const askingRules = [
 const nodeRules = [
   { verbs: read, apiGroups: [''], resources: ['services', 'endpoints', 'namespaces', 'nodes'] },
   { verbs: read, apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },
+  { verbs: ['list', 'watch'], apiGroups: [''], resources: ['pods'] },
   { verbs: ['create'], apiGroups: [''], resources: ['nodes'] },
   { verbs: ['create', 'patch', 'update'], apiGroups: [''], resources: ['events'] },
 ];

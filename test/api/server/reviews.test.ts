@@ -1,6 +1,8 @@
 import t from 'tap';
 import { ask, json } from './ask.ts';
 import { refusal, startServer } from './fixture.ts';
+import { pods } from '../../../api/client/resources.ts';
+import { pod } from './objects.ts';
 
 const authorization = '/apis/authorization.k8s.io/v1';
 
@@ -19,17 +21,21 @@ t.test('what somebody else may do is asked by those who decide', async (t) => {
   t.match(await review({ groups: ['system:masters'], resourceAttributes: listPods }), {
     status: { allowed: true },
   });
-  t.match(await review({ ...node, resourceAttributes: listPods }), { status: { allowed: false } });
-  const own = { requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['n1'] }] };
+  t.match(await review({ ...node, resourceAttributes: listPods }), { status: { allowed: true } });
+  const mounts = { volumes: [{ name: 'keys', secret: { secretName: 'keys' } }] };
+  await client.create(pods, pod('mine', { nodeName: 'n1', ...mounts }));
+  const listSecrets = { ...listPods, resource: 'secrets' };
+  t.match(await review({ ...node, resourceAttributes: listSecrets }), { status: { allowed: false } });
+  const keys = { requirements: [{ key: 'metadata.name', operator: 'In', values: ['keys'] }] };
   t.match(
-    await review({ ...node, resourceAttributes: { ...listPods, fieldSelector: own } }),
+    await review({ ...node, resourceAttributes: { ...listSecrets, fieldSelector: keys } }),
     { status: { allowed: true } },
-    'a node may list its own pods',
+    'a node may list what its pods mount',
   );
   t.match(
     await review({
       ...node,
-      resourceAttributes: { ...listPods, fieldSelector: { rawSelector: 'spec.nodeName=n1' } },
+      resourceAttributes: { ...listSecrets, fieldSelector: { rawSelector: 'metadata.name=keys' } },
     }),
     { status: { allowed: true } },
   );
