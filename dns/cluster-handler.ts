@@ -1,9 +1,11 @@
+import { AddressRanges } from './address-ranges.ts';
 import { NOTE, takeNote } from './answer-note.ts';
 import { encodeAnswer, renderAnswer, writeAnswer, writeError } from './answer.ts';
 import type { Handler } from './handler.ts';
 import type { Resolver } from './resolver.ts';
 import { copyQuery, type Query } from './question.ts';
-import { CLASS_IN, FLAG, RCODE, TYPE } from './wire.ts';
+import { CLASS_IN, FLAG, MAX_UDP_BYTES, RCODE, TYPE } from './wire.ts';
+import { transferMessages } from './zone-transfer.ts';
 import type { ClusterZone } from './zone.ts';
 
 export interface ClusterHandlerOptions {
@@ -12,14 +14,25 @@ export interface ClusterHandlerOptions {
   readonly synced: () => boolean;
   /** The same of pods, where the zone verifies their names. */
   readonly podsSynced: () => boolean;
+  /** Addresses and ranges that may copy the zone, over TCP. Default none. */
+  readonly transferTo?: readonly string[];
   /** Whom to ask for all other names. */
   readonly resolver: Resolver;
 }
 
 /** The cluster's own names from the zone, all others from upstream servers. */
-export function clusterHandler({ zone, synced, podsSynced, resolver }: ClusterHandlerOptions): Handler {
+export function clusterHandler(options: ClusterHandlerOptions): Handler {
+  const { zone, synced, podsSynced, resolver, transferTo = [] } = options;
+  const recipients = new AddressRanges(transferTo);
+  // Over UDP there is no telling who asks (RFC 5936 section 4.2 leaves that undefined).
+  const mayTransfer = (query: Query): boolean =>
+    query.type === TYPE.AXFR &&
+    query.limit > MAX_UDP_BYTES &&
+    zone.isApex(query) &&
+    recipients.has(query.client);
   return (query, out) => {
-    if (query.class !== CLASS_IN || query.type === TYPE.AXFR || query.type === TYPE.IXFR) {
+    const isTransfer = query.type === TYPE.AXFR || query.type === TYPE.IXFR;
+    if (query.class !== CLASS_IN || (isTransfer && !mayTransfer(query))) {
       takeNote(query, NOTE.PROHIBITED, () => 'zone transfers and classes other than IN are not answered');
       return writeError(query, RCODE.REFUSED, FLAG.RA, out);
     }
@@ -27,6 +40,7 @@ export function clusterHandler({ zone, synced, podsSynced, resolver }: ClusterHa
       takeNote(query, NOTE.NOT_READY, () => "not all of the cluster's names have been read from the API yet");
       return writeError(query, RCODE.SERVFAIL, FLAG.RA, out);
     }
+    if (isTransfer) return transferMessages(copyQuery(query), zone.transfer());
     const answer = zone.lookup(query);
     if (!answer) return resolver.handle(query, out);
     takeNote(query, NOTE.OTHER, () => "answered from the cluster's names");

@@ -4,11 +4,11 @@ import type { Query } from './question.ts';
  * Answers queries. It knows nothing of sockets.
  *
  * Either writes the whole message into `out` at once and returns its length (0: not answered here, ask the
- * next handler), or returns a promise of a message of its own. `query` and `out` belong to the caller and
- * are used again as soon as the call returns: whoever answers later takes a copy with `copyQuery`.
- * A throw or a rejection is answered with SERVFAIL.
+ * next handler), or returns a promise of a message of its own, or, to a query over TCP, messages that follow each
+ * other (a zone transfer). `query` and `out` belong to the caller and are used again as soon as the call returns:
+ * whoever answers later takes a copy with `copyQuery`. A throw or a rejection is answered with SERVFAIL.
  */
-export type Handler = (query: Query, out: Buffer) => number | Promise<Uint8Array>;
+export type Handler = (query: Query, out: Buffer) => number | Promise<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** One finished exchange, as metrics and the query log want it. */
 export interface Exchange {

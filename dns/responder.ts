@@ -13,6 +13,7 @@ export interface ResponderOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
+const noAnswer = new Uint8Array(0);
 /** Room for an error: header, the longest question, OPT. */
 const ERROR_BYTES = 12 + 255 + 4 + 11;
 /** A server's name, a sentence, and their heads. */
@@ -28,12 +29,25 @@ export class Responder {
     this.#options = options;
   }
 
+  respond(packet: Buffer, protocol: 'udp', client: Uint8Array, out: Buffer): number | Promise<Uint8Array>;
+  respond(
+    packet: Buffer,
+    protocol: Protocol,
+    client: Uint8Array,
+    out: Buffer,
+  ): number | Promise<Uint8Array> | AsyncIterable<Uint8Array>;
   /**
    * Answers one message: writes into `out` and returns the length, 0 for silence; or returns a promise, never
-   * rejected, of an answer that has to be waited for. `client` is the address of whoever asks, 4 or 16 bytes. All may
-   * be used again after the call; `out` may be longer memory that starts with `packet`.
+   * rejected, of an answer that has to be waited for; or, over TCP, messages that follow each other. `client` is the
+   * address of whoever asks, 4 or 16 bytes. All may be used again after the call; `out` may be longer memory that
+   * starts with `packet`.
    */
-  respond(packet: Buffer, protocol: Protocol, client: Uint8Array, out: Buffer): number | Promise<Uint8Array> {
+  respond(
+    packet: Buffer,
+    protocol: Protocol,
+    client: Uint8Array,
+    out: Buffer,
+  ): number | Promise<Uint8Array> | AsyncIterable<Uint8Array> {
     const startedAt = performance.now();
     const query = this.#query;
     query.client = client;
@@ -55,6 +69,7 @@ export class Responder {
       return length;
     }
     const kept = copyQuery(query);
+    if (!(result instanceof Promise)) return this.#observeEach(result, kept, protocol, family, startedAt);
     return result
       .catch((error: unknown) => {
         this.#options.onError?.(error);
@@ -69,7 +84,20 @@ export class Responder {
       });
   }
 
-  #ask(query: Query, out: Buffer): number | Promise<Uint8Array> {
+  /** Several messages are one exchange, told of when its last one is made. */
+  async *#observeEach(
+    messages: AsyncIterable<Uint8Array>,
+    query: Query,
+    protocol: Protocol,
+    family: 4 | 6,
+    startedAt: number,
+  ): AsyncGenerator<Uint8Array> {
+    let last: Uint8Array = noAnswer;
+    for await (const message of messages) yield (last = message);
+    this.#observe(query, query.packet.length, protocol, family, last, startedAt);
+  }
+
+  #ask(query: Query, out: Buffer): number | Promise<Uint8Array> | AsyncIterable<Uint8Array> {
     try {
       const result = this.#options.handler(query, out);
       return result === 0 ? writeError(query, RCODE.REFUSED, 0, out) : result;

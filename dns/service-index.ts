@@ -17,6 +17,11 @@ export class ServiceIndex {
     return isList(services) ? services : [services];
   }
 
+  /** All Services as they are now. */
+  list(): readonly NamedService[] {
+    return [...this.#byName.values()];
+  }
+
   /** Puts a Service, or none, in the place of the one of this name. Returns those whose records it changed. */
   set(labels: string, service: NamedService | undefined): ReadonlySet<NamedService> {
     const before = this.#byName.get(labels);

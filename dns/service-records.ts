@@ -11,6 +11,9 @@ import { TYPE } from './wire.ts';
  * `_http`, `_tcp` for a port, the hostname or dashed address for an endpoint.
  */
 
+/** Types of records at the names of a Service. */
+const serviceTypes = [TYPE.CNAME, TYPE.A, TYPE.AAAA, TYPE.SRV];
+
 /** The data of the records of one type; empty where the name has none, undefined where there is no such name. */
 export function serviceRecordData(
   service: NamedService,
@@ -46,6 +49,27 @@ export function pointersTo(service: NamedService, name: string, address: string)
 export function* addressesOf({ clusterIPs, slices }: NamedService): Generator<string> {
   yield* clusterIPs;
   for (const { endpoints } of slices) for (const { address } of endpoints) yield address;
+}
+
+/** All sets of records of the Service: the labels in front of its name, type and data. */
+export function* serviceRecordSets(
+  service: NamedService,
+  name: string,
+): Generator<{ below: readonly string[]; type: number; data: readonly string[] }> {
+  for (const below of listNames(service)) {
+    for (const type of serviceTypes) {
+      const data = serviceRecordData(service, name, below, type) ?? [];
+      if (data.length > 0) yield { below, type, data };
+    }
+  }
+}
+
+function* listNames(service: NamedService): Generator<readonly string[]> {
+  yield [];
+  const ports = namedPorts(service).map((port) => `_${port.name}._${port.protocol}`);
+  for (const port of new Set(ports)) yield port.split('.');
+  const endpoints = service.slices.flatMap((slice) => slice.endpoints);
+  for (const label of new Set(endpoints.map(endpointLabel))) yield [label];
 }
 
 /** An ExternalName that leads nowhere, and a headless Service without endpoints, do not exist. */

@@ -152,13 +152,43 @@ export class TcpListener {
       return;
     }
     connection.pending += 1;
-    void answer.then((bytes) => {
+    const sent = this.#sendAll(socket, answer instanceof Promise ? [answer] : answer);
+    void sent.then(() => {
       connection.pending -= 1;
-      if (socket.destroyed) return;
-      const length = Buffer.alloc(2);
-      length.writeUInt16BE(bytes.length);
-      socket.write(Buffer.concat([length, bytes]));
-      this.#enqueue(connection);
+      if (!socket.destroyed) this.#enqueue(connection);
     });
   }
+
+  /** Messages that follow each other, each when the client has read those before; a part of them is worth nothing. */
+  async #sendAll(socket: Socket, messages: AsyncIterable<Uint8Array> | Promise<Uint8Array>[]): Promise<void> {
+    try {
+      for await (const bytes of messages) {
+        if (socket.destroyed) return;
+        if (!socket.write(framed(bytes))) await drained(socket);
+      }
+    } catch (error) {
+      this.#limits.onError(error);
+      socket.destroy();
+    }
+  }
+}
+
+/** Resolves when the client has read what waits for it, or is gone. */
+function drained(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const done = (): void => {
+    socket.off('drain', done);
+    socket.off('close', done);
+    resolve(undefined);
+  };
+  socket.on('drain', done);
+  socket.on('close', done);
+  return promise;
+}
+
+/** A message with its length before it (RFC 1035 section 4.2.2). */
+function framed(bytes: Uint8Array): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(bytes.length);
+  return Buffer.concat([length, bytes]);
 }

@@ -41,6 +41,11 @@ export class ZoneFrame {
     return this.#records.get(name);
   }
 
+  /** All records below the cluster's zone, its own included. */
+  list(): readonly ResourceRecord[] {
+    return [...this.#records].flatMap(([name, records]) => (name.endsWith(this.#zone) ? records : []));
+  }
+
   /** What proves that a name or its records are missing in the zone `name` (RFC 2308). */
   authority(name: string, serial: number): ResourceRecord {
     const data = authorityData({

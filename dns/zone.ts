@@ -14,7 +14,7 @@ import { PodAddresses } from './pod-addresses.ts';
 import type { Query } from './question.ts';
 import { targetOf, textData, type ResourceRecord } from './records.ts';
 import { ServiceIndex } from './service-index.ts';
-import { pointersTo, serviceRecordData } from './service-records.ts';
+import { pointersTo, serviceRecordData, serviceRecordSets } from './service-records.ts';
 import { FLAG, RCODE, TYPE } from './wire.ts';
 import { createApex, isPartOfAddress, isWithin, locate, type Apex, type Name } from './zone-apex.ts';
 import { ZoneFrame } from './zone-frame.ts';
@@ -143,6 +143,33 @@ export class ClusterZone {
     if (!apex) return undefined;
     const exists = apex !== this.#apex && isPartOfAddress(query, apex);
     return this.#negative(query, apex, exists ? RCODE.NOERROR : RCODE.NXDOMAIN);
+  }
+
+  /** Whether the name is the cluster's zone, all of which {@link transfer} gives. */
+  isApex(query: Name): boolean {
+    return query.name === this.#apex.name;
+  }
+
+  /** All records of the cluster's zone as they are now, whatever changes later: set by set, its SOA first and last. */
+  transfer(): Iterable<readonly ResourceRecord[]> {
+    const authority = [this.#frame.authority(this.#apex.name, this.#serial)];
+    return this.#listSets(authority, this.#services.list());
+  }
+
+  *#listSets(
+    authority: readonly ResourceRecord[],
+    services: readonly NamedService[],
+  ): Generator<readonly ResourceRecord[]> {
+    yield authority;
+    yield this.#frame.list();
+    for (const service of services) {
+      const name = this.#nameOf(service);
+      for (const { below, type, data } of serviceRecordSets(service, name)) {
+        const owner = below.map(encodeLabel).join('') + name;
+        yield data.map((each) => this.#record(owner, type, each));
+      }
+    }
+    yield authority;
   }
 
   /** The CNAME records from `name` on, as far as they are ours, and the name they lead to. */

@@ -19,6 +19,8 @@ export interface WorkerSettings {
     'maxCacheBytes' | 'minTtlSeconds' | 'maxTtlSeconds' | 'maxNegativeTtlSeconds' | 'maxStaleSeconds'
   >;
   readonly limits: DnsLimits;
+  /** Addresses and ranges that may copy the cluster's zone. */
+  readonly transferTo: readonly string[];
   /** One for all workers: a question that comes back to us may come back to another (dns/loop-probe.ts). */
   readonly loopToken: string;
 }

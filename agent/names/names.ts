@@ -214,6 +214,7 @@ function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: 
       maxStaleSeconds,
     },
     limits: config.clusterDns.limits,
+    transferTo: config.clusterDns.transferTo,
     loopToken,
   };
 }

@@ -35,15 +35,17 @@ class NamesWorker {
   readonly #upstreams: Upstreams;
   readonly #servers: DnsServer[] = [];
   readonly #verifiesPods: boolean;
+  readonly #transferTo: readonly string[];
   #synced = false;
   #podsSynced = false;
 
   constructor(
-    { nodeName, zone, cache, limits, loopToken }: WorkerSettings,
+    { nodeName, zone, cache, limits, transferTo, loopToken }: WorkerSettings,
     post: (message: FromWorker) => void,
   ) {
     this.#post = post;
     this.#nodeName = nodeName;
+    this.#transferTo = transferTo;
     this.#zone = new ClusterZone(zone);
     this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
@@ -124,6 +126,7 @@ class NamesWorker {
         synced: () => this.#synced,
         podsSynced: () => this.#podsSynced || !this.#verifiesPods,
         resolver: this.#resolver,
+        transferTo: this.#transferTo,
       }),
       serverName: this.#nodeName,
       observe: (exchange) => this.#observe(exchange),

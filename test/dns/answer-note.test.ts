@@ -14,7 +14,10 @@ const client = new Uint8Array([127, 0, 0, 1]);
 async function respond(message: Buffer, synced = true, limit = 65_535): Promise<Buffer> {
   const zone = createZone();
   setService(zone, 'web', { clusterIP: '10.96.0.7', ports: [{ port: 80 }] });
-  const responder = new Responder({ handler: handlerOf(zone, synced), serverName: 'node1' });
+  const responder = new Responder({
+    handler: handlerOf(zone, { synced: () => synced }),
+    serverName: 'node1',
+  });
   const out = Buffer.alloc(limit);
   const result = responder.respond(message, 'udp', client, out);
   return typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result);

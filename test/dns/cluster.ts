@@ -1,6 +1,6 @@
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import { clusterHandler } from '../../dns/cluster-handler.ts';
+import { clusterHandler, type ClusterHandlerOptions } from '../../dns/cluster-handler.ts';
 import { LoopProbe } from '../../dns/loop-probe.ts';
 import type { Handler } from '../../dns/handler.ts';
 import { namedService } from '../../dns/named-service.ts';
@@ -50,7 +50,7 @@ export function setService(
 }
 
 /** Answers from the zone; names that are not ours find no upstream server. */
-export function handlerOf(zone: ClusterZone, synced = true): Handler {
+export function handlerOf(zone: ClusterZone, options: Partial<ClusterHandlerOptions> = {}): Handler {
   const resolver = new Resolver({ upstreams: new Upstreams({ loop: new LoopProbe() }) });
-  return clusterHandler({ zone, synced: () => synced, podsSynced: () => synced, resolver });
+  return clusterHandler({ zone, synced: () => true, podsSynced: () => true, resolver, ...options });
 }

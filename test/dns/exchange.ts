@@ -1,5 +1,6 @@
 import packet, { type Answer, type DecodedPacket, type RecordType } from 'dns-packet';
 import type { Handler } from '../../dns/handler.ts';
+import { addressBytes } from '../../dns/names.ts';
 import type { Protocol } from '../../dns/question.ts';
 import { Responder } from '../../dns/responder.ts';
 
@@ -23,6 +24,8 @@ export interface AskOptions {
   readonly dnssecOk?: boolean;
   readonly class?: 'IN' | 'CH';
   readonly id?: number;
+  /** The client's address. */
+  readonly from?: string;
 }
 
 /** Who asks. */
@@ -57,12 +60,27 @@ export async function ask(
   type: string,
   options: AskOptions = {},
 ): Promise<Reply> {
-  const errors: unknown[] = [];
-  const responder = new Responder({ handler, onError: (error) => errors.push(error) });
+  const [reply] = await askAll(handler, name, type, options);
+  if (!reply) throw new Error('no answer');
+  return reply;
+}
+
+/** The same, where the answer may be several messages. */
+export async function askAll(
+  handler: Handler,
+  name: string,
+  type: string,
+  options: AskOptions = {},
+): Promise<Reply[]> {
+  const responder = new Responder({ handler });
   const out = Buffer.alloc(65535);
-  const result = responder.respond(encodeQuery(name, type, options), options.protocol ?? 'udp', client, out);
-  const bytes = typeof result === 'number' ? out.subarray(0, result) : Buffer.from(await result);
-  return readReply(bytes);
+  const from = options.from === undefined ? client : Buffer.from(addressBytes(options.from) ?? '', 'latin1');
+  const result = responder.respond(encodeQuery(name, type, options), options.protocol ?? 'udp', from, out);
+  if (typeof result === 'number') return [readReply(out.subarray(0, result))];
+  if (result instanceof Promise) return [readReply(Buffer.from(await result))];
+  const replies: Reply[] = [];
+  for await (const message of result) replies.push(readReply(Buffer.from(message)));
+  return replies;
 }
 
 export function readReply(bytes: Buffer): Reply {

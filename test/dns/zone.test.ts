@@ -291,7 +291,7 @@ t.test('an alias that leads to itself is an error, not an endless search', async
 });
 
 t.test('before the first sync nothing is said to be missing', async (t) => {
-  const handler = handlerOf(createZone(), false);
+  const handler = handlerOf(createZone(), { synced: () => false });
   for (const name of [`web.${S}`, 'cluster.local', '1.1.96.10.in-addr.arpa']) {
     t.equal((await ask(handler, name, 'A')).rcode, 'SERVFAIL', name);
   }
