@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { decodeIp, familyOfNumber } from './ip.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from './libc.ts';
 
 /** struct sockaddr_in or sockaddr_in6 (linux/in.h, linux/in6.h) for a literal address. */
@@ -16,6 +17,14 @@ export function encodeInetAddress(host: string, port: number): Buffer {
 /** The port of an encoded internet address. */
 export function decodePort(encoded: Buffer): number {
   return encoded.readUInt16BE(2);
+}
+
+/** What an encoded internet address says, in canonical text; undefined where it is of another family. */
+export function decodeInetAddress(encoded: Buffer): { host: string; port: number } | undefined {
+  const family = familyOfNumber(encoded.readUInt16LE(0));
+  if (!family) return undefined;
+  const bytes = family === 'ipv4' ? encoded.subarray(4, 8) : encoded.subarray(8, 24);
+  return { host: decodeIp(bytes), port: decodePort(encoded) };
 }
 
 /** struct sockaddr_un (linux/un.h); a leading `@` means the abstract namespace, as systemd writes it. */

@@ -1,0 +1,46 @@
+import { isErrno } from './kernel-error.ts';
+import * as libc from './libc.ts';
+import { decodeInetAddress } from './sockaddr.ts';
+
+/** Where a server's socket is bound, and what travels over it. */
+export interface BoundSocket {
+  readonly protocol: 'udp' | 'tcp';
+  /** In canonical text (RFC 5952). */
+  readonly host: string;
+  readonly port: number;
+}
+
+const protocols = new Map<number, BoundSocket['protocol']>([
+  [libc.SOCK_DGRAM, 'udp'],
+  [libc.SOCK_STREAM, 'tcp'],
+]);
+
+/** What the kernel says of a socket; undefined where `fd` is none of UDP or TCP. */
+export function describeSocket(fd: number): BoundSocket | undefined {
+  const type = Buffer.alloc(4);
+  try {
+    libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_TYPE, type);
+  } catch (error) {
+    if (isErrno(error, 'ENOTSOCK')) return undefined;
+    throw error;
+  }
+  const address = decodeInetAddress(libc.getsockname(fd));
+  const protocol = protocols.get(type.readInt32LE());
+  return address && protocol ? { protocol, ...address } : undefined;
+}
+
+/**
+ * From now on a bound UDP socket gets no datagram any more, though it stays bound and can be read and sent from: it is
+ * connected to its own address, from which nothing comes. For the kernel, who looks for a socket for a packet, there
+ * is none then.
+ */
+export function turnAwayDatagrams(fd: number): void {
+  libc.connect(fd, libc.getsockname(fd), 'to its own address');
+}
+
+/** Takes {@link turnAwayDatagrams} back. A socket whose port the kernel chose would lose it (udp_disconnect). */
+export function admitDatagrams(fd: number): void {
+  const unspecified = Buffer.alloc(16);
+  unspecified.writeUInt16LE(libc.AF_UNSPEC);
+  libc.connect(fd, unspecified, 'to nobody');
+}

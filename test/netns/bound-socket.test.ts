@@ -1,0 +1,78 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { openSync, closeSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { admitDatagrams, describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
+import * as libc from '../../netns/libc.ts';
+import { listeningPort } from '../../netns/namespace.ts';
+import { encodeInetAddress } from '../../netns/sockaddr.ts';
+
+const families = [
+  { host: '127.0.0.1', domain: libc.AF_INET, type: 'udp4' },
+  { host: '::1', domain: libc.AF_INET6, type: 'udp6' },
+] as const;
+
+function bound(t: Test, domain: number, type: number, host: string, port = 0): number {
+  const fd = libc.socket(domain, type | libc.SOCK_NONBLOCK);
+  t.teardown(() => libc.close(fd));
+  libc.bind(fd, encodeInetAddress(host, port));
+  return fd;
+}
+
+/** A port that was free a moment ago. */
+function freePort(domain: number, host: string): number {
+  const fd = libc.socket(domain, libc.SOCK_DGRAM);
+  libc.bind(fd, encodeInetAddress(host, 0));
+  const port = listeningPort(fd);
+  libc.close(fd);
+  return port;
+}
+
+for (const { host, domain, type } of families) {
+  t.test(`${host}: a socket says where it is bound`, (t) => {
+    const udp = bound(t, domain, libc.SOCK_DGRAM, host);
+    t.same(describeSocket(udp), { protocol: 'udp', host, port: listeningPort(udp) });
+    const tcp = bound(t, domain, libc.SOCK_STREAM, host);
+    t.same(describeSocket(tcp), { protocol: 'tcp', host, port: listeningPort(tcp) });
+    t.end();
+  });
+
+  t.test(`${host}: datagrams are turned away, and admitted again`, async (t) => {
+    const port = freePort(domain, host);
+    const server = bound(t, domain, libc.SOCK_DGRAM, host, port);
+    const client = createSocket(type);
+    t.teardown(() => client.close());
+    client.bind(0, host);
+    await once(client, 'listening');
+    const send = (text: string): Promise<void> =>
+      new Promise((resolve) => {
+        client.send(text, port, host, () => resolve());
+      });
+    const read = (): string | undefined => {
+      const buffer = Buffer.alloc(64);
+      const length = libc.recv(server, buffer, libc.MSG_DONTWAIT);
+      return length === undefined ? undefined : buffer.toString('utf8', 0, length);
+    };
+    await send('before');
+    turnAwayDatagrams(server);
+    await send('away');
+    t.equal(read(), 'before', 'what had come is still there');
+    t.equal(read(), undefined);
+    const answered = once(client, 'message');
+    libc.sendTo(server, Buffer.from('late answer'), encodeInetAddress(host, client.address().port));
+    t.equal(String((await answered)[0]), 'late answer', 'it can still be sent from');
+    admitDatagrams(server);
+    await send('again');
+    t.equal(read(), 'again');
+    t.same(describeSocket(server), { protocol: 'udp', host, port }, 'still bound where it was');
+  });
+}
+
+t.test('other files are no sockets of ours', (t) => {
+  const file = openSync('/dev/null', 'r');
+  const unix = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM);
+  t.same([file, unix].map(describeSocket), [undefined, undefined]);
+  closeSync(file);
+  libc.close(unix);
+  t.end();
+});
