@@ -15,6 +15,8 @@ import { Membership } from './node/join.ts';
 import type { NodeIdentity } from './node/join.ts';
 import { acquireLock, isHeld } from './node/lock.ts';
 import type { Lock } from './node/lock.ts';
+import type { InheritedFd } from './inherited-fds.ts';
+import { dropSockets, takeOverSockets } from './names/handover.ts';
 import { ClusterNames, needsAllPods } from './names/names.ts';
 import { NodeNetwork } from './network/node-network.ts';
 import { PodNetwork } from './network/pod-network.ts';
@@ -37,16 +39,30 @@ export interface AgentOptions {
   readonly log: Logger;
   /** Ends waiting for the server. */
   readonly signal: AbortSignal;
+  /** What the service manager kept for us. */
+  readonly inherited: readonly InheritedFd[];
 }
 
 /**
  * Starts one node's agent: joins the cluster, then the parts in the order in which they need each other.
  * Throws AgentError or AgentErrors for what a user can mend.
  */
-export async function startAgent({ config, join, log, signal }: AgentOptions): Promise<RunningAgent> {
+export async function startAgent({
+  config,
+  join,
+  log,
+  signal,
+  inherited,
+}: AgentOptions): Promise<RunningAgent> {
   await using undo = new AsyncDisposableStack();
   const lock = lockNode(config);
   undo.defer(() => lock.release());
+  let ending: Ending = 'stop';
+  // eslint-disable-next-line prefer-const -- it is asked for before it is there
+  let names: ClusterNames | undefined;
+  const sockets = takeOverSockets(inherited, log.child({ subsystem: 'names' }));
+  // Last of all: until then queries are answered. One who fails before leaves nobody waiting.
+  undo.defer(() => (names ? names.stop(ending) : dropSockets(sockets)));
   await checkAgentNeeds(config);
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
 
@@ -78,8 +94,6 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     allPods,
     log: log.child({ subsystem: 'api' }),
   });
-  caches.start();
-  undo.defer(() => caches.stop());
 
   const context: AgentContext = {
     nodeName: config.nodeName,
@@ -90,6 +104,12 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     metrics,
     caches: caches.caches,
   };
+  caches.start();
+  undo.defer(() => caches.stop());
+  names = new ClusterNames(context, { inherited: sockets });
+  // Queries wait already. Otherwise the network comes first, which brings the addresses to listen on.
+  if (sockets.length > 0) await names.start();
+
   const podNetwork = new PodNetwork(context);
   const pods = new PodWorker(context, podNetwork);
   const streams = new NodeServer(context, pods.streams, identity);
@@ -103,20 +123,20 @@ export async function startAgent({ config, join, log, signal }: AgentOptions): P
     new NodeNetwork(context, podNetwork),
     rules,
     new Announcer(context, () => rules.health().ready),
-    new ClusterNames(context),
     pods,
     streams,
     new CertificateRenewal(membership, identity, useIdentity, log),
   ];
-  const registration = new NodeRegistration(context, () => working);
-  parts.splice(0, parts.length, caches, registration, ...working);
+  const served = [...working, names];
+  const registration = new NodeRegistration(context, () => served);
+  parts.splice(0, parts.length, caches, registration, ...served);
   // The node registers first: its pod range, which the network waits for, is given to the Node object.
-  let ending: Ending = 'stop';
   for (const part of [registration, ...working]) {
     undo.defer(() => part.stop(ending));
     log.debug({ part: part.name }, 'starting');
     await part.start();
   }
+  if (sockets.length === 0) await names.start();
   const heap = new HeapKeeper();
   heap.start();
   undo.defer(() => {

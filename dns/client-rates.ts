@@ -17,6 +17,8 @@ const BEHIND_MS = 20;
 const CUT_EVERY_MS = 10;
 /** While nothing waits, the rate doubles in this time. */
 const DOUBLES_IN_MS = 2000;
+/** What waited while nobody answered is answered within so long, or more comes than can be. */
+const CATCH_UP_MS = 3000;
 /** Nobody can ask so fast: from here on nothing is counted. */
 const UNLIMITED_PER_SECOND = 1e6;
 
@@ -42,6 +44,8 @@ export class ClientRates {
   #asked = 0;
   #waitsSince: number | undefined;
   #changedAt: number;
+  /** Until then, and as long as anything waits, that is nobody's fault. */
+  #catchingUpUntil = 0;
 
   constructor({ maxPerSecond = Infinity, now = () => performance.now() }: ClientRatesOptions = {}) {
     this.#max = maxPerSecond;
@@ -72,14 +76,21 @@ export class ClientRates {
     return true;
   }
 
+  /** What waits now has come while nobody answered: that is no flood. */
+  catchUp(): void {
+    this.#catchingUpUntil = this.#now() + CATCH_UP_MS;
+  }
+
   /** To be told after each batch of queries: whether more of them wait already. */
   noteWaiting(waits: boolean): void {
     const now = this.#now();
     if (!waits) {
+      this.#catchingUpUntil = 0;
       this.#waitsSince = undefined;
       this.#raise(now);
       return;
     }
+    if (now < this.#catchingUpUntil) return;
     this.#waitsSince ??= now;
     if (now - this.#waitsSince >= BEHIND_MS && now - this.#changedAt >= CUT_EVERY_MS) this.#cut(now);
   }

@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { addressBytes } from './names.ts';
 import type { Datagram, DatagramHandlers, DatagramTransport } from './transport.ts';
 import { MAX_UDP_BYTES } from './wire.ts';
@@ -52,6 +53,17 @@ export class DgramTransport implements DatagramTransport {
       // The kernel may not take it at once: the bytes then wait in the socket's queue.
       if (length > 0) send(Buffer.copyBytesFrom(this.#out, 0, length));
     });
+  }
+
+  pause(): void {
+    this.#socket.removeAllListeners('message');
+  }
+
+  /** Node reads all that waits in one turn of the event loop. */
+  async drain(): Promise<void> {
+    await setImmediate();
+    await setImmediate();
+    this.pause();
   }
 
   async close(): Promise<void> {

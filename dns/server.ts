@@ -1,10 +1,11 @@
+import { setTimeout } from 'node:timers/promises';
 import { ClientRates } from './client-rates.ts';
 import { DgramTransport } from './dgram-transport.ts';
 import { DnsError } from './dns-error.ts';
 import type { Exchange, Handler } from './handler.ts';
 import { Responder } from './responder.ts';
 import { TcpListener } from './tcp-listener.ts';
-import type { BoundSockets } from './transport.ts';
+import type { BoundSockets, Finish } from './transport.ts';
 import { UdpListener } from './udp-listener.ts';
 
 /** Where to listen. Port 0 takes a free port, the same for UDP and TCP. */
@@ -51,6 +52,11 @@ export type Refusal = 'rate' | 'port' | 'connections' | 'length';
 export interface DnsServer {
   /** What is listened on, in the order asked for, with the real port numbers. */
   readonly addresses: readonly ListenAddress[];
+  /**
+   * Takes no more questions, and answers those that were taken: as long as `withinMs` allows, once for connections,
+   * while datagrams are still answered, and once for these. To be closed afterwards.
+   */
+  finish(how: Finish, withinMs: number): Promise<void>;
   /** Stops listening and closes all connections. */
   close(): Promise<void>;
 }
@@ -65,17 +71,31 @@ const PORT_ATTEMPTS = 10;
 export async function startDnsServer(options: DnsServerOptions): Promise<DnsServer> {
   await using opened = new AsyncDisposableStack();
   const addresses: ListenAddress[] = [];
+  const listening: Listening[] = [];
   for (const address of options.addresses) {
-    const { port, close } = await listen(address, options);
-    opened.defer(close);
-    addresses.push({ host: address.host, port });
+    const one = await listen(address, options);
+    opened.defer(one.close);
+    listening.push(one);
+    addresses.push({ host: address.host, port: one.port });
   }
   const listeners = opened.move();
-  return { addresses, close: () => listeners.disposeAsync() };
+  const each = async (action: (one: Listening) => Promise<void>, ms: number): Promise<void> => {
+    await Promise.race([Promise.all(listening.map(action)), setTimeout(ms, undefined, { ref: false })]);
+  };
+  return {
+    addresses,
+    async finish(how, withinMs) {
+      await each(({ tcp }) => tcp.finish(), withinMs);
+      await each(({ udp }) => udp.finish(how), withinMs);
+    },
+    close: () => listeners.disposeAsync(),
+  };
 }
 
 interface Listening {
   readonly port: number;
+  readonly tcp: TcpListener;
+  readonly udp: UdpListener;
   readonly close: () => Promise<void>;
 }
 
@@ -118,7 +138,7 @@ async function listenOnce(
   });
   opened.defer(() => udp.close());
   const listeners = opened.move();
-  return { port: bound, close: () => listeners.disposeAsync() };
+  return { port: bound, tcp, udp, close: () => listeners.disposeAsync() };
 }
 
 /** Why an address cannot be listened on, and what to do about it. */

@@ -66,6 +66,11 @@ export class TcpConnections {
     this.#shares.leave(connection.key);
   }
 
+  /** All there are. */
+  [Symbol.iterator](): Iterator<Connection> {
+    return this.#all.values();
+  }
+
   /** Closes all. */
   close(): void {
     clearInterval(this.#sweep);

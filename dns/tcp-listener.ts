@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { addressBytes } from './names.ts';
 import type { Responder } from './responder.ts';
 import { TcpConnections, type Connection } from './tcp-connections.ts';
@@ -35,6 +36,7 @@ export class TcpListener {
   #turn: NodeJS.Immediate | undefined;
   /** Length and message, as they go out. */
   readonly #out = Buffer.allocUnsafeSlow(2 + MAX_MESSAGE_BYTES);
+  #finishing = false;
 
   constructor(responder: Responder, limits: TcpLimits) {
     this.#responder = responder;
@@ -59,6 +61,21 @@ export class TcpListener {
     await once(this.#server, 'listening');
     this.#server.on('error', this.#limits.onError);
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Accepts no more connections, and resolves when all that there are have ended: each ends when its questions are
+   * answered. Clients of a connection that is closed while they ask, ask again (RFC 7766 section 6.2.4).
+   */
+  async finish(): Promise<void> {
+    // What has come already is accepted and read first.
+    await nextTurn();
+    await nextTurn();
+    this.#finishing = true;
+    const ended = [...this.#connections].map(({ socket }) => once(socket, 'close'));
+    if (this.#server.listening) this.#server.close();
+    for (const connection of this.#connections) this.#enqueue(connection);
+    await Promise.all(ended);
   }
 
   async close(): Promise<void> {
@@ -133,7 +150,7 @@ export class TcpListener {
       }
       const packet = frames.next();
       if (!packet) {
-        if (connection.ended && connection.pending === 0) socket.end();
+        if ((connection.ended || this.#finishing) && connection.pending === 0) socket.end();
         else socket.resume();
         return asked;
       }

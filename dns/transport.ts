@@ -19,10 +19,20 @@ export interface DatagramHandlers {
   readonly onBatch?: (waits: boolean) => void;
 }
 
+/**
+ * How to take no more questions: `leave` those that wait in the sockets to whoever has them next, or `drain` the sockets,
+ * which nothing new reaches any more.
+ */
+export type Finish = 'leave' | 'drain';
+
 /** A bound UDP socket, however it is read. The agent's reads many datagrams with one syscall. */
 export interface DatagramTransport {
   /** Serves until {@link close}. */
   start(handlers: DatagramHandlers): void;
+  /** Hands over nothing that comes from now on; answers that are waited for can still be sent. */
+  pause(): void | Promise<void>;
+  /** Hands over what has come already, and then nothing more, as {@link pause}. */
+  drain(): void | Promise<void>;
   close(): void | Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import type { ClientRates } from './client-rates.ts';
 import type { Responder } from './responder.ts';
-import type { Datagram, DatagramTransport } from './transport.ts';
+import type { Datagram, DatagramTransport, Finish } from './transport.ts';
 
 export interface UdpLimits {
   readonly rates: ClientRates;
@@ -21,16 +21,26 @@ export class UdpListener {
   readonly #responder: Responder;
   readonly #transport: DatagramTransport;
   readonly #limits: UdpLimits;
+  /** Answers that are waited for. */
+  readonly #pending = new Set<Promise<void>>();
 
   constructor(responder: Responder, transport: DatagramTransport, limits: UdpLimits) {
     this.#responder = responder;
     this.#transport = transport;
     this.#limits = limits;
+    limits.rates.catchUp();
     transport.start({
       onDatagram: (datagram) => this.#answer(datagram),
       onError: limits.onError,
       onBatch: (waits) => limits.rates.noteWaiting(waits),
     });
+  }
+
+  /** Takes no more questions, and resolves when those that were taken are answered; see {@link Finish}. */
+  async finish(how: Finish): Promise<void> {
+    this.#limits.rates.catchUp();
+    await (how === 'drain' ? this.#transport.drain() : this.#transport.pause());
+    await Promise.all(this.#pending);
   }
 
   async close(): Promise<void> {
@@ -44,7 +54,10 @@ export class UdpListener {
     if (noClients.has(datagram.port)) return this.#refuse('port');
     const answer = this.#responder.respond(message, 'udp', address, out);
     if (typeof answer === 'number') return answer;
-    void answer.then(datagram.later());
+    const sent = answer.then(datagram.later()).then(() => {
+      this.#pending.delete(sent);
+    });
+    this.#pending.add(sent);
     return 0;
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { DatagramBatch } from './datagram-batch.ts';
 import { isErrno } from './kernel-error.ts';
 import * as libc from './libc.ts';
@@ -40,6 +41,9 @@ export class BatchedSocket {
   readonly #datagrams: readonly SlotDatagram[];
   #handlers: BatchedSocketHandlers | undefined;
   #stopPolling: () => void = () => undefined;
+  #paused = false;
+  /** Resolves when the kernel has taken a batch for which it had no room. */
+  #room: Promise<void> | undefined;
 
   /** @param fd a bound UDP socket, IPv4 or IPv6 only */
   constructor(fd: number) {
@@ -60,6 +64,23 @@ export class BatchedSocket {
     this.#poll();
   }
 
+  /** Receives no more, and resolves when all answers that were given are sent. Later ones can still be, until it is closed. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    this.#stopPolling();
+    await this.#room;
+  }
+
+  /** Answers all that waits in the socket, then as {@link pause}. For sockets that nothing new reaches. */
+  async drain(): Promise<void> {
+    await this.pause();
+    while (this.#handlers && this.#serve() > 0) {
+      await this.#room;
+      await setImmediate();
+    }
+    await this.#room;
+  }
+
   close(): void {
     this.#handlers = undefined;
     this.#stopPolling();
@@ -73,22 +94,26 @@ export class BatchedSocket {
         // An error that waits on the socket ends the poll; receiving takes it off.
         this.#stopPolling();
         this.#serve();
-        if (this.#handlers) this.#poll();
+        if (this.#handlers && !this.#paused && !this.#room) this.#poll();
       },
     );
   }
 
-  #serve(): void {
+  /** Answers what waits, for one turn of the event loop. Returns how many datagrams the last batch had. */
+  #serve(): number {
+    let count = 0;
     for (let round = 0; round < batchesPerTurn && this.#handlers; round += 1) {
-      const count = this.#receive(this.#handlers);
+      count = this.#receive(this.#handlers);
       for (let slot = 0; slot < count; slot += 1) this.#answer(slot, this.#handlers);
       if (!this.#batch.send(this.#fd, this.#handlers.onError)) {
-        this.#awaitRoom();
-        return;
+        this.#stopPolling();
+        this.#room = this.#awaitRoom();
+        return count;
       }
       this.#handlers.onBatch?.(count === slots);
-      if (count < slots) return;
+      if (count < slots) return count;
     }
+    return count;
   }
 
   /** How many slots hold a datagram now. */
@@ -111,13 +136,13 @@ export class BatchedSocket {
   }
 
   /** The rest of a batch waits in its slots: until it is sent, nothing can be received into them. */
-  #awaitRoom(): void {
-    this.#stopPolling();
-    void libc.whenWritable(this.#fd).then(() => {
+  async #awaitRoom(): Promise<void> {
+    do {
+      await libc.whenWritable(this.#fd);
       if (!this.#handlers) return;
-      if (this.#batch.send(this.#fd, this.#handlers.onError)) this.#poll();
-      else this.#awaitRoom();
-    });
+    } while (!this.#batch.send(this.#fd, this.#handlers.onError));
+    this.#room = undefined;
+    if (!this.#paused) this.#poll();
   }
 
   #replyTo(name: Buffer): (answer: Uint8Array) => void {

@@ -37,10 +37,3 @@ export function describeSocket(fd: number): BoundSocket | undefined {
 export function turnAwayDatagrams(fd: number): void {
   libc.connect(fd, libc.getsockname(fd), 'to its own address');
 }
-
-/** Takes {@link turnAwayDatagrams} back. A socket whose port the kernel chose would lose it (udp_disconnect). */
-export function admitDatagrams(fd: number): void {
-  const unspecified = Buffer.alloc(16);
-  unspecified.writeUInt16LE(libc.AF_UNSPEC);
-  libc.connect(fd, unspecified, 'to nobody');
-}

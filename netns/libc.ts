@@ -96,7 +96,6 @@ export function flock(fd: number, operation: number): void {
 }
 
 /** linux/socket.h, linux/net.h, asm-generic/socket.h */
-export const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;

@@ -43,8 +43,8 @@ export function openServerSocket({
   return fd;
 }
 
-/** Beyond the machine's limit where we may, else as far as it goes. */
-function setReceiveBytes(fd: number, bytes: number): void {
+/** How much may wait to be received: beyond the machine's limit where we may, else as far as it goes. */
+export function setReceiveBytes(fd: number, bytes: number): void {
   // The kernel doubles what it is told (socket(7)).
   try {
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, bytes / 2);

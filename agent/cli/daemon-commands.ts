@@ -65,8 +65,11 @@ async function startServerOf(config: Config, listenFds: readonly number[], log: 
 }
 
 async function startAgentOf({ agent, join }: Config, log: Logger, signal: AbortSignal): Promise<Running> {
-  const { startAgent } = await import('../agent.ts');
-  return startAgent({ config: agent, join, log, signal });
+  const [{ startAgent }, { takeInheritedFds }] = await Promise.all([
+    import('../agent.ts'),
+    import('../inherited-fds.ts'),
+  ]);
+  return startAgent({ config: agent, join, log, signal, inherited: takeInheritedFds() });
 }
 
 /** Runs until SIGTERM, SIGINT or {@link restartSignal}, then stops cleanly. Tells systemd when it is up and when it goes. */

@@ -37,6 +37,7 @@ export class NamesFeed {
   #unsubscribe: (() => void)[] = [];
   #synced = false;
   #podsSynced = false;
+  #acceptsRestored = false;
 
   constructor(caches: Caches, listeners: FeedListeners) {
     this.#caches = caches;
@@ -46,6 +47,11 @@ export class NamesFeed {
   /** Whether all names have been told of: before, a missing one proves nothing. Stays true while the API is away. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** Whether pods' addresses, where they are followed, have been told of, too. */
+  get complete(): boolean {
+    return this.#synced && (this.#podsSynced || !this.#caches.allPods);
   }
 
   /** Whether the names are an earlier agent's: the API has not answered yet. */
@@ -73,7 +79,7 @@ export class NamesFeed {
       }),
       ...(allPods ? [allPods.subscribe((event) => this.#notePod(event))] : []),
     ];
-    this.#scheduleFlush();
+    this.check();
   }
 
   stop(): void {
@@ -93,16 +99,23 @@ export class NamesFeed {
     yield* this.#portions(names, keys, Array.from(allPods?.list() ?? [], objectKey));
   }
 
+  /** From now on the names of an earlier agent are better than none: the API stays away. */
+  acceptRestored(): void {
+    this.#acceptsRestored = true;
+    this.check();
+  }
+
   /** Restored objects come without a last word: ask now and then whether they are all here. */
   check(): void {
     if (this.#flush !== undefined) return;
     const { services, endpointSlices, namespaces, allPods } = this.#caches;
-    if (!this.#podsSynced && (allPods?.synced || allPods?.restored)) {
+    const isHere = ({ synced, restored }: { synced: boolean; restored: boolean }): boolean =>
+      synced || (restored && this.#acceptsRestored);
+    if (!this.#podsSynced && allPods && isHere(allPods)) {
       this.#podsSynced = true;
       this.#listeners.onPodsSynced();
     }
-    if (this.#synced) return;
-    if (![services, endpointSlices, namespaces].every(({ synced, restored }) => synced || restored)) return;
+    if (this.#synced || ![services, endpointSlices, namespaces].every(isHere)) return;
     this.#synced = true;
     this.#listeners.onSynced();
   }

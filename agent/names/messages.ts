@@ -1,6 +1,7 @@
 import type { DnsLimits } from '../config/config.ts';
 import type { NamedService } from '../../dns/named-service.ts';
 import type { ResolverOptions } from '../../dns/resolver.ts';
+import type { Finish } from '../../dns/transport.ts';
 import type { UpstreamPlan } from '../../dns/upstreams.ts';
 import type { ZoneOptions } from '../../dns/zone.ts';
 import type { Counts } from './gathered-metrics.ts';
@@ -51,8 +52,10 @@ export type ToWorker =
   | { readonly type: 'listen'; readonly sockets: WorkerSockets }
   /** To be answered with `metrics` of the same number. */
   | { readonly type: 'gather'; readonly id: number }
-  /** To be followed by the thread's end. */
-  | { readonly type: 'stop' };
+  /** An address's sockets that nothing new reaches any more: the worker answers what waits in them and closes them. */
+  | { readonly type: 'retire'; readonly sockets: WorkerSockets }
+  /** To be followed by the thread's end. Where the sockets are drained, the worker also closes the main thread's of TCP. */
+  | { readonly type: 'stop'; readonly how: Finish };
 
 export type FromWorker =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly Counts[] }

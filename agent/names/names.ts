@@ -4,12 +4,22 @@ import { LoopProbe } from '../../dns/loop-probe.ts';
 import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
 import { renderServer } from '../../dns/upstream.ts';
 import type { AgentConfig } from '../config/config.ts';
+import { turnAwayDatagrams } from '../../netns/bound-socket.ts';
+import { close } from '../../netns/libc.ts';
 import { Runner } from '../runner.ts';
-import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
+import type { AgentContext, Ending, Health, Subsystem } from '../subsystem.ts';
 import { NamesFeed } from './feed.ts';
 import { GatheredMetrics } from './gathered-metrics.ts';
+import {
+  dropSockets,
+  isSameAddress,
+  leaveSockets,
+  resumeSockets,
+  retireSockets,
+  storeSockets,
+} from './handover.ts';
 import type { WorkerSettings, WorkerSockets } from './messages.ts';
-import { closeNameSockets, openNameSockets, type InheritedSocket } from './sockets.ts';
+import { closeNameSockets, openNameSockets, pairSurplus, type InheritedSocket } from './sockets.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface NamesOptions {
@@ -17,15 +27,27 @@ export interface NamesOptions {
   readonly port?: number;
   /** Bound sockets of an earlier agent, which are used before new ones are made. */
   readonly inherited?: readonly InheritedSocket[];
+  readonly patience?: Patience;
+}
+
+/** How long after the start queries wait for the names; clients ask again, or give up, after five seconds. */
+export interface Patience {
+  /** For those of the API, where an earlier agent's are at hand. Default 1500. */
+  readonly restoredMs: number;
+  /** For any at all: cluster names get SERVFAIL then. Default 3500. */
+  readonly unsyncedMs: number;
 }
 
 /** How soon a DNS address that appears on the node, or a change of its resolv.conf, is taken up. */
 const CHECK_MS = 2000;
+/** So long what waited over a restart may take to be answered. */
+const catchUpMs = 5_000;
 
 /**
  * Cluster DNS on this node: answers on the cluster's DNS addresses, UDP and TCP, which NodeNetwork puts on the
- * node's loopback; until they are there, listening is tried again. Cluster names get SERVFAIL until the caches
- * are synced or, while the API is away, restored; names outside of the cluster go to the upstream servers from the start.
+ * node's loopback; until they are there, listening is tried again. Answering begins when the caches are synced or, when
+ * the API stays away, restored: until then queries wait in the sockets of the agent before, or find none, which another
+ * node may have. They do not wait for ever: then cluster names get SERVFAIL, others an answer from upstream servers.
  *
  * Who answers are workers, threads of their own (worker.ts): nothing that keeps the agent busy delays an answer. Here
  * is what there must be one of: the sockets, the caches' changes, the list of upstream servers, and an eye on the workers.
@@ -34,7 +56,13 @@ export class ClusterNames implements Subsystem {
   readonly name = 'names';
   readonly #context: AgentContext;
   readonly #port: number;
-  readonly #inherited: readonly InheritedSocket[];
+  readonly #patience: Patience;
+  /** Not yet used. */
+  #inherited: readonly InheritedSocket[];
+  /** Of an agent with more workers. */
+  readonly #surplus: WorkerSockets[] = [];
+  #serving = false;
+  readonly #timers: NodeJS.Timeout[] = [];
   readonly #log: Logger;
   readonly #feed: NamesFeed;
   readonly #pool: WorkerPool;
@@ -45,15 +73,22 @@ export class ClusterNames implements Subsystem {
   #plan = '';
   #lastError: unknown;
 
-  constructor(context: AgentContext, { port = 53, inherited = [] }: NamesOptions = {}) {
+  constructor(context: AgentContext, { port = 53, inherited = [], patience }: NamesOptions = {}) {
     this.#context = context;
     this.#port = port;
     this.#inherited = inherited;
+    this.#patience = patience ?? { restoredMs: 1_500, unsyncedMs: 3_500 };
     this.#log = context.log.child({ subsystem: this.name });
     this.#feed = new NamesFeed(context.caches, {
       onChanges: (changes) => this.#pool.change(changes),
-      onSynced: () => this.#pool.setSynced('synced'),
-      onPodsSynced: () => this.#pool.setSynced('podsSynced'),
+      onSynced: () => {
+        this.#pool.setSynced('synced');
+        this.#serveIfComplete();
+      },
+      onPodsSynced: () => {
+        this.#pool.setSynced('podsSynced');
+        this.#serveIfComplete();
+      },
       onBadName: (key, error) => {
         this.#log.warn({ key, err: error }, 'this object has no names: DNS cannot express them');
       },
@@ -85,8 +120,12 @@ export class ClusterNames implements Subsystem {
 
   /** Resolves when the first attempt to listen is over, successful or not. */
   async start(): Promise<void> {
+    this.#closeStrangers();
     this.#feed.start();
     this.#pool.start();
+    const { restoredMs, unsyncedMs } = this.#patience;
+    this.#after(restoredMs, () => this.#feed.acceptRestored());
+    this.#after(unsyncedMs, () => this.#serve());
     try {
       this.#ensure();
     } catch (error) {
@@ -96,11 +135,20 @@ export class ClusterNames implements Subsystem {
     return Promise.resolve();
   }
 
-  async stop(): Promise<void> {
+  /** Answers what was asked before; what is asked now is the next agent's, or another node's (handover.ts). */
+  async stop(ending: Ending = 'stop'): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
     await this.#runner.stop();
+    const all = [...this.#sockets];
+    const kept = ending === 'restart' && all.every(([host, sockets]) => leaveSockets(host, sockets));
+    if (!kept) for (const [host, sockets] of all) retireSockets(host, sockets);
+    await this.#pool.stop(kept ? 'leave' : 'drain');
     this.#feed.stop();
-    await this.#pool.stop();
-    for (const sockets of this.#sockets.values()) closeNameSockets(sockets);
+    for (const sockets of this.#sockets.values()) {
+      if (kept) closeNameSockets(sockets);
+      else for (const { udp } of sockets) close(udp);
+    }
+    closeNameSockets(this.#surplus);
     this.#sockets.clear();
   }
 
@@ -122,15 +170,63 @@ export class ClusterNames implements Subsystem {
       : { ready: true };
   }
 
+  #after(ms: number, action: () => void): void {
+    if (ms === 0) action();
+    else this.#timers.push(setTimeout(action, ms));
+  }
+
+  #serveIfComplete(): void {
+    if (this.#feed.complete) this.#serve();
+  }
+
+  /** Begins to answer: on what was taken over, and on what is there to be bound. */
+  #serve(): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    for (const sockets of this.#sockets.values()) this.#answerOn(sockets);
+    for (const sockets of this.#surplus.splice(0)) {
+      turnAwayDatagrams(sockets.udp);
+      this.#pool.retire(sockets);
+      this.#log.info(
+        { host: sockets.host },
+        'there were more DNS workers before: what waits for them is answered',
+      );
+    }
+    this.#after(catchUpMs, () => {
+      for (const sockets of this.#sockets.values()) resumeSockets(sockets);
+    });
+    this.#runner.request();
+  }
+
+  #answerOn(sockets: readonly WorkerSockets[]): void {
+    const { host = '', port = 0 } = sockets[0] ?? {};
+    this.#pool.listen(sockets);
+    this.#log.info({ host, port, workers: sockets.length }, 'cluster DNS answers');
+  }
+
+  /** What an agent with other settings left. */
+  #closeStrangers(): void {
+    const isOurs = ({ host, port }: InheritedSocket): boolean =>
+      port === this.#port && this.#context.cluster.dnsIPs.some((own) => isSameAddress(own, host));
+    const strangers = this.#inherited.filter((one) => !isOurs(one));
+    dropSockets(strangers);
+    for (const { protocol, host, port } of strangers) {
+      this.#log.info({ protocol, host, port }, 'cluster DNS was here before, and is not any more: closed');
+    }
+    this.#inherited = this.#inherited.filter(isOurs);
+  }
+
   /** One pass: the right upstream servers, and sockets on each DNS address. */
   #ensure(): void {
     this.#feed.check();
     this.#ensureUpstreams();
     const failures: unknown[] = [];
     for (const host of this.#context.cluster.dnsIPs) {
-      if (this.#sockets.has(host)) continue;
+      const inherited = this.#inherited.filter((one) => isSameAddress(one.host, host));
+      // While nothing is known yet, only what queries wait in already is opened.
+      if (this.#sockets.has(host) || (!this.#serving && inherited.length === 0)) continue;
       try {
-        this.#listen(host);
+        this.#listen(host, inherited);
       } catch (error) {
         failures.push(error);
       }
@@ -139,16 +235,14 @@ export class ClusterNames implements Subsystem {
     this.#lastError = undefined;
   }
 
-  #listen(host: string): void {
-    const sockets = openNameSockets({
-      host,
-      port: this.#port,
-      workers: this.#context.config.dnsWorkers,
-      inherited: this.#inherited,
-    });
+  #listen(host: string, inherited: readonly InheritedSocket[]): void {
+    const workers = this.#context.config.dnsWorkers;
+    const sockets = openNameSockets({ host, port: this.#port, workers, inherited });
+    this.#inherited = this.#inherited.filter((one) => !inherited.includes(one));
     this.#sockets.set(host, sockets);
-    this.#pool.listen(sockets);
-    this.#log.info({ host, port: this.#port, workers: sockets.length }, 'cluster DNS answers');
+    storeSockets(host, sockets);
+    this.#surplus.push(...pairSurplus(inherited, sockets));
+    if (this.#serving) this.#answerOn(sockets);
   }
 
   #ensureUpstreams(): void {

@@ -6,10 +6,10 @@ import { openServerSocket } from '../../netns/server-socket.ts';
 import type { WorkerSockets } from './messages.ts';
 
 /**
- * Queries wait here while a worker, or the whole daemon, starts again: two seconds of 20,000 a second, each counted with
- * some 770 bytes of the kernel's own. Nothing is used while nothing waits.
+ * Queries wait here while a worker starts again, or the daemon after a crash: ten thousand of them, each counted with some
+ * 770 bytes of the kernel's own. More would make everybody wait behind somebody's flood.
  */
-const receiveBytes = 32 << 20;
+export const servingReceiveBytes = 8 << 20;
 
 /** Port 0: a port that is free for TCP may be taken for UDP. */
 const portAttempts = 10;
@@ -28,7 +28,7 @@ export interface NameSocketsOptions {
   readonly port: number;
   /** How many of each are needed. */
   readonly workers: number;
-  /** Used before new ones are made; those of other addresses are left alone. */
+  /** Of this address; used before new ones are made. */
   readonly inherited: readonly InheritedSocket[];
 }
 
@@ -47,6 +47,23 @@ export function openNameSockets(options: NameSocketsOptions): WorkerSockets[] {
   }
 }
 
+/** Those that are left over when `used` are in use, in pairs; what has no other half is closed. */
+export function pairSurplus(
+  inherited: readonly InheritedSocket[],
+  used: readonly WorkerSockets[],
+): WorkerSockets[] {
+  const inUse = new Set(used.flatMap(({ udp, tcp }) => [udp, tcp]));
+  const surplus = inherited.filter(({ fd }) => !inUse.has(fd));
+  const [udp, tcp] = (['udp', 'tcp'] as const).map((wanted) =>
+    surplus.filter(({ protocol }) => protocol === wanted),
+  ) as [InheritedSocket[], InheritedSocket[]];
+  const pairs = Math.min(udp.length, tcp.length);
+  for (const { fd } of [...udp.slice(pairs), ...tcp.slice(pairs)]) close(fd);
+  return udp
+    .slice(0, pairs)
+    .map(({ host, port, fd }, index) => ({ host, port, udp: fd, tcp: tcp[index]?.fd ?? -1 }));
+}
+
 export function closeNameSockets(sockets: readonly WorkerSockets[]): void {
   for (const { udp, tcp } of sockets) {
     close(udp);
@@ -57,9 +74,7 @@ export function closeNameSockets(sockets: readonly WorkerSockets[]): void {
 function openOnce({ host, port, workers, inherited }: NameSocketsOptions): WorkerSockets[] {
   using undo = new DisposableStack();
   const open = (protocol: 'udp' | 'tcp', at: number): number[] => {
-    const kept = inherited.filter(
-      (one) => one.protocol === protocol && one.host === host && one.port === port,
-    );
+    const kept = inherited.filter((one) => one.protocol === protocol);
     const fds = kept.slice(0, workers).map(({ fd }) => fd);
     if (fds.length === 0) checkFree(protocol, host, at);
     while (fds.length < workers) {
@@ -93,7 +108,7 @@ function openSocket(protocol: 'udp' | 'tcp', host: string, port: number, shared:
       host,
       port,
       shared,
-      ...(protocol === 'udp' ? { receiveBytes } : {}),
+      ...(protocol === 'udp' ? { receiveBytes: servingReceiveBytes } : {}),
     });
   } catch (cause) {
     throw cannotListen(protocol === 'udp' ? 'UDP' : 'TCP', host, port, cause);

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import type { Finish } from '../../dns/transport.ts';
 import type { UpstreamPlan } from '../../dns/upstreams.ts';
 import type { Counts } from './gathered-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
+import { closeNameSockets } from './sockets.ts';
 
 type SyncedMessage = 'synced' | 'podsSynced';
 
@@ -93,9 +95,17 @@ export class WorkerPool {
     return Promise.all(this.#seats.map((seat) => this.#gatherFrom(seat)));
   }
 
-  async stop(): Promise<void> {
+  /** Has what waits in sockets that nothing new reaches answered, and closes them. */
+  retire(sockets: WorkerSockets): void {
+    const worker = this.#seats.find((seat) => seat.worker)?.worker;
+    if (worker) worker.postMessage({ type: 'retire', sockets } satisfies ToWorker);
+    else closeNameSockets([sockets]);
+  }
+
+  /** Ends all workers; each answers first what it has taken from its sockets, or all that waits in them. */
+  async stop(how: Finish): Promise<void> {
     this.#stopping = true;
-    await Promise.all(this.#seats.map((seat) => stopSeat(seat)));
+    await Promise.all(this.#seats.map((seat) => stopSeat(seat, how)));
   }
 
   #broadcast(message: ToWorker): void {
@@ -182,11 +192,11 @@ function nextId(): number {
   return lastId;
 }
 
-async function stopSeat({ worker, timer }: Seat): Promise<void> {
+async function stopSeat({ worker, timer }: Seat, how: Finish): Promise<void> {
   clearTimeout(timer);
   if (!worker) return;
   const ended = once(worker, 'exit');
-  worker.postMessage({ type: 'stop' } satisfies ToWorker);
+  worker.postMessage({ type: 'stop', how } satisfies ToWorker);
   const hard = setTimeout(() => void worker.terminate(), patienceMs);
   await ended;
   clearTimeout(hard);

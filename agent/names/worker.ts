@@ -8,15 +8,19 @@ import type { Exchange } from '../../dns/handler.ts';
 import { LoopProbe } from '../../dns/loop-probe.ts';
 import { Resolver } from '../../dns/resolver.ts';
 import { startDnsServer, type DnsServer } from '../../dns/server.ts';
+import type { Finish } from '../../dns/transport.ts';
 import { Upstreams } from '../../dns/upstreams.ts';
 import { ClusterZone } from '../../dns/zone.ts';
 import { BatchedSocket } from '../../netns/batched-socket.ts';
-import { duplicate } from '../../netns/libc.ts';
+import { close, duplicate } from '../../netns/libc.ts';
 import type { Counts } from './gathered-metrics.ts';
 import { LimitMetrics } from './limit-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
 import { NamesMetrics } from './metrics.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
+
+/** So long the answers that upstream servers owe, and the ends of TCP connections, are waited for, each. */
+const finishMs = 700;
 
 type Log = Extract<FromWorker, { type: 'log' }>;
 
@@ -33,7 +37,7 @@ class NamesWorker {
   readonly #waiting: FairShare;
   readonly #resolver: Resolver;
   readonly #upstreams: Upstreams;
-  readonly #servers: DnsServer[] = [];
+  readonly #served: { readonly sockets: WorkerSockets; readonly server: DnsServer }[] = [];
   readonly #verifiesPods: boolean;
   readonly #transferTo: readonly string[];
   #synced = false;
@@ -88,13 +92,16 @@ class NamesWorker {
       case 'listen':
         await this.#listen(message.sockets);
         return;
+      case 'retire':
+        await this.#retire(message.sockets);
+        return;
       case 'gather': {
         const metrics = (await this.#registry.getMetricsAsJSON()) as unknown as Counts[];
         this.#post({ type: 'metrics', id: message.id, metrics });
         return;
       }
       case 'stop':
-        await this.#stop();
+        await this.#stop(message.how);
     }
   }
 
@@ -118,9 +125,10 @@ class NamesWorker {
     }
   }
 
-  async #listen({ host, port, udp, tcp }: WorkerSockets): Promise<void> {
-    const server = await startDnsServer({
-      addresses: [{ host, port, sockets: { udp: new BatchedSocket(udp), tcp: duplicate(tcp) } }],
+  /** @param tcp closed with the server, unlike the UDP socket */
+  #serve({ host, port, udp }: WorkerSockets, tcp: number): Promise<DnsServer> {
+    return startDnsServer({
+      addresses: [{ host, port, sockets: { udp: new BatchedSocket(udp), tcp } }],
       handler: clusterHandler({
         zone: this.#zone,
         synced: () => this.#synced,
@@ -135,12 +143,27 @@ class NamesWorker {
       maxConnections: this.#limits.connections,
       ...(this.#limits.clientRate === undefined ? {} : { clientRate: this.#limits.clientRate }),
     });
-    this.#servers.push(server);
   }
 
-  async #stop(): Promise<void> {
+  async #listen(sockets: WorkerSockets): Promise<void> {
+    const server = await this.#serve(sockets, duplicate(sockets.tcp));
+    this.#served.push({ sockets, server });
+  }
+
+  async #retire(sockets: WorkerSockets): Promise<void> {
+    const server = await this.#serve(sockets, sockets.tcp);
+    await server.finish('drain', finishMs);
+    await server.close();
+    close(sockets.udp);
+  }
+
+  async #stop(how: Finish): Promise<void> {
+    const finishing = this.#served.map(({ server }) => server.finish(how, finishMs));
+    // Connections that nobody will accept must not come about.
+    if (how === 'drain') for (const { sockets } of this.#served) close(sockets.tcp);
+    await Promise.all(finishing);
     this.#upstreams.close();
-    await Promise.all(this.#servers.map((server) => server.close()));
+    await Promise.all(this.#served.map(({ server }) => server.close()));
     process.exit();
   }
 

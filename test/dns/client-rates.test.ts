@@ -89,3 +89,25 @@ t.test('a million made-up addresses cost no memory and hardly an honest client',
   t.ok(refused < 1000, `${refused} of 1,000`);
   t.end();
 });
+
+t.test('what waited while nobody answered is no flood', (t) => {
+  let now = 0;
+  const rates = new ClientRates({ now: () => now });
+  const client = Buffer.from([192, 0, 2, 1]);
+  const refused = (seconds: number): number => {
+    let count = 0;
+    for (const end = now + seconds * 1000; now < end; now += 1) {
+      for (let asked = 0; asked < 20; asked += 1) if (!rates.admits(client)) count += 1;
+      rates.noteWaiting(true);
+    }
+    return count;
+  };
+  rates.catchUp();
+  t.equal(refused(2), 0, 'after a restart');
+  rates.noteWaiting(false);
+  t.ok(refused(2) > 0, 'afterwards it is');
+  rates.catchUp();
+  refused(3);
+  t.ok(refused(1) > 0, 'and it is when it does not end');
+  t.end();
+});

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { admitDatagrams, describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
+import { describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
 import * as libc from '../../netns/libc.ts';
 import { listeningPort } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
@@ -12,20 +12,11 @@ const families = [
   { host: '::1', domain: libc.AF_INET6, type: 'udp6' },
 ] as const;
 
-function bound(t: Test, domain: number, type: number, host: string, port = 0): number {
+function bound(t: Test, domain: number, type: number, host: string): number {
   const fd = libc.socket(domain, type | libc.SOCK_NONBLOCK);
   t.teardown(() => libc.close(fd));
-  libc.bind(fd, encodeInetAddress(host, port));
-  return fd;
-}
-
-/** A port that was free a moment ago. */
-function freePort(domain: number, host: string): number {
-  const fd = libc.socket(domain, libc.SOCK_DGRAM);
   libc.bind(fd, encodeInetAddress(host, 0));
-  const port = listeningPort(fd);
-  libc.close(fd);
-  return port;
+  return fd;
 }
 
 for (const { host, domain, type } of families) {
@@ -37,9 +28,9 @@ for (const { host, domain, type } of families) {
     t.end();
   });
 
-  t.test(`${host}: datagrams are turned away, and admitted again`, async (t) => {
-    const port = freePort(domain, host);
-    const server = bound(t, domain, libc.SOCK_DGRAM, host, port);
+  t.test(`${host}: datagrams are turned away`, async (t) => {
+    const server = bound(t, domain, libc.SOCK_DGRAM, host);
+    const port = listeningPort(server);
     const client = createSocket(type);
     t.teardown(() => client.close());
     client.bind(0, host);
@@ -61,9 +52,6 @@ for (const { host, domain, type } of families) {
     const answered = once(client, 'message');
     libc.sendTo(server, Buffer.from('late answer'), encodeInetAddress(host, client.address().port));
     t.equal(String((await answered)[0]), 'late answer', 'it can still be sent from');
-    admitDatagrams(server);
-    await send('again');
-    t.equal(read(), 'again');
     t.same(describeSocket(server), { protocol: 'udp', host, port }, 'still bound where it was');
   });
 }

@@ -78,7 +78,7 @@ function setUp(
     log,
     metrics,
   } as unknown as AgentContext;
-  const names = new ClusterNames(context, { port: 0 });
+  const names = new ClusterNames(context, { port: 0, patience: { restoredMs: 0, unsyncedMs: 0 } });
   t.teardown(() => names.stop());
   return { names, services, slices, namespaces, pods, metrics, warnings };
 }
