@@ -27,6 +27,8 @@ export interface AgentConfig {
   readonly clusterDns: ClusterDnsConfig;
   /** Threads that answer DNS. */
   readonly dnsWorkers: number;
+  /** Which DNS queries are logged; undefined: none. */
+  readonly dnsQueryLog?: QueryLogConfig | undefined;
   /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
   readonly port: number;
   /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */
@@ -34,6 +36,9 @@ export interface AgentConfig {
   /** Extra labels for the Node object. */
   readonly nodeLabels: Readonly<Record<string, string>>;
 }
+
+/** One DNS query in so many, or those that were refused or failed. */
+export type QueryLogConfig = 'errors' | { readonly oneIn: number };
 
 /** How DNS questions about the cluster's own names are answered. */
 export interface ClusterDnsConfig {

@@ -142,6 +142,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
       },
     },
     dnsWorkers: given.dnsWorkers ?? defaultWorkers(),
+    dnsQueryLog: given.dnsQueryLog,
     port: given.agentPort ?? 10250,
     healthPort: given.healthPort ?? 10256,
     nodeLabels: given.nodeLabels ?? {},

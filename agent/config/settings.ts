@@ -92,6 +92,11 @@ export const settings = {
     values.listOf(values.addressOrRange),
     "who may copy the cluster's DNS zone: addresses or ranges (nobody)",
   ),
+  dnsQueryLog: setting(
+    'agent',
+    values.queryLog,
+    'DNS queries to log: errors, or a number N for one query in N (none)',
+  ),
   dnsWorkers: setting('agent', values.integer(1, 32), 'threads that answer DNS (one for every four cores)'),
   dnsClientRate: setting(
     'agent',

@@ -203,3 +203,16 @@ function splitLabel(item: string): [string, string | undefined] {
   const at = item.indexOf('=');
   return at < 0 ? [item, undefined] : [item.slice(0, at).trim(), item.slice(at + 1).trim()];
 }
+
+/** Which DNS queries are logged: `errors`, or 100 for one in a hundred; `none` of them. */
+export function queryLog(raw: unknown): 'errors' | { readonly oneIn: number } | undefined {
+  if (raw === 'none') return undefined;
+  if (raw === 'errors') return raw;
+  const oneIn = Number(raw);
+  if (!Number.isSafeInteger(oneIn) || oneIn < 1 || typeof raw === 'boolean') {
+    throw new ValueError(
+      `${show(raw)} is not a choice of queries: write none, errors, or 100 for one in a hundred`,
+    );
+  }
+  return { oneIn };
+}

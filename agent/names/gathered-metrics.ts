@@ -7,6 +7,7 @@ import {
 } from 'prom-client';
 import { LimitMetrics } from './limit-metrics.ts';
 import { NamesMetrics } from './metrics.ts';
+import { WorkerMetrics } from './worker-metrics.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
 
 /** One metric of one worker, as prom-client's registries tell it. */
@@ -68,6 +69,7 @@ async function sum(parts: readonly (readonly Counts[])[]): Promise<Counts[]> {
 function workerMetrics(): readonly Counts[] {
   const registry = new Registry();
   new NamesMetrics(registry, []);
+  new WorkerMetrics(registry);
   new LimitMetrics(registry);
   new UpstreamMetrics(registry, () => ({ entries: 0, bytes: 0 }));
   return registry.getMetricsAsArray() as unknown as Counts[];

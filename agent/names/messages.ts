@@ -1,3 +1,4 @@
+import type { QueryLogConfig } from '../config/config.ts';
 import type { DnsLimits } from '../config/config.ts';
 import type { NamedService } from '../../dns/named-service.ts';
 import type { ResolverOptions } from '../../dns/resolver.ts';
@@ -14,6 +15,7 @@ import type { Counts } from './gathered-metrics.ts';
 /** What a worker is born with. */
 export interface WorkerSettings {
   readonly nodeName: string;
+  readonly queryLog: QueryLogConfig | undefined;
   readonly zone: ZoneOptions;
   readonly cache: Pick<
     ResolverOptions,

@@ -19,6 +19,7 @@ import {
   storeSockets,
 } from './handover.ts';
 import type { WorkerSettings, WorkerSockets } from './messages.ts';
+import { PoolMetrics } from './pool-metrics.ts';
 import { closeNameSockets, openNameSockets, pairSurplus, type InheritedSocket } from './sockets.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -98,9 +99,18 @@ export class ClusterNames implements Subsystem {
       count: context.config.dnsWorkers,
       settings: () => workerSettings(context, loopToken),
       replay: () => this.#feed.all(),
-      onLost: (counts) => metrics.keep(counts),
+      onLost: (counts) => {
+        metrics.keep(counts);
+        poolMetrics.restarted();
+      },
       log: this.#log,
     });
+    const poolMetrics = new PoolMetrics(
+      context.metrics,
+      context.config,
+      `${context.cluster.zone}.`,
+      () => this.#pool.missing,
+    );
     const metrics = new GatheredMetrics(context.metrics, () => this.#pool.gather());
     this.#runner = new Runner({
       run: () => {
@@ -293,6 +303,7 @@ function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: 
     config.forwarding;
   return {
     nodeName,
+    queryLog: config.dnsQueryLog,
     zone: {
       zone: cluster.zone,
       dnsIPs: cluster.dnsIPs,

@@ -17,7 +17,9 @@ import type { Counts } from './gathered-metrics.ts';
 import { LimitMetrics } from './limit-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
 import { NamesMetrics } from './metrics.ts';
+import { QueryLog } from './query-log.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
+import { WorkerMetrics } from './worker-metrics.ts';
 
 /** So long the answers that upstream servers owe, and the ends of TCP connections, are waited for, each. */
 const finishMs = 700;
@@ -30,6 +32,8 @@ class NamesWorker {
   readonly #zone: ClusterZone;
   readonly #registry = new Registry();
   readonly #metrics: NamesMetrics;
+  readonly #workerMetrics: WorkerMetrics;
+  readonly #queryLog: QueryLog | undefined;
   readonly #upstreamMetrics: UpstreamMetrics;
   readonly #limitMetrics: LimitMetrics;
   readonly #limits: WorkerSettings['limits'];
@@ -44,7 +48,7 @@ class NamesWorker {
   #podsSynced = false;
 
   constructor(
-    { nodeName, zone, cache, limits, transferTo, loopToken }: WorkerSettings,
+    { nodeName, queryLog, zone, cache, limits, transferTo, loopToken }: WorkerSettings,
     post: (message: FromWorker) => void,
   ) {
     this.#post = post;
@@ -53,6 +57,8 @@ class NamesWorker {
     this.#zone = new ClusterZone(zone);
     this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
+    this.#workerMetrics = new WorkerMetrics(this.#registry);
+    this.#queryLog = queryLog && new QueryLog(queryLog);
     this.#limitMetrics = new LimitMetrics(this.#registry);
     this.#limits = limits;
     this.#waiting = new FairShare(limits.waiting);
@@ -170,13 +176,18 @@ class NamesWorker {
   #observe(exchange: Exchange): void {
     const ours = exchange.query !== undefined && this.#zone.covers(exchange.query);
     this.#metrics.observe(exchange, ours ? 0 : 1);
+    const fields = this.#queryLog?.note(exchange);
+    if (fields) this.#log('info', fields, 'DNS query');
   }
 
   /** Upstream trouble is told when a server goes down, not at each query that feels it. */
   #noteServingError(error: unknown): void {
     if (error instanceof DnsError && error.code === 'NoUpstream')
       this.#log('debug', { err: error }, 'no answer');
-    else this.#log('error', { err: error }, 'a DNS query failed');
+    else {
+      this.#workerMetrics.panicked();
+      this.#log('error', { err: error }, 'a DNS query failed');
+    }
   }
 
   #noteUpstream(server: string, healthy: boolean): void {

@@ -65,6 +65,21 @@ t.test('NodePorts are served on ranges, or on the primary addresses', (t) => {
   t.end();
 });
 
+t.test('which DNS queries are logged', (t) => {
+  const logged = (raw: unknown): unknown =>
+    loadConfig(sources({ text: `dnsQueryLog: ${String(raw)}\n` })).agent.dnsQueryLog;
+  t.same([logged('none'), logged('errors'), logged(100)], [undefined, 'errors', { oneIn: 100 }]);
+  t.same(loadConfig(sources({ flags: { dnsQueryLog: '7' } })).agent.dnsQueryLog, { oneIn: 7 });
+  for (const wrong of ['some', '0', '1.5', 'true']) {
+    t.match(
+      mistakesOf({ text: `dnsQueryLog: ${wrong}\n` }),
+      [/is not a choice of queries: write none, errors/],
+      wrong,
+    );
+  }
+  t.end();
+});
+
 t.test('DNS servers and stub domains are read from YAML and from text alike', (t) => {
   const text =
     'upstreams: [192.0.2.1:53, "[2001:DB8::1]:5353"]\n' +

@@ -262,8 +262,12 @@ t.test('names outside of the cluster come from upstream, synced or not', async (
   const text = await fixture.metrics.metrics();
   t.match(text, 'weft_dns_cache_hits_total{server="dns://:53",type="success"} 1');
   t.match(text, 'weft_dns_cache_misses_total{server="dns://:53"} 2');
+  t.match(text, 'weft_dns_cache_requests_total{server="dns://:53"} 3');
   t.match(text, 'weft_dns_cache_entries{server="dns://:53"} 1');
-  t.match(text, /weft_dns_proxy_request_duration_seconds_count\{to="127\.0\.0\.1:\d+",rcode="NXDOMAIN"\} 1/);
+  t.match(
+    text,
+    /weft_dns_proxy_request_duration_seconds_count\{proxy_name="forward",to="127\.0\.0\.1:\d+",rcode="NXDOMAIN"\} 1/,
+  );
 });
 
 t.test("metrics have CoreDNS's names and labels", async (t) => {
@@ -288,6 +292,15 @@ t.test("metrics have CoreDNS's names and labels", async (t) => {
     'weft_dns_request_size_bytes_count{server="dns://:53",zone="cluster.local.",proto="tcp"} 1',
     'weft_dns_response_size_bytes_bucket{server="dns://:53",zone="cluster.local.",proto="udp",le="511"} 2',
   ];
-  for (const line of lines) t.ok(text.includes(`${line}\n`), line);
-  t.notMatch(text, 'zone="."', 'nothing else was asked');
+  const others = [
+    'weft_dns_plugin_enabled{server="dns://:53",zone="cluster.local.",name="kubernetes"} 1',
+    'weft_dns_plugin_enabled{server="dns://:53",zone=".",name="forward"} 1',
+    'weft_dns_panics_total 0',
+    'weft_dns_workers{state="working"} 1',
+    'weft_dns_workers{state="wanted"} 1',
+    'weft_dns_worker_restarts_total 0',
+  ];
+  for (const line of [...lines, ...others]) t.ok(text.includes(`${line}\n`), line);
+  t.match(text, /^weft_dns_worker_memory_bytes\{kind="heap"\} \d{6,}$/m);
+  t.notMatch(text, /requests_total\{[^}]*zone="\."/, 'nothing else was asked');
 });
