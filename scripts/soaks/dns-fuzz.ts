@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DnsArena, renderServed } from './dns-arena.ts';
+
+const udpPackets = 1_000_000;
+const tcpPackets = 100_000;
+/** The longest that a good client may wait, and what the server may hold more in the end. */
+const slowestMs = 50;
+const growthMB = 20;
+
+/** Hostile packets at full speed, the first tenth of them unmeasured: what is allocated once is not a leak. */
+export async function fuzz(): Promise<string[]> {
+  await using arena = await DnsArena.open();
+  const wrong: string[] = [];
+  for (const [protocol, count] of [
+    ['udp', udpPackets],
+    ['tcp', tcpPackets],
+  ] as const) {
+    const attack = { protocol, packets: 'hostile', seconds: 600 } as const;
+    await arena.flood({ ...attack, count: count / 10 });
+    await sleep(3000);
+    const before = arena.rss;
+    const { cluster } = await arena.watch(async () => {
+      const { sent, seconds } = await arena.flood({ ...attack, count });
+      process.stdout.write(`${protocol}: ${sent} packets in ${seconds.toFixed(1)} s\n`);
+    });
+    const after = arena.rss;
+    process.stdout.write(`${protocol}: a good client: ${renderServed(cluster)}\n`);
+    process.stdout.write(
+      `${protocol}: memory ${before.toFixed(0)} MB before, ${after.toFixed(0)} MB after\n`,
+    );
+    if (cluster.lost > 0 || cluster.slowestMs > slowestMs)
+      wrong.push(`${protocol}: a good client had to wait`);
+    if (after - before > growthMB) wrong.push(`${protocol}: memory grew`);
+  }
+  return [...wrong, ...arena.complaints];
+}

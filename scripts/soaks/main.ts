@@ -1,0 +1,18 @@
+/** Runs a soak by its name and exits non-zero when something is wrong. Usage: main.ts NAME. See scripts/soak. */
+import { checkLimits } from './dns-flood.ts';
+import { fuzz } from './dns-fuzz.ts';
+
+/** Each prints what it finds and resolves with what is wrong. */
+const soaks: Readonly<Record<string, () => Promise<readonly string[]>>> = {
+  'dns-fuzz': fuzz,
+  'dns-flood': checkLimits,
+};
+
+const soak = soaks[process.argv[2] ?? ''];
+if (!soak) {
+  process.stderr.write(`usage: scripts/soak NAME, where NAME is one of: ${Object.keys(soaks).join(', ')}\n`);
+  process.exit(2);
+}
+const wrong = await soak();
+for (const reason of wrong) process.stdout.write(`WRONG: ${reason}\n`);
+process.exitCode = wrong.length > 0 ? 1 : 0;
