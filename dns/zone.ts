@@ -131,6 +131,24 @@ export class ClusterZone {
   }
 
   /**
+   * What a pod goes on with whose own namespace a name ends in: the labels before it, and the domains of the cluster
+   * that come after it in the search path. Undefined for all others.
+   */
+  searchPathOf({
+    name,
+    labels,
+    labelStarts,
+    client,
+  }: Query): { base: string; domains: string[] } | undefined {
+    const below = labels - this.#apex.labels;
+    if (below < 3 || name.slice(labelStarts[below - 1]) !== this.#serviceSuffix) return undefined;
+    const start = labelStarts[below - 2] ?? 0;
+    const namespace = this.#podAddresses.namespaceOf(String.fromCharCode(...client));
+    if (namespace !== name.slice(start + 1, labelStarts[below - 1])) return undefined;
+    return { base: name.slice(0, start), domains: [this.#serviceSuffix, this.#apex.name] };
+  }
+
+  /**
    * The answer to a query of class IN; undefined where the name is not ours. An answer with `alias` ends in a
    * CNAME to a name that is not ours: {@link aliases} has its records.
    */

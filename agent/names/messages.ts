@@ -24,6 +24,8 @@ export interface WorkerSettings {
   readonly limits: DnsLimits;
   /** Addresses and ranges that may copy the cluster's zone. */
   readonly transferTo: readonly string[];
+  /** The node's search domains, which come last in pods' search path, where that is walked for them. */
+  readonly autopath: readonly string[] | undefined;
   /** One for all workers: a question that comes back to us may come back to another (dns/loop-probe.ts). */
   readonly loopToken: string;
 }

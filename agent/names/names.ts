@@ -6,6 +6,7 @@ import { renderServer } from '../../dns/upstream.ts';
 import type { AgentConfig } from '../config/config.ts';
 import { turnAwayDatagrams } from '../../netns/bound-socket.ts';
 import { close } from '../../netns/libc.ts';
+import { nodeResolver } from '../pods/resolv-conf.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Ending, Health, Subsystem } from '../subsystem.ts';
 import { NamesFeed } from './feed.ts';
@@ -320,8 +321,14 @@ function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: 
     },
     limits: config.clusterDns.limits,
     transferTo: config.clusterDns.transferTo,
+    autopath: config.clusterDns.autopath ? nodeSearches(config) : undefined,
     loopToken,
   };
+}
+
+function nodeSearches({ upstreams }: AgentConfig): readonly string[] {
+  const { searches } = nodeResolver({ upstreams, readFile: (path) => readIfThere(path) ?? '' });
+  return searches.filter((domain) => domain !== '.');
 }
 
 function readIfThere(path: string): string | undefined {

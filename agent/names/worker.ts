@@ -44,16 +44,18 @@ class NamesWorker {
   readonly #served: { readonly sockets: WorkerSockets; readonly server: DnsServer }[] = [];
   readonly #verifiesPods: boolean;
   readonly #transferTo: readonly string[];
+  readonly #autopath: readonly string[] | undefined;
   #synced = false;
   #podsSynced = false;
 
   constructor(
-    { nodeName, queryLog, zone, cache, limits, transferTo, loopToken }: WorkerSettings,
+    { nodeName, queryLog, zone, cache, limits, transferTo, autopath, loopToken }: WorkerSettings,
     post: (message: FromWorker) => void,
   ) {
     this.#post = post;
     this.#nodeName = nodeName;
     this.#transferTo = transferTo;
+    this.#autopath = autopath;
     this.#zone = new ClusterZone(zone);
     this.#verifiesPods = zone.pods === 'verified';
     this.#metrics = new NamesMetrics(this.#registry, [`${zone.zone}.`, '.']);
@@ -141,6 +143,7 @@ class NamesWorker {
         podsSynced: () => this.#podsSynced || !this.#verifiesPods,
         resolver: this.#resolver,
         transferTo: this.#transferTo,
+        autopath: this.#autopath,
       }),
       serverName: this.#nodeName,
       observe: (exchange) => this.#observe(exchange),
