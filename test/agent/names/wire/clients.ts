@@ -62,7 +62,17 @@ function renderRecord(line: string): string {
   const [name = '', ttl = '', , type = '', ...data] = line.trim().split(/\s+/);
   if (type === 'SOA') data[2] = 'SERIAL';
   // What upstream servers said is kept for a while: what is left of it depends on when it is asked.
-  const left =
-    name.endsWith('cluster.local.') || name.endsWith('10.in-addr.arpa.') || name.endsWith('d.f.ip6.arpa.');
-  return [name, left ? ttl : 'TTL', type, ...data].join(' ');
+  const ours = ['cluster.local.', '10.in-addr.arpa.', 'd.f.ip6.arpa.'];
+  const isOurs = ours.some((zone) => name.toLowerCase().endsWith(zone));
+  return [name, isOurs ? ttl : 'TTL', type, ...data].join(' ');
+}
+
+/** The records of a whole zone in their order; none where the server refuses. */
+export async function transfer(program: Program, { host, port }: At): Promise<string[]> {
+  const args = [`@${host}`, '-p', String(port), 'cluster.local', 'AXFR'];
+  const { stdout } = await execa(program, args, { reject: false });
+  return stdout
+    .split('\n')
+    .filter((line) => /^[^;\s]/.test(line))
+    .map(renderRecord);
 }

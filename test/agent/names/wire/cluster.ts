@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { Test } from 'tap';
@@ -147,7 +148,8 @@ export async function startWireServer(
     { port: 0 },
   );
   t.teardown(() => names.stop());
-  await names.start();
   for (const cache of Object.values(caches)) cache.sync();
+  await names.start();
+  while (!names.health().ready) await sleep(10);
   return { hosts: names.addresses };
 }
