@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { DatagramBatch } from './datagram-batch.ts';
 import { isErrno } from './kernel-error.ts';
 import * as libc from './libc.ts';
@@ -28,6 +28,8 @@ export interface BatchedSocketHandlers {
 const slots = 64;
 /** Longer questions than any client sends; answers are shorter. */
 const slotBytes = 2048;
+/** How soon it is tried again to send what the kernel had no room for. */
+const roomCheckMs = 1;
 /** So many batches in one turn of the event loop, which has timers and other sockets to serve. */
 const batchesPerTurn = 8;
 
@@ -37,6 +39,7 @@ const batchesPerTurn = 8;
  */
 export class BatchedSocket {
   readonly #fd: number;
+  readonly #pollFd: number;
   readonly #batch: DatagramBatch;
   readonly #datagrams: readonly SlotDatagram[];
   #handlers: BatchedSocketHandlers | undefined;
@@ -45,9 +48,13 @@ export class BatchedSocket {
   /** Resolves when the kernel has taken a batch for which it had no room. */
   #room: Promise<void> | undefined;
 
-  /** @param fd a bound UDP socket, IPv4 or IPv6 only */
-  constructor(fd: number) {
+  /**
+   * @param fd a bound UDP socket, IPv4 or IPv6 only
+   * @param pollFd what can be read while the socket can: itself, or a PollRelay to it
+   */
+  constructor(fd: number, pollFd = fd) {
     this.#fd = fd;
+    this.#pollFd = pollFd;
     const family = libc.getsockname(fd).readUInt16LE(0);
     const addressBytes = family === libc.AF_INET ? 16 : 28;
     const batch = new DatagramBatch({ slots, slotBytes, addressBytes });
@@ -88,7 +95,7 @@ export class BatchedSocket {
 
   #poll(): void {
     this.#stopPolling = libc.pollAtOnce(
-      this.#fd,
+      this.#pollFd,
       () => this.#serve(),
       () => {
         // An error that waits on the socket ends the poll; receiving takes it off.
@@ -135,10 +142,13 @@ export class BatchedSocket {
     if (length > 0) this.#batch.queue(slot, length);
   }
 
-  /** The rest of a batch waits in its slots: until it is sent, nothing can be received into them. */
+  /**
+   * The rest of a batch waits in its slots: until it is sent, nothing can be received into them. Rare enough for a
+   * timer, which unlike a poll is no danger when the thread ends.
+   */
   async #awaitRoom(): Promise<void> {
     do {
-      await libc.whenWritable(this.#fd);
+      await sleep(roomCheckMs);
       if (!this.#handlers) return;
     } while (!this.#batch.send(this.#fd, this.#handlers.onError));
     this.#room = undefined;

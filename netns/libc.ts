@@ -36,6 +36,8 @@ const calls = {
   recvmsg: declare('long recvmsg(int fd, void *header, int flags)'),
   recvmmsg: declare('int recvmmsg(int fd, void *headers, uint count, int flags, void *timeout)'),
   sendmmsg: declare('int sendmmsg(int fd, const void *headers, uint count, int flags)'),
+  epoll_create1: declare('int epoll_create1(int flags)'),
+  epoll_ctl: declare('int epoll_ctl(int epoll, int operation, int fd, void *event)'),
   fcntl: declare('int fcntl(int fd, int command, int argument)'),
   close: declare('int close(int fd)'),
   ioctl: declare('int ioctl(int fd, ulong request, void *argument)'),
@@ -290,6 +292,30 @@ function unlessBlocked(name: keyof typeof calls, ...args: unknown[]): number {
   }
 }
 
+/** sys/epoll.h */
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLLIN = 1;
+
+/** The fd of a new, empty set of files to wait for, close-on-exec; it can be read while one of them can. */
+export function epollCreate(): number {
+  return invoke('epoll_create1', '', EPOLL_CLOEXEC);
+}
+
+/** Takes a file into a set. */
+export function epollAdd(epoll: number, fd: number): void {
+  // struct epoll_event is packed on x86-64 only; what it says is the same with and without the gap.
+  const event = Buffer.alloc(16);
+  event.writeUInt32LE(EPOLLIN);
+  invoke('epoll_ctl', `fd ${fd}`, epoll, EPOLL_CTL_ADD, fd, event);
+}
+
+/** Takes a file out of a set, whoever waits for it. */
+export function epollRemove(epoll: number, fd: number): void {
+  invoke('epoll_ctl', `fd ${fd}`, epoll, EPOLL_CTL_DEL, fd, null);
+}
+
 /** fcntl.h */
 const F_DUPFD_CLOEXEC = 1030;
 
@@ -347,7 +373,10 @@ export function pollReadable(fd: number, onReadable: () => void, onBroken: () =>
 
 /**
  * {@link pollReadable} without its hop, for those who are called ten thousand times a second: `onReadable` runs in
- * libuv's callback itself and must not stop the poll. What it throws is thrown again from the event loop.
+ * libuv's callback itself. What it throws is thrown again from the event loop.
+ *
+ * A worker thread must not end with a poll that may still fire: koffi then calls into a JavaScript that is no more, which
+ * ends the process. See poll-relay.ts for threads that are ended from outside.
  */
 export function pollAtOnce(fd: number, onReadable: () => void, onBroken: () => void): () => void {
   let stopped = false;

@@ -53,16 +53,20 @@ export type ToWorker =
   /** The same of pods' addresses. */
   | { readonly type: 'podsSynced' }
   | { readonly type: 'upstreams'; readonly plan: UpstreamPlan }
-  | { readonly type: 'listen'; readonly sockets: WorkerSockets }
-  /** To be answered with `metrics` of the same number. */
-  | { readonly type: 'gather'; readonly id: number }
+  /** `pollFd` says when the UDP socket can be read (netns/poll-relay.ts). */
+  | { readonly type: 'listen'; readonly sockets: WorkerSockets; readonly pollFd: number }
+  /** To be answered with `counts`. */
+  | { readonly type: 'gather' }
+  /** To be answered with `alive`. */
+  | { readonly type: 'check' }
   /** An address's sockets that nothing new reaches any more: the worker answers what waits in them and closes them. */
-  | { readonly type: 'retire'; readonly sockets: WorkerSockets }
+  | { readonly type: 'retire'; readonly sockets: WorkerSockets; readonly pollFd: number }
   /** To be followed by the thread's end. Where the sockets are drained, the worker also closes the main thread's of TCP. */
   | { readonly type: 'stop'; readonly how: Finish };
 
 export type FromWorker =
-  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly Counts[] }
+  | { readonly type: 'counts'; readonly counts: readonly Counts[] }
+  | { readonly type: 'alive' }
   | {
       readonly type: 'log';
       readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -99,7 +99,7 @@ export class ClusterNames implements Subsystem {
     this.#pool = new WorkerPool({
       count: context.config.dnsWorkers,
       settings: () => workerSettings(context, loopToken),
-      replay: () => this.#feed.all(),
+      names: () => this.#feed.all(),
       onLost: (counts) => {
         metrics.keep(counts);
         poolMetrics.restarted();
@@ -174,7 +174,7 @@ export class ClusterNames implements Subsystem {
       return { ready: false, reason };
     }
     if (this.#pool.missing > 0) {
-      return { ready: false, reason: `${this.#pool.missing} DNS workers crashed and start again` };
+      return { ready: false, reason: `${this.#pool.missing} DNS workers ended and are being replaced` };
     }
     return this.#feed.restored
       ? { ready: true, reason: 'waiting for the API; the last names stand' }
@@ -271,7 +271,7 @@ export class ClusterNames implements Subsystem {
     if (rendered === this.#plan) return;
     this.#plan = rendered;
     this.#explain(list, list.servers.map(renderServer).join(', '));
-    this.#pool.useUpstreams(plan);
+    this.#pool.setPlan(plan);
   }
 
   #explain({ source, skipped }: UpstreamList, servers: string): void {

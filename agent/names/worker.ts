@@ -48,6 +48,7 @@ class NamesWorker {
   readonly #verifiesPods: boolean;
   readonly #transferTo: readonly string[];
   readonly #autopath: readonly string[] | undefined;
+  readonly #sockets: BatchedSocket[] = [];
   #synced = false;
   #podsSynced = false;
 
@@ -107,16 +108,19 @@ class NamesWorker {
         this.#upstreams.setPlan(message.plan);
         return;
       case 'listen':
-        await this.#listen(message.sockets);
+        await this.#listen(message.sockets, message.pollFd);
         return;
       case 'retire':
-        await this.#retire(message.sockets);
+        await this.#retire(message.sockets, message.pollFd);
         return;
       case 'gather': {
-        const metrics = (await this.#registry.getMetricsAsJSON()) as unknown as Counts[];
-        this.#post({ type: 'metrics', id: message.id, metrics });
+        const counts = (await this.#registry.getMetricsAsJSON()) as unknown as Counts[];
+        this.#post({ type: 'counts', counts });
         return;
       }
+      case 'check':
+        this.#post({ type: 'alive' });
+        return;
       case 'stop':
         await this.#stop(message.how);
     }
@@ -127,6 +131,11 @@ class NamesWorker {
     if (this.#waiting.enter(client)) return () => this.#waiting.leave(client);
     this.#limitMetrics.refused('upstream');
     return undefined;
+  }
+
+  /** At the thread's end, whatever its cause: see pollAtOnce of netns/libc.ts. */
+  leaveSockets(): void {
+    for (const socket of this.#sockets) socket.close();
   }
 
   /** One object with an impossible name must not keep the others from being served. */
@@ -143,9 +152,11 @@ class NamesWorker {
   }
 
   /** @param tcp closed with the server, unlike the UDP socket */
-  #serve({ host, port, udp }: WorkerSockets, tcp: number): Promise<DnsServer> {
+  #serve({ host, port, udp }: WorkerSockets, tcp: number, pollFd: number): Promise<DnsServer> {
+    const socket = new BatchedSocket(udp, pollFd);
+    this.#sockets.push(socket);
     return startDnsServer({
-      addresses: [{ host, port, sockets: { udp: new BatchedSocket(udp), tcp } }],
+      addresses: [{ host, port, sockets: { udp: socket, tcp } }],
       handler: clusterHandler({
         zone: this.#zone,
         synced: () => this.#synced,
@@ -163,13 +174,13 @@ class NamesWorker {
     });
   }
 
-  async #listen(sockets: WorkerSockets): Promise<void> {
-    const server = await this.#serve(sockets, duplicate(sockets.tcp));
+  async #listen(sockets: WorkerSockets, pollFd: number): Promise<void> {
+    const server = await this.#serve(sockets, duplicate(sockets.tcp), pollFd);
     this.#served.push({ sockets, server });
   }
 
-  async #retire(sockets: WorkerSockets): Promise<void> {
-    const server = await this.#serve(sockets, sockets.tcp);
+  async #retire(sockets: WorkerSockets, pollFd: number): Promise<void> {
+    const server = await this.#serve(sockets, sockets.tcp, pollFd);
     await server.finish('drain', finishMs);
     await server.close();
     close(sockets.udp);
@@ -230,6 +241,7 @@ class NamesWorker {
 if (parentPort) {
   const port = parentPort;
   const worker = new NamesWorker(workerData as WorkerSettings, (message) => port.postMessage(message));
+  process.on('exit', () => worker.leaveSockets());
   // A rejection nobody handles ends the thread, as a throw does.
   port.on('message', (message: ToWorker) => void worker.handle(message));
 }

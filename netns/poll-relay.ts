@@ -1,0 +1,39 @@
+import { isErrno } from './kernel-error.ts';
+import * as libc from './libc.ts';
+
+/**
+ * Lets a worker thread wait for a socket in such a way that another thread can make it stop: a thread must not be ended
+ * while its event loop may still learn that a socket can be read (see pollAtOnce of libc.ts). The worker polls
+ * {@link fd}, which can be read while the socket can and until the relay is cut.
+ */
+export class PollRelay implements Disposable {
+  readonly fd: number;
+  readonly #socket: number;
+  #connected = true;
+
+  constructor(socket: number) {
+    this.fd = libc.epollCreate();
+    this.#socket = socket;
+    using undo = new DisposableStack();
+    undo.defer(() => libc.close(this.fd));
+    libc.epollAdd(this.fd, socket);
+    undo.move();
+  }
+
+  /** From now on it can never be read. */
+  cut(): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    try {
+      libc.epollRemove(this.fd, this.#socket);
+    } catch (error) {
+      // The socket is closed, its fd perhaps another's.
+      if (!isErrno(error, 'EBADF', 'ENOENT', 'EPERM')) throw error;
+    }
+  }
+
+  /** Only after the thread has ended, or stopped to poll it. */
+  [Symbol.dispose](): void {
+    libc.close(this.fd);
+  }
+}
