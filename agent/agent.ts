@@ -106,11 +106,11 @@ export async function startAgent({
   };
   caches.start();
   undo.defer(() => caches.stop());
-  names = new ClusterNames(context, { inherited: sockets });
+  const podNetwork = new PodNetwork(context);
+  names = new ClusterNames(context, { inherited: sockets, forNodes: () => podNetwork.gateways });
   // Queries wait already. Otherwise the network comes first, which brings the addresses to listen on.
   if (sockets.length > 0) await names.start();
 
-  const podNetwork = new PodNetwork(context);
   const pods = new PodWorker(context, podNetwork);
   const streams = new NodeServer(context, pods.streams, identity);
   const useIdentity = (renewed: NodeIdentity): void => {

@@ -1,6 +1,8 @@
 import * as libc from './libc.ts';
 import { isErrno } from './kernel-error.ts';
+import { familyOf } from './ip.ts';
 import { encodeInetAddress } from './sockaddr.ts';
+import { filterSources } from './source-filter.ts';
 
 export interface ServerSocketOptions {
   readonly protocol: 'udp' | 'tcp';
@@ -12,6 +14,8 @@ export interface ServerSocketOptions {
   readonly receiveBytes?: number;
   /** Whether other sockets of ours may be bound to the same address; the kernel spreads clients over all of them. */
   readonly shared: boolean;
+  /** Packets from elsewhere than these ranges are not there for it; absent: all are. */
+  readonly sources?: readonly string[];
 }
 
 const backlog = 511;
@@ -26,6 +30,7 @@ export function openServerSocket({
   port,
   receiveBytes,
   shared,
+  sources,
 }: ServerSocketOptions): number {
   const v6 = host.includes(':');
   const type = protocol === 'udp' ? libc.SOCK_DGRAM : libc.SOCK_STREAM;
@@ -37,6 +42,8 @@ export function openServerSocket({
   if (protocol === 'tcp') libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
   if (shared) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEPORT, 1);
   if (receiveBytes !== undefined) setReceiveBytes(fd, receiveBytes);
+  // Before it is bound: no packet comes first.
+  if (sources) libc.setFilter(fd, filterSources(familyOf(host), sources));
   libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
   if (protocol === 'tcp') libc.listen(fd, backlog, `${host} port ${port}`);
   undo.move();

@@ -21,7 +21,13 @@ import {
 } from './handover.ts';
 import type { WorkerSettings, WorkerSockets } from './messages.ts';
 import { PoolMetrics } from './pool-metrics.ts';
-import { closeNameSockets, openNameSockets, pairSurplus, type InheritedSocket } from './sockets.ts';
+import {
+  closeNameSockets,
+  openNameSockets,
+  pairSurplus,
+  type InheritedSocket,
+  type NameSocketsOptions,
+} from './sockets.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface NamesOptions {
@@ -30,6 +36,8 @@ export interface NamesOptions {
   /** Bound sockets of an earlier agent, which are used before new ones are made. */
   readonly inherited?: readonly InheritedSocket[];
   readonly patience?: Patience;
+  /** The addresses at which other nodes ask while they have no server, as far as there are any yet. */
+  readonly forNodes?: () => readonly string[];
 }
 
 /** How long after the start queries wait for the names; clients ask again, or give up, after five seconds. */
@@ -59,6 +67,7 @@ export class ClusterNames implements Subsystem {
   readonly #context: AgentContext;
   readonly #port: number;
   readonly #patience: Patience;
+  readonly #forNodes: () => readonly string[];
   /** Not yet used. */
   #inherited: readonly InheritedSocket[];
   /** Of an agent with more workers. */
@@ -75,10 +84,14 @@ export class ClusterNames implements Subsystem {
   #plan = '';
   #lastError: unknown;
 
-  constructor(context: AgentContext, { port = 53, inherited = [], patience }: NamesOptions = {}) {
+  constructor(
+    context: AgentContext,
+    { port = 53, inherited = [], patience, forNodes = () => [] }: NamesOptions = {},
+  ) {
     this.#context = context;
     this.#port = port;
     this.#inherited = inherited;
+    this.#forNodes = forNodes;
     this.#patience = patience ?? { restoredMs: 1_500, unsyncedMs: 3_500 };
     this.#log = context.log.child({ subsystem: this.name });
     this.#feed = new NamesFeed(context.caches, {
@@ -218,7 +231,7 @@ export class ClusterNames implements Subsystem {
   /** What an agent with other settings left. */
   #closeStrangers(): void {
     const isOurs = ({ host, port }: InheritedSocket): boolean =>
-      port === this.#port && this.#context.cluster.dnsIPs.some((own) => isSameAddress(own, host));
+      port === this.#port && this.#places().some((own) => isSameAddress(own.host, host));
     const strangers = this.#inherited.filter((one) => !isOurs(one));
     dropSockets(strangers);
     for (const { protocol, host, port } of strangers) {
@@ -227,17 +240,27 @@ export class ClusterNames implements Subsystem {
     this.#inherited = this.#inherited.filter(isOurs);
   }
 
-  /** One pass: the right upstream servers, and sockets on each DNS address. */
+  /** Where to answer. Any host can send to an address of the bridge: what comes there must come from the cluster. */
+  #places(): readonly Place[] {
+    const { dnsIPs, clusterCIDRs } = this.#context.cluster;
+    return [
+      ...dnsIPs.map((host) => ({ host })),
+      ...this.#forNodes().map((host) => ({ host, sources: clusterCIDRs })),
+    ];
+  }
+
+  /** One pass: the right upstream servers, and sockets on each address. */
   #ensure(): void {
     this.#feed.check();
     this.#ensureUpstreams();
     const failures: unknown[] = [];
-    for (const host of this.#context.cluster.dnsIPs) {
+    for (const place of this.#places()) {
+      const { host } = place;
       const inherited = this.#inherited.filter((one) => isSameAddress(one.host, host));
       // While nothing is known yet, only what queries wait in already is opened.
       if (this.#sockets.has(host) || (!this.#serving && inherited.length === 0)) continue;
       try {
-        this.#listen(host, inherited);
+        this.#listen(place, inherited);
       } catch (error) {
         failures.push(error);
       }
@@ -246,9 +269,10 @@ export class ClusterNames implements Subsystem {
     this.#lastError = undefined;
   }
 
-  #listen(host: string, inherited: readonly InheritedSocket[]): void {
+  #listen(place: Place, inherited: readonly InheritedSocket[]): void {
+    const { host } = place;
     const workers = this.#context.config.dnsWorkers;
-    const sockets = openNameSockets({ host, port: this.#port, workers, inherited });
+    const sockets = openNameSockets({ ...place, port: this.#port, workers, inherited });
     this.#inherited = this.#inherited.filter((one) => !inherited.includes(one));
     this.#sockets.set(host, sockets);
     storeSockets(host, sockets);
@@ -298,6 +322,8 @@ export class ClusterNames implements Subsystem {
 export function needsAllPods({ clusterDns }: AgentConfig): boolean {
   return clusterDns.podNames === 'verified' || clusterDns.autopath;
 }
+
+type Place = Pick<NameSocketsOptions, 'host' | 'sources'>;
 
 function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: string): WorkerSettings {
   const { cacheBytes, minTtlSeconds, maxTtlSeconds, maxNegativeTtlSeconds, maxStaleSeconds } =

@@ -30,6 +30,8 @@ export interface NameSocketsOptions {
   readonly workers: number;
   /** Of this address; used before new ones are made. */
   readonly inherited: readonly InheritedSocket[];
+  /** Clients from elsewhere than these ranges get no answer; absent: all get one. */
+  readonly sources?: readonly string[];
 }
 
 /**
@@ -71,15 +73,16 @@ export function closeNameSockets(sockets: readonly WorkerSockets[]): void {
   }
 }
 
-function openOnce({ host, port, workers, inherited }: NameSocketsOptions): WorkerSockets[] {
+function openOnce(options: NameSocketsOptions): WorkerSockets[] {
+  const { host, port, workers, inherited } = options;
   using undo = new DisposableStack();
   const open = (protocol: 'udp' | 'tcp', at: number): number[] => {
     const kept = inherited.filter((one) => one.protocol === protocol);
     const fds = kept.slice(0, workers).map(({ fd }) => fd);
-    if (fds.length === 0) checkFree(protocol, host, at);
+    if (fds.length === 0) checkFree(protocol, { ...options, port: at });
     while (fds.length < workers) {
       const chosen = at !== 0 || fds[0] === undefined ? at : listeningPort(fds[0]);
-      const fd = openShared(protocol, host, chosen);
+      const fd = openSocket(protocol, { ...options, port: chosen }, true);
       undo.defer(() => close(fd));
       fds.push(fd);
     }
@@ -93,15 +96,15 @@ function openOnce({ host, port, workers, inherited }: NameSocketsOptions): Worke
 }
 
 /** Another server that shares the port, as ours do, would get half of the clients: that is no way to live together. */
-function checkFree(protocol: 'udp' | 'tcp', host: string, port: number): void {
-  if (port !== 0) close(openSocket(protocol, host, port, false));
+function checkFree(protocol: 'udp' | 'tcp', options: NameSocketsOptions): void {
+  if (options.port !== 0) close(openSocket(protocol, options, false));
 }
 
-function openShared(protocol: 'udp' | 'tcp', host: string, port: number): number {
-  return openSocket(protocol, host, port, true);
-}
-
-function openSocket(protocol: 'udp' | 'tcp', host: string, port: number, shared: boolean): number {
+function openSocket(
+  protocol: 'udp' | 'tcp',
+  { host, port, sources }: NameSocketsOptions,
+  shared: boolean,
+): number {
   try {
     return openServerSocket({
       protocol,
@@ -109,6 +112,7 @@ function openSocket(protocol: 'udp' | 'tcp', host: string, port: number, shared:
       port,
       shared,
       ...(protocol === 'udp' ? { receiveBytes: servingReceiveBytes } : {}),
+      ...(sources ? { sources } : {}),
     });
   } catch (cause) {
     throw cannotListen(protocol === 'udp' ? 'UDP' : 'TCP', host, port, cause);

@@ -56,6 +56,11 @@ export class PodNetwork {
     });
   }
 
+  /** The node's own addresses in its pod ranges, one per family; none before the network is up. */
+  get gateways(): readonly string[] {
+    return this.#plan?.ranges.map(({ gateway }) => gateway) ?? [];
+  }
+
   /** Tells how pods are connected from now on; the first time lets waiting pods in. */
   configure(plan: PodPlan): void {
     this.#plan = plan;

@@ -24,7 +24,7 @@ export function compileDnsFallback({
   cluster,
   caches,
 }: Pick<AgentContext, 'nodeName' | 'cluster' | 'caches'>): CompiledService | undefined {
-  const servers = listServers(nodeName, caches.nodes.list());
+  const servers = listServers(nodeName, [...caches.nodes.list()]);
   const frontends = cluster.dnsIPs.flatMap((address) => {
     const family = familyOf(address);
     const endpoints = servers.filter((server) => familyOf(server.address) === family);
@@ -44,21 +44,22 @@ export function fallbackPartOf(node: Node) {
   return { ready: isReady(node), ...toClusterNode(node) };
 }
 
-/** Where the servers of other nodes listen for this one: see names of the agent. */
-function listServers(nodeName: string, nodes: Iterable<Node>): Endpoint[] {
-  const all = [...nodes];
+/**
+ * Where the other nodes' servers listen for this one: at the first address of their ranges (ClusterNames' `forNodes`), for
+ * which pods need no other address than their own, and to which nobody beyond the cluster has a way.
+ */
+function listServers(nodeName: string, all: readonly Node[]): Endpoint[] {
   const { accepted } = assignRanges(all.map(toClusterNode));
-  const others = all.filter((node) => node.metadata.name !== nodeName && isReady(node));
-  return others
-    .map(({ metadata: { name } }) => ({ name, rank: hash('sha256', `${nodeName} ${name}`) }))
+  return all
+    .filter((node) => node.metadata.name !== nodeName && isReady(node))
+    .map(({ metadata: { name } }) => ({
+      servers: podRanges(accepted.get(name) ?? []).map(({ gateway }) => gateway),
+      rank: hash('sha256', `${nodeName} ${name}`),
+    }))
+    .filter(({ servers }) => servers.length > 0)
     .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-    .flatMap(({ name }) => {
-      const ranges = podRanges(accepted.get(name) ?? []);
-      return ranges.length > 0 ? [ranges] : [];
-    })
     .slice(0, mostNeighbors)
-    .flat()
-    .map(({ gateway }) => ({ address: gateway, port, local: false }));
+    .flatMap(({ servers }) => servers.map((address) => ({ address, port, local: false })));
 }
 
 function isReady({ status }: Node): boolean {

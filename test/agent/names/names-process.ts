@@ -18,9 +18,9 @@ services.set({
 });
 for (const cache of [services, endpointSlices, namespaces]) cache.sync();
 
-const names = new ClusterNames({
+const context = {
   cluster: {
-    clusterCIDRs: ['10.244.0.0/16'],
+    clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
     serviceCIDRs: ['10.96.0.0/16'],
     dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
     zone: 'cluster.local',
@@ -30,7 +30,8 @@ const names = new ClusterNames({
   caches: { services, endpointSlices, namespaces },
   log: pino({ level: 'silent' }),
   metrics: new Registry(),
-} as unknown as AgentContext);
+} as unknown as AgentContext;
+const names = new ClusterNames(context, { forNodes: () => process.argv.slice(2) });
 await names.start();
 const report = setInterval(() => {
   process.stdout.write(`${JSON.stringify(names.health())}\n`);

@@ -13,8 +13,14 @@ import { skipUnlessRoot } from '../../root.ts';
 
 const namespace = `weft-test-names${process.pid}`;
 const families = [
-  { address: '10.96.0.10', prefix: '32' },
-  { address: 'fd00:10:96::a', prefix: '128' },
+  { address: '10.96.0.10', prefix: '32', gateway: '10.244.1.1', pod: '10.244.2.2', outside: '192.0.2.1' },
+  {
+    address: 'fd00:10:96::a',
+    prefix: '128',
+    gateway: 'fd00:10:244:1::1',
+    pod: 'fd00:10:244:2::2',
+    outside: '2001:db8::1',
+  },
 ];
 
 function run(...[command, ...args]: [string, ...string[]]): string {
@@ -34,9 +40,12 @@ if (skipUnlessRoot(t)) {
     run('ip', 'link', 'set', 'lo', 'up');
     const script = new URL('names-process.ts', import.meta.url).pathname;
     const child = runInNamespace(namespace, () =>
-      spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] }),
+      spawn(process.execPath, [script, ...families.map(({ gateway }) => gateway)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
     );
     const ended = once(child, 'exit');
+    t.teardown(() => child.kill());
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const nextHealth = async (): Promise<Health> =>
       JSON.parse((await lines.next()).value as string) as Health;
@@ -66,6 +75,25 @@ if (skipUnlessRoot(t)) {
       '10.96.1.2',
       'it went away and came back',
     );
+    for (const { prefix, gateway, pod, outside } of families) {
+      for (const own of [gateway, pod, outside])
+        run('ip', 'address', 'add', `${own}/${prefix}`, 'dev', 'lo', ...(prefix === '128' ? ['nodad'] : []));
+    }
+    const served = (): string => run('ss', '--listening', '--numeric', '--udp', '--tcp', '--no-header');
+    while (!families.every(({ gateway }) => served().includes(gateway))) await nextHealth();
+    for (const { gateway, pod, outside } of families) {
+      for (const protocol of ['+notcp', '+tcp']) {
+        const ask = (from: string, ...options: string[]): string =>
+          dig(gateway, '-b', from, protocol, ...options, 'nginxsvc.default.svc.cluster.local');
+        t.equal(ask(pod), '10.96.1.2', `${gateway} ${protocol}: for other nodes' pods`);
+        // dig prints nothing else when no answer came.
+        t.throws(
+          () => ask(outside, '+tries=1', '+time=1'),
+          /Command failed: dig/,
+          `${gateway} ${protocol}: nobody else`,
+        );
+      }
+    }
     child.stdin.end();
     t.strictSame(await ended, [0, null], 'stopped, nothing holds the process');
   });
