@@ -25,6 +25,11 @@ export interface Answer {
   readonly rotateCount: number;
   /** How far the run is rotated next time. Counted for each answer: a shared counter would meet A and AAAA in turns. */
   turn: number;
+  /**
+   * Where the last record is the SOA of a zone that changes: the zone's serial, which is written as it is then. A new
+   * serial would otherwise mean new negative answers a hundred times a second.
+   */
+  readonly serial?: { readonly value: number } | undefined;
   /** The name outside of our zones that the answer's last CNAME leads to: its records are still to be found. */
   readonly alias?: string;
 }
@@ -71,14 +76,6 @@ export function encodeAnswer(content: AnswerContent, shape: QuestionShape): Answ
     rotateCount: answer.length - rotateFrom,
     turn: 0,
   };
-}
-
-/** The same answer, whose last record is an SOA, with another serial in it. */
-export function withSerial(answer: Answer, serial: number): Answer {
-  const { records } = answer;
-  const at = records.length - SOA_NUMBERS_BYTES;
-  const changed = records.slice(0, at) + word(serial >>> 16) + word(serial) + records.slice(at + 4);
-  return { ...answer, records: changed };
 }
 
 /** The index of the first record of the set that ends the answer; CNAMEs before it keep their order. */
@@ -172,8 +169,10 @@ export function writeAnswer(query: Query, answer: Answer, out: Buffer, ageSecond
   query.packet.copy(out, 0, 0, start);
   let end = start + answer.records.length;
   let count = answer.answerCount + answer.authorityCount + answer.additionalCount;
-  if (answer.records.length <= room) writeAll(answer, out, start);
-  else [end, count] = writeSome(answer, out, start, room);
+  if (answer.records.length <= room) {
+    writeAll(answer, out, start);
+    if (answer.serial) out.writeUInt32BE(answer.serial.value, end - SOA_NUMBERS_BYTES);
+  } else [end, count] = writeSome(answer, out, start, room);
   if (ageSeconds > 0) ageTtls(out, start, end, ageSeconds);
   const answerCount = Math.min(count, answer.answerCount);
   const authorityCount = Math.min(count - answerCount, answer.authorityCount);

@@ -11,15 +11,10 @@ export interface Apex {
   readonly labels: number;
   /**
    * Negative answers by length of the question's name, on which the pointers in them depend: to names that exist, and
-   * to others. Their SOA's serial is brought up to date when one is given.
+   * to others.
    */
-  readonly noData: NegativeAnswer[];
-  readonly noName: NegativeAnswer[];
-}
-
-interface NegativeAnswer {
-  readonly answer: Answer;
-  readonly serial: number;
+  readonly noData: Answer[];
+  readonly noName: Answer[];
 }
 
 export function createApex(name: string): Apex {

@@ -1,4 +1,4 @@
-import { encodeAnswer, withSerial, type Answer } from './answer.ts';
+import { encodeAnswer, type Answer } from './answer.ts';
 import { KnownAnswers } from './known-answers.ts';
 import {
   encodeLabel,
@@ -78,13 +78,13 @@ export class ClusterZone {
   /** In wire form: what names of Services and pods end in. */
   readonly #serviceSuffix: string;
   readonly #podSuffix: string;
-  #serial: number;
+  readonly #serial: { value: number };
 
   constructor(options: ZoneOptions) {
     const zone = encodeName(options.zone);
     this.#pods = options.pods;
     this.#ttlSeconds = options.ttlSeconds ?? 5;
-    this.#serial = options.serial ?? 1;
+    this.#serial = { value: options.serial ?? 1 };
     this.#known = new KnownAnswers(options.maxKnownBytes ?? 16 << 20);
     this.#serviceSuffix = encodeLabel('svc') + zone;
     this.#podSuffix = encodeLabel('pod') + zone;
@@ -170,7 +170,7 @@ export class ClusterZone {
 
   /** All records of the cluster's zone as they are now, whatever changes later: set by set, its SOA first and last. */
   transfer(): Iterable<readonly ResourceRecord[]> {
-    const authority = [this.#frame.authority(this.#apex.name, this.#serial)];
+    const authority = [this.#frame.authority(this.#apex.name, this.#serial.value)];
     return this.#listSets(authority, this.#services.list());
   }
 
@@ -209,7 +209,7 @@ export class ClusterZone {
       return this.#positive(query, [this.#record(name, TYPE.HINFO, textData('RFC8482', ''))]);
     if (alias && type !== TYPE.CNAME) return this.#aliasAnswer(query);
     if (type === TYPE.SOA && name === apex.name) {
-      return this.#positive(query, [this.#frame.authority(name, this.#serial)]);
+      return this.#positive(query, [this.#frame.authority(name, this.#serial.value)]);
     }
     const answer = records.length > 0 ? this.#positive(query, records) : undefined;
     if (sources && type <= LAST_KEPT_TYPE) this.#known.set(name, { type, answer, apex }, sources);
@@ -236,7 +236,7 @@ export class ClusterZone {
         rcode: looped ? RCODE.SERVFAIL : missing && !found ? RCODE.NXDOMAIN : RCODE.NOERROR,
         flags: FLAG.AA | FLAG.RA,
         answer: [...records, ...(found?.records ?? [])],
-        authority: missing ? [this.#frame.authority(this.#apex.name, this.#serial)] : [],
+        authority: missing ? [this.#frame.authority(this.#apex.name, this.#serial.value)] : [],
       },
       { nameBytes: query.name.length, suffix: query.name },
     );
@@ -247,16 +247,13 @@ export class ClusterZone {
   #negative(query: Query, apex: Apex, rcode: number): Answer {
     const nameBytes = query.name.length;
     const kept = rcode === RCODE.NXDOMAIN ? apex.noName : apex.noData;
-    const known = kept[nameBytes];
-    if (known?.serial === this.#serial) return known.answer;
-    const answer = known
-      ? withSerial(known.answer, this.#serial)
-      : encodeAnswer(
-          { rcode, flags: FLAG.AA | FLAG.RA, authority: [this.#frame.authority(apex.name, this.#serial)] },
-          { nameBytes, suffix: apex.name },
-        );
-    kept[nameBytes] = { answer, serial: this.#serial };
-    return answer;
+    return (kept[nameBytes] ??= {
+      ...encodeAnswer(
+        { rcode, flags: FLAG.AA | FLAG.RA, authority: [this.#frame.authority(apex.name, 0)] },
+        { nameBytes, suffix: apex.name },
+      ),
+      serial: this.#serial,
+    });
   }
 
   /** The records of one type at a name; undefined where the name does not exist, or is not ours. */
@@ -335,7 +332,7 @@ export class ClusterZone {
 
   /** A new serial for what proves that others are missing. */
   #countChange(): void {
-    this.#serial = (this.#serial + 1) >>> 0;
+    this.#serial.value = (this.#serial.value + 1) >>> 0;
   }
 }
 

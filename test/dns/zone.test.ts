@@ -1,6 +1,7 @@
 import t from 'tap';
 import { addressBytes } from '../../dns/names.ts';
-import { ask } from './exchange.ts';
+import { Responder } from '../../dns/responder.ts';
+import { ask, client, encodeQuery } from './exchange.ts';
 import { createZone, handlerOf, setService, slice } from './cluster.ts';
 
 /*
@@ -340,6 +341,24 @@ t.test('changes take effect at once, and only where they belong', async (t) => {
   t.equal((await ask(handler, 'other.svc.cluster.local', 'A')).rcode, 'NXDOMAIN');
   zone.setPod('default/db-0', []);
   t.equal((await ask(handler, '10-244-1-10.default.pod.cluster.local', 'A')).rcode, 'NXDOMAIN');
+});
+
+t.test('every change has a serial of its own, which negative answers show too', (t) => {
+  const zone = createZone({ serial: 0xffff_fffe });
+  const responder = new Responder({ handler: handlerOf(zone) });
+  const serialOf = (name: string, type: string): number => {
+    const out = Buffer.alloc(1232);
+    const length = responder.respond(encodeQuery(name, type), 'udp', client, out);
+    return typeof length === 'number' ? out.readUInt32BE(length - 20) : -1;
+  };
+  for (const serial of [0xffff_fffe, 0xffff_ffff, 0, 1]) {
+    t.equal(serialOf('cluster.local', 'SOA'), serial, 'SOA');
+    t.equal(serialOf('cluster.local', 'A'), serial, 'no such records');
+    t.equal(serialOf(`nothing.${S}`, 'A'), serial, 'no such name');
+    t.equal(serialOf('9.9.96.10.in-addr.arpa', 'PTR'), serial, 'of a reverse zone');
+    setService(zone, 'web', { clusterIP: '10.96.1.1' });
+  }
+  t.end();
 });
 
 t.test('a range that ends within a label is several reverse zones', async (t) => {
