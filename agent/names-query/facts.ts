@@ -40,25 +40,16 @@ export interface FoundFacts {
 /** Reads from the API, with this node's own rights, only what concerns the names; while it is away, from the agent's copy. */
 export class FactsReader {
   readonly #source: FactsSource;
-  readonly #client: ApiClient;
+  #client: ApiClient | undefined;
   /** The API is asked until it does not answer. */
   #failure: string | undefined;
 
   constructor(source: FactsSource) {
     this.#source = source;
-    const pki = (file: string): string => readFileSync(join(source.stateDir, 'pki', file), 'utf8');
-    this.#client = new ApiClient({
-      server: source.server,
-      ca: pki('ca.crt'),
-      cert: pki('node.crt'),
-      key: pki('node.key'),
-      userAgent: 'weft-dns-query',
-      timeoutMs: API_WITHIN_MS,
-    });
   }
 
   close(): void {
-    this.#client.close();
+    this.#client?.close();
   }
 
   async read(place: NamePlace): Promise<FoundFacts> {
@@ -78,7 +69,7 @@ export class FactsReader {
   }
 
   async #fetch(place: NamePlace): Promise<Objects> {
-    const client = this.#client;
+    const client = (this.#client ??= connect(this.#source));
     const named = 'service' in place ? { fieldSelector: `metadata.name=${place.service}` } : {};
     const ofService =
       'service' in place
@@ -122,6 +113,19 @@ export class FactsReader {
       pods: running && new Map(running.map((pod) => [objectKey(pod), addressesOf(pod)])),
     };
   }
+}
+
+/** With this node's own certificate. */
+function connect({ server, stateDir }: FactsSource): ApiClient {
+  const pki = (file: string): string => readFileSync(join(stateDir, 'pki', file), 'utf8');
+  return new ApiClient({
+    server,
+    ca: pki('ca.crt'),
+    cert: pki('node.crt'),
+    key: pki('node.key'),
+    userAgent: 'weft-dns-query',
+    timeoutMs: API_WITHIN_MS,
+  });
 }
 
 /** A pod that has ended has no address any more. */

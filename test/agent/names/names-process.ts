@@ -19,6 +19,7 @@ services.set({
 for (const cache of [services, endpointSlices, namespaces]) cache.sync();
 
 const context = {
+  nodeName: 'node1',
   cluster: {
     clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
     serviceCIDRs: ['10.96.0.0/16'],
