@@ -121,6 +121,11 @@ if (skipUnlessRoot(t)) {
   t.test('killed processes and a namespace that somebody removed are made good', (t) => {
     lab('kill', 'server');
     lab('kill', 'node1');
+    // The first is refused, and says so to those behind it.
+    const asked = [1, 2].map(() =>
+      exec('node1', ['dig', '@10.96.0.10', '+short', 'kubernetes.default.svc.cluster.local']),
+    );
+    t.equal(asked[1]?.out, '10.96.0.1\n', "another node's agent answers the DNS queries of one without");
     execFileSync('umount', [`/run/netns/weft-${name}-node2`]);
     lab('up');
     t.same(
