@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AF_UNIX, bind, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { encodeUnixAddress } from '../../netns/sockaddr.ts';
@@ -28,7 +30,9 @@ export class Supervisor implements Disposable {
   /** What the service said, but for its file descriptors: `READY=1`, `STOPPING=1`. */
   readonly said: string[] = [];
   readonly #program: SupervisedProgram;
-  readonly #path = `@weft-test-supervisor-${process.pid}-${(instances += 1)}`;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'weft-supervisor-'));
+  /** A file: abstract names are those of one network namespace. */
+  readonly #path = join(this.#directory, 'notify');
   readonly #notifications: WatchedSocket;
   /** In the order in which they came. */
   readonly #stored: { readonly fd: number; readonly name: string; readonly inode: number }[] = [];
@@ -89,6 +93,7 @@ export class Supervisor implements Disposable {
     this.#child?.kill('SIGKILL');
     this.#notifications.close();
     for (const { fd } of this.#stored.splice(0)) closeSync(fd);
+    rmSync(this.#directory, { recursive: true });
   }
 
   #receive(): void {
@@ -121,5 +126,3 @@ export class Supervisor implements Disposable {
     }
   }
 }
-
-let instances = 0;

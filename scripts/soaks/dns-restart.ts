@@ -1,0 +1,143 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hostEnvironment } from '../../agent/lab/lab-config.ts';
+import { openLab } from '../../agent/lab/lab-settings.ts';
+import { runInNamespace } from '../../netns/namespace.ts';
+import { Supervisor } from '../../test/agent/supervisor.ts';
+
+/** What dns-restart-load-process.ts is to do. */
+export interface LoadDuty {
+  readonly server: string;
+  readonly kubeconfig: string;
+  readonly dnsIPs: readonly string[];
+  readonly queriesPerSecond: number;
+  readonly changes: number;
+  readonly changesPerSecond: number;
+}
+
+/** What it found. */
+export interface LoadReport {
+  readonly asked: number;
+  readonly answered: number;
+  /** Never answered. */
+  readonly lost: number;
+  /** Answered with what the name was not. */
+  readonly wrong: number;
+  readonly examples: readonly string[];
+  /** Names that are not answered as they were left. */
+  readonly stale: number;
+  readonly tcpAsked: number;
+  readonly tcpAnswered: number;
+  /** Connections that were closed before the answer: the question was asked again. */
+  readonly tcpAgain: number;
+  readonly changes: number;
+  readonly longestMs: number;
+  readonly seconds: number;
+}
+
+export interface RestartOptions {
+  readonly lab: string;
+  readonly queriesPerSecond: number;
+  readonly changes: number;
+  readonly changesPerSecond: number;
+  /** How the agent ends each time: SIGUSR2 for a restart, SIGKILL for a crash. */
+  readonly endings: readonly NodeJS.Signals[];
+  /** How long it runs in between. */
+  readonly pauseMs: number;
+}
+
+const root = join(import.meta.dirname, '../..');
+const weft = join(root, 'bin/weft');
+const dnsIPs = ['10.96.0.10', 'fd00:10:96::a'];
+
+/** A lab's node whose agent is ended and started again and again by a supervisor, under questions all the time. */
+export async function restartUnderLoad(options: RestartOptions): Promise<LoadReport> {
+  const lab = (...args: string[]): void => {
+    execFileSync(weft, ['lab', '--name', options.lab, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  };
+  try {
+    lab('up', '--nodes', '1', '--api-port', String(await freePort()));
+    lab('stop', 'node1');
+    return await underLoad(options);
+  } finally {
+    lab('down');
+  }
+}
+
+async function underLoad(options: RestartOptions): Promise<LoadReport> {
+  const plan = openLab(options.lab);
+  const [node] = plan.nodes;
+  if (!node) throw new Error('the lab has no node');
+  using supervisor = new Supervisor({
+    command: [weft, 'agent', '--config', join(node.stateDir, 'weft.yaml')],
+    environment: hostEnvironment(plan, node),
+    namespace: node.namespace,
+    output: 'ignore',
+  });
+  await supervisor.start();
+  const { queriesPerSecond, changes, changesPerSecond } = options;
+  const server = `https://${node.addresses[0] ?? ''}:6443`;
+  const duty: LoadDuty = {
+    server,
+    kubeconfig: plan.kubeconfig,
+    dnsIPs,
+    queriesPerSecond,
+    changes,
+    changesPerSecond,
+  };
+  const script = join(import.meta.dirname, 'dns-restart-load-process.ts');
+  const load = runInNamespace(node.namespace, () =>
+    spawn(process.execPath, [script, JSON.stringify(duty)], { stdio: ['pipe', 'pipe', 'inherit'] }),
+  );
+  const ended = once(load, 'exit');
+  try {
+    const lines = createInterface(load.stdout)[Symbol.asyncIterator]();
+    const nextLine = async (): Promise<string> => ((await lines.next()) as { value?: string }).value ?? '';
+    await nextLine();
+    for (const signal of options.endings) {
+      await sleep(options.pauseMs);
+      await supervisor.end(signal);
+      await supervisor.start();
+    }
+    await sleep(options.pauseMs);
+    load.stdin.end();
+    const report = await nextLine();
+    await ended;
+    await supervisor.end('SIGTERM');
+    return JSON.parse(report) as LoadReport;
+  } finally {
+    load.kill();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The soak: 20,000 queries a second across ten restarts and 1,000 changes. Resolves with what is wrong. */
+export async function soakRestarts(): Promise<readonly string[]> {
+  const report = await restartUnderLoad({
+    lab: 'soak',
+    queriesPerSecond: 20_000,
+    changes: 1000,
+    changesPerSecond: 40,
+    endings: Array.from({ length: 10 }, () => 'SIGUSR2'),
+    pauseMs: 2000,
+  });
+  process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  const { lost, wrong, stale, tcpAsked, tcpAnswered } = report;
+  return [
+    ...(lost > 0 ? [`${lost} questions were never answered`] : []),
+    ...(wrong > 0 ? [`${wrong} answers were wrong: ${report.examples.join(', ')}`] : []),
+    ...(stale > 0 ? [`${stale} names are not answered as they were left`] : []),
+    ...(tcpAnswered < tcpAsked ? [`${tcpAsked - tcpAnswered} questions over TCP were never answered`] : []),
+  ];
+}
