@@ -15,7 +15,7 @@ export interface DatagramHandlers {
   readonly onDatagram: (datagram: Datagram) => number;
   /** Told of failures that no client hears of. */
   readonly onError: (error: unknown) => void;
-  /** Told after each batch, where the transport has batches, whether more datagrams wait already. */
+  /** Told again and again, where the transport can tell, whether many more datagrams wait already: 10 ms of work. */
   readonly onBatch?: (waits: boolean) => void;
 }
 
