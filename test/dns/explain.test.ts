@@ -2,9 +2,11 @@ import t from 'tap';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { explainAnswer, type ClusterFacts } from '../../dns/explain.ts';
-import { encodeName } from '../../dns/names.ts';
+import { namedService } from '../../dns/named-service.ts';
+import { addressBytes, encodeName } from '../../dns/names.ts';
 import { TYPE } from '../../dns/wire.ts';
-import { slice } from './cluster.ts';
+import { createZone, handlerOf, slice } from './cluster.ts';
+import { ask } from './exchange.ts';
 
 function service(name: string, spec: Service['spec'], namespace: string): Service {
   return { metadata: { name, namespace }, spec };
@@ -295,6 +297,28 @@ t.test('why an answer is as it is', (t) => {
     t.strictSame(explained, { expects: expects === '' ? undefined : expects, why }, `${name} ${type}`);
   }
   t.end();
+});
+
+t.test('what is explained is what the zone answers', async (t) => {
+  const zone = createZone();
+  for (const name of facts.namespaces) zone.setNamespace(name, true);
+  for (const each of services) {
+    const key = `${each.metadata.namespace ?? ''}/${each.metadata.name}`;
+    zone.setService(key, namedService(each, facts.slices.get(key) ?? []));
+  }
+  for (const [pod, addresses] of facts.pods ?? []) {
+    zone.setPod(
+      pod,
+      addresses.flatMap((address) => addressBytes(address) ?? []),
+    );
+  }
+  const handler = handlerOf(zone);
+  for (const [name, type, expects] of rows) {
+    if (expects === '') continue;
+    const { rcode, answer } = await ask(handler, name, type);
+    const found = rcode === 'NXDOMAIN' ? 'no-name' : answer.length > 0 ? 'records' : 'no-data';
+    t.equal(found, expects, `${name} ${type}`);
+  }
 });
 
 t.test('names of pods in the other modes', (t) => {
