@@ -15,6 +15,9 @@ import type { LoadOptions } from './dns-load.ts';
 import type { Duty, Peer } from './dns-peers.ts';
 import { DnsServerProcess } from './dns-server.ts';
 
+/** By default as many threads as cores. */
+type Duties = Omit<Duty, 'port' | 'threads'> & Partial<Pick<Duty, 'threads'>>;
+
 interface SiteOptions {
   readonly cores?: Cores;
   /** Servers and dnsperf run before whatever else wants the processor: only where they have little to do. */
@@ -75,9 +78,9 @@ export class DnsSite implements AsyncDisposable {
   }
 
   /** Starts a server and resolves when it answers. */
-  async start(who: Peer | Ours, duties: Omit<Duty, 'port' | 'threads'>): Promise<DnsServerProcess> {
+  async start(who: Peer | Ours, duties: Duties): Promise<DnsServerProcess> {
     const port = this.#nextPort++;
-    const duty: Duty = { ...duties, port, threads: this.#cores === 'two' ? 2 : 1 };
+    const duty: Duty = { threads: this.#cores === 'two' ? 2 : 1, ...duties, port };
     const ours = 'file' in who;
     const command = ours
       ? [process.execPath, join(import.meta.dirname, who.file), JSON.stringify(duty)]
@@ -96,10 +99,7 @@ export class DnsSite implements AsyncDisposable {
   }
 
   /** Starts one server after the other, each with the same duty. */
-  async startAll(
-    all: readonly (Peer | Ours)[],
-    duties: Omit<Duty, 'port' | 'threads'>,
-  ): Promise<DnsServerProcess[]> {
+  async startAll(all: readonly (Peer | Ours)[], duties: Duties): Promise<DnsServerProcess[]> {
     const servers: DnsServerProcess[] = [];
     for (const who of all) servers.push(await this.start(who, duties));
     return servers;

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { memory } from './dns-memory.ts';
 import { cores, cpu, forward, latency, scale } from './dns-queries.ts';
+import { visible } from './dns-visible.ts';
 import type { Bench, BenchFigure, BenchOptions } from './result.ts';
 
 interface Part {
@@ -16,6 +18,8 @@ const parts: readonly Part[] = [
   { name: 'latency', run: latency },
   { name: 'forward', run: forward },
   { name: 'cores', run: cores },
+  { name: 'visible', run: visible },
+  { name: 'memory', run: memory },
 ];
 
 /** Cluster DNS beside the servers that Debian has: what a query costs, how soon it is answered, how soon names follow. */
