@@ -183,10 +183,12 @@ function askOverUdp(request: Request): Promise<Message | undefined> {
         if (wrong >= MAX_WRONG_ANSWERS) resolve(undefined);
       } else resolve(answer === 'ask again' ? undefined : answer);
     });
-    // Connected: the kernel drops what others send and reports a closed port at once.
-    socket.connect(server.port, server.host, () => {
+    // Connected: the kernel drops what others send and reports a closed port at once. No callback for connect: that
+    // would also be called where there is no way to the server, and sending then throws.
+    socket.on('connect', () => {
       if (open) socket.send(packet);
     });
+    socket.connect(server.port, server.host);
     return () => {
       open = false;
       socket.close();

@@ -80,24 +80,29 @@ t.test('the first server that answers is enough', async (t) => {
   t.equal(others, 0);
 });
 
-t.test('a closed port, a silent server and one that refuses lead to the next', async (t) => {
-  const good = await upstream(t, zone);
-  const refusing = await upstream(t, (query, out) => writeError(query, 5, 0, out));
-  const silent = await rawUpstream(t, () => []);
-  for (const bad of [await closedPort(), refusing, silent]) {
-    const { answer } = await forwarder(t, { servers: [bad, good], timeoutMs: 50 }).ask(question);
-    t.equal(answer.length, 1);
-  }
-  const { rcode } = await forwarder(t, { servers: [refusing, silent], timeoutMs: 20 }).ask(question);
-  t.equal(rcode, 5, 'an error is better than nothing');
-  await t.rejects(forwarder(t, { servers: [silent], timeoutMs: 20 }).ask(question), {
-    code: 'NoUpstream',
-    message: /no answer from 127\.0\.0\.1:\d+/,
-  });
-  await t.rejects(forwarder(t, { servers: [] }).ask(question), {
-    message: /no upstream DNS server is known/,
-  });
-});
+t.test(
+  'a closed port, a silent server, one that refuses and one without a way to it lead to the next',
+  async (t) => {
+    const good = await upstream(t, zone);
+    const refusing = await upstream(t, (query, out) => writeError(query, 5, 0, out));
+    const silent = await rawUpstream(t, () => []);
+    // The kernel will not connect to a broadcast address, as to a network that it has no route to.
+    const unreachable = { host: '255.255.255.255', port: 53 };
+    for (const bad of [await closedPort(), refusing, silent, unreachable]) {
+      const { answer } = await forwarder(t, { servers: [bad, good], timeoutMs: 50 }).ask(question);
+      t.equal(answer.length, 1);
+    }
+    const { rcode } = await forwarder(t, { servers: [refusing, silent], timeoutMs: 20 }).ask(question);
+    t.equal(rcode, 5, 'an error is better than nothing');
+    await t.rejects(forwarder(t, { servers: [silent], timeoutMs: 20 }).ask(question), {
+      code: 'NoUpstream',
+      message: /no answer from 127\.0\.0\.1:\d+/,
+    });
+    await t.rejects(forwarder(t, { servers: [] }).ask(question), {
+      message: /no upstream DNS server is known/,
+    });
+  },
+);
 
 t.test('forged answers are passed over', async (t) => {
   const forged = 0xcb007101;
