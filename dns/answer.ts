@@ -166,7 +166,7 @@ function word(value: number): string {
 export function writeAnswer(query: Query, answer: Answer, out: Buffer, ageSeconds = 0): number {
   const start = query.questionEnd;
   const room = query.limit - start - (query.edns ? OPT_BYTES : 0);
-  query.packet.copy(out, 0, 0, start);
+  copyQuestion(query, out);
   let end = start + answer.records.length;
   let count = answer.answerCount + answer.authorityCount + answer.additionalCount;
   if (answer.records.length <= room) {
@@ -197,13 +197,19 @@ export function renderAnswer(query: Query, answer: Answer, ageSeconds = 0): Uint
 /** Writes an answer without records: an error, or a refusal of a message whose question could not be read. */
 export function writeError(query: Query, rcode: number, flags: number, out: Buffer): number {
   const end = query.questionEnd;
-  query.packet.copy(out, 0, 0, end);
+  copyQuestion(query, out);
   writeHeader(query, flags, rcode, out);
   writeWord(out, 4, end > HEADER_BYTES ? 1 : 0);
   writeWord(out, 6, 0);
   writeWord(out, 8, 0);
   writeWord(out, 10, query.edns ? 1 : 0);
   return query.edns ? writeOpt(query, rcode, out, end) : end;
+}
+
+/** The message up to the question's end, unless the answer is written over it, where it is already. */
+export function copyQuestion({ packet, questionEnd }: Query, out: Buffer): void {
+  if (packet.byteOffset === out.byteOffset && packet.buffer === out.buffer) return;
+  packet.copy(out, 0, 0, questionEnd);
 }
 
 export function writeHeader(query: Query, flags: number, rcode: number, out: Buffer): void {

@@ -1,4 +1,4 @@
-import { writeAnswer, writeOpt, writeHeader, type Answer } from './answer.ts';
+import { copyQuestion, writeAnswer, writeOpt, writeHeader, type Answer } from './answer.ts';
 import type { Query } from './question.ts';
 import { OPT_BYTES } from './wire.ts';
 
@@ -186,7 +186,7 @@ export class AnswerMemory {
     if (length > query.limit - start - (query.edns ? OPT_BYTES : 0)) {
       return writeAnswer(query, this.read(at), out, ageSeconds);
     }
-    query.packet.copy(out, 0, 0, start);
+    copyQuestion(query, out);
     this.#copyRecords(at, out, start, ageSeconds);
     const rcode = words[word + WORD.rcode] ?? 0;
     const count = words[word + WORD.count] ?? 0;

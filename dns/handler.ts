@@ -18,7 +18,7 @@ export interface Exchange {
   readonly query: Query | undefined;
   /** Bytes of the query and of its answer; an answer of 0 bytes was silence. */
   readonly queryBytes: number;
-  readonly answer: Uint8Array;
+  readonly answerBytes: number;
   /** The header's response code. */
   readonly rcode: number;
   readonly seconds: number;

@@ -54,18 +54,18 @@ export class Responder {
     const family = client.length === 4 ? 4 : 6;
     const verdict = parseQuery(packet, protocol, query);
     if (verdict === 'drop') {
-      this.#observe(undefined, packet.length, protocol, family, out.subarray(0, 0), startedAt);
+      this.#observe(undefined, packet.length, protocol, family, out, 0, startedAt);
       return 0;
     }
     if (verdict !== 'query') {
       const length = writeError(query, refusals[verdict], 0, out);
-      this.#observe(undefined, packet.length, protocol, family, out.subarray(0, length), startedAt);
+      this.#observe(undefined, packet.length, protocol, family, out, length, startedAt);
       return length;
     }
     const result = this.#ask(query, out);
     if (typeof result === 'number') {
       const length = query.note ? this.#sign(query, out, result) : result;
-      this.#observe(query, packet.length, protocol, family, out.subarray(0, length), startedAt);
+      this.#observe(query, packet.length, protocol, family, out, length, startedAt);
       return length;
     }
     const kept = copyQuery(query);
@@ -79,7 +79,7 @@ export class Responder {
       })
       .then((unsigned) => {
         const answer = kept.note ? this.#signCopy(kept, unsigned) : unsigned;
-        this.#observe(kept, kept.packet.length, protocol, family, answer, startedAt);
+        this.#observe(kept, kept.packet.length, protocol, family, answer, answer.length, startedAt);
         return answer;
       });
   }
@@ -94,7 +94,7 @@ export class Responder {
   ): AsyncGenerator<Uint8Array> {
     let last: Uint8Array = noAnswer;
     for await (const message of messages) yield (last = message);
-    this.#observe(query, query.packet.length, protocol, family, last, startedAt);
+    this.#observe(query, query.packet.length, protocol, family, last, last.length, startedAt);
   }
 
   #ask(query: Query, out: Buffer): number | Promise<Uint8Array> | AsyncIterable<Uint8Array> {
@@ -125,12 +125,13 @@ export class Responder {
     protocol: Protocol,
     family: 4 | 6,
     answer: Uint8Array,
+    answerBytes: number,
     startedAt: number,
   ): void {
     const { observe } = this.#options;
     if (!observe) return;
-    const rcode = (answer[3] ?? 0) & 15;
+    const rcode = answerBytes > 0 ? (answer[3] ?? 0) & 15 : 0;
     const seconds = (performance.now() - startedAt) / 1000;
-    observe({ protocol, family, query, queryBytes, answer, rcode, seconds });
+    observe({ protocol, family, query, queryBytes, answerBytes, rcode, seconds });
   }
 }

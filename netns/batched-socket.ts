@@ -28,6 +28,8 @@ export interface BatchedSocketHandlers {
 const slots = 64;
 /** Longer questions than any client sends; answers are shorter. */
 const slotBytes = 2048;
+/** While so many were answered others have come: it pays to look at once, and not to wait to be told. */
+const fewDatagrams = 4;
 /** How soon it is tried again to send what the kernel had no room for. */
 const roomCheckMs = 1;
 /**
@@ -123,7 +125,7 @@ export class BatchedSocket {
         this.#room = this.#awaitRoom();
         return count;
       }
-      if (count < slots) break;
+      if (count < fewDatagrams) break;
     }
     this.#handlers?.onBatch?.(count === slots && this.#waitingBytes() > manyBytes);
     return count;

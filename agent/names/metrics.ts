@@ -77,15 +77,15 @@ export class NamesMetrics {
   observe(exchange: Exchange, zoneIndex: number): void {
     const zone = this.#zones[zoneIndex];
     if (!zone) return;
-    const { protocol, family, query, queryBytes, answer, rcode, seconds } = exchange;
+    const { protocol, family, query, queryBytes, answerBytes, rcode, seconds } = exchange;
     const type = query && countedTypes.has(query.type) ? query.type : 0;
     const key = (type << 2) | (protocol === 'tcp' ? 2 : 0) | (family === 6 ? 1 : 0);
     zone.requests.set(key, (zone.requests.get(key) ?? 0) + 1);
     if (query?.dnssecOk) zone.dnssecRequests += 1;
     zone.requestSize[protocol].observe(queryBytes);
-    if (answer.length === 0) return;
+    if (answerBytes === 0) return;
     zone.responses.set(rcode, (zone.responses.get(rcode) ?? 0) + 1);
-    zone.responseSize[protocol].observe(answer.length);
+    zone.responseSize[protocol].observe(answerBytes);
     zone.duration.observe(seconds);
   }
 

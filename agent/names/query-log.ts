@@ -48,7 +48,7 @@ export class QueryLog {
     return false;
   }
 
-  #fieldsOf({ protocol, query, queryBytes, answer, rcode, seconds }: Exchange): Record<string, unknown> {
+  #fieldsOf({ protocol, query, queryBytes, answerBytes, rcode, seconds }: Exchange): Record<string, unknown> {
     const dropped = this.#dropped;
     this.#dropped = 0;
     return {
@@ -60,7 +60,7 @@ export class QueryLog {
       }),
       protocol,
       queryBytes,
-      answerBytes: answer.length,
+      answerBytes,
       rcode: rcodeName(rcode),
       milliseconds: Math.round(seconds * 1e6) / 1e3,
       ...(dropped > 0 && { notLogged: dropped }),

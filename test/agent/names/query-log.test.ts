@@ -13,7 +13,7 @@ const exchange = (rcode: number): Exchange => ({
   family: 4,
   query,
   queryBytes: 40,
-  answer: new Uint8Array(100),
+  answerBytes: 100,
   rcode,
   seconds: 0.0001234,
 });
