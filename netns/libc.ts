@@ -115,6 +115,7 @@ export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_MEMINFO = 55;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MEMINFO = 55;

@@ -60,3 +60,13 @@ export function setReceiveBytes(fd: number, bytes: number): void {
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUF, bytes / 2);
   }
 }
+
+/** SO_MEMINFO's numbers (linux/sock_diag.h): so many, of which the first is what waits to be received. */
+const memoryInfoWords = 9;
+
+/** What waits to be received, in bytes as the kernel counts them. */
+export function waitingBytes(fd: number): number {
+  const info = Buffer.alloc(4 * memoryInfoWords);
+  libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_MEMINFO, info);
+  return info.readUInt32LE(0);
+}

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
 import { encodeIp } from '../../netns/ip.ts';
 import { close } from '../../netns/libc.ts';
-import { setReceiveBytes } from '../../netns/server-socket.ts';
+import { setReceiveBytes, waitingBytes } from '../../netns/server-socket.ts';
 import type { InheritedFd } from '../inherited-fds.ts';
 import { forgetFds, storeFds } from '../notify.ts';
 import type { WorkerSockets } from './messages.ts';
@@ -64,9 +64,14 @@ export function leaveSockets(host: string, sockets: readonly WorkerSockets[]): b
   return true;
 }
 
-/** What waited is read: from now on a long queue would only make everybody wait. */
-export function resumeSockets(sockets: readonly WorkerSockets[]): void {
+/**
+ * Once what waited over a restart is read, a long queue would only make everybody wait: takes it back. Whether it is so
+ * far; a queue that is longer than it may be would lose all that comes.
+ */
+export function resumeSockets(sockets: readonly WorkerSockets[]): boolean {
+  if (sockets.some(({ udp }) => waitingBytes(udp) > servingReceiveBytes / 2)) return false;
   for (const { udp } of sockets) setReceiveBytes(udp, servingReceiveBytes);
+  return true;
 }
 
 /** No new datagram reaches these sockets any more, and nobody keeps them. */

@@ -50,8 +50,6 @@ export interface Patience {
 
 /** How soon a DNS address that appears on the node, or a change of its resolv.conf, is taken up. */
 const CHECK_MS = 2000;
-/** So long what waited over a restart may take to be answered. */
-const catchUpMs = 5_000;
 
 /**
  * Cluster DNS on this node: answers on the cluster's DNS addresses, UDP and TCP, which NodeNetwork puts on the
@@ -73,6 +71,8 @@ export class ClusterNames implements Subsystem {
   /** Of an agent with more workers. */
   readonly #surplus: WorkerSockets[] = [];
   #serving = false;
+  /** Whether what waited over a restart is answered. */
+  #caughtUp = false;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #log: Logger;
   readonly #feed: NamesFeed;
@@ -216,9 +216,6 @@ export class ClusterNames implements Subsystem {
         'there were more DNS workers before: what waits for them is answered',
       );
     }
-    this.#after(catchUpMs, () => {
-      for (const sockets of this.#sockets.values()) resumeSockets(sockets);
-    });
     this.#runner.request();
   }
 
@@ -253,6 +250,7 @@ export class ClusterNames implements Subsystem {
   #ensure(): void {
     this.#feed.check();
     this.#ensureUpstreams();
+    if (this.#serving) this.#caughtUp ||= [...this.#sockets.values()].every(resumeSockets);
     const failures: unknown[] = [];
     for (const place of this.#places()) {
       const { host } = place;

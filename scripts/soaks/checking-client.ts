@@ -9,6 +9,8 @@ const slots = 64;
 const ids = 65536;
 
 export interface CheckingClientOptions {
+  /** An address of this host's to ask from. */
+  readonly from: string;
   /** The server's address. */
   readonly host: string;
   readonly port: number;
@@ -37,7 +39,7 @@ export class CheckingClient {
     this.#options = options;
     this.#fd = openServerSocket({
       protocol: 'udp',
-      host: v6 ? '::' : '0.0.0.0',
+      host: options.from,
       port: 0,
       shared: false,
       receiveBytes,

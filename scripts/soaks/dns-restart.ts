@@ -14,6 +14,8 @@ export interface LoadDuty {
   readonly server: string;
   readonly kubeconfig: string;
   readonly dnsIPs: readonly string[];
+  /** What the IPv6 addresses to ask from begin with. */
+  readonly clientPrefix: string;
   readonly queriesPerSecond: number;
   readonly changes: number;
   readonly changesPerSecond: number;
@@ -39,6 +41,11 @@ export interface LoadReport {
   readonly seconds: number;
 }
 
+export interface RestartReport extends LoadReport {
+  /** How long each time it took from the signal until the next agent was ready, in ms. */
+  readonly restartsMs: readonly number[];
+}
+
 export interface RestartOptions {
   readonly lab: string;
   readonly queriesPerSecond: number;
@@ -52,10 +59,12 @@ export interface RestartOptions {
 
 const root = join(import.meta.dirname, '../..');
 const weft = join(root, 'bin/weft');
+/** A documentation range: nobody else's (RFC 3849). */
+const clientPrefix = '2001:db8:53::';
 const dnsIPs = ['10.96.0.10', 'fd00:10:96::a'];
 
 /** A lab's node whose agent is ended and started again and again by a supervisor, under questions all the time. */
-export async function restartUnderLoad(options: RestartOptions): Promise<LoadReport> {
+export async function restartUnderLoad(options: RestartOptions): Promise<RestartReport> {
   const lab = (...args: string[]): void => {
     execFileSync(weft, ['lab', '--name', options.lab, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   };
@@ -68,7 +77,7 @@ export async function restartUnderLoad(options: RestartOptions): Promise<LoadRep
   }
 }
 
-async function underLoad(options: RestartOptions): Promise<LoadReport> {
+async function underLoad(options: RestartOptions): Promise<RestartReport> {
   const plan = openLab(options.lab);
   const [node] = plan.nodes;
   if (!node) throw new Error('the lab has no node');
@@ -85,30 +94,38 @@ async function underLoad(options: RestartOptions): Promise<LoadReport> {
     server,
     kubeconfig: plan.kubeconfig,
     dnsIPs,
+    clientPrefix,
     queriesPerSecond,
     changes,
     changesPerSecond,
   };
+  runInNamespace(node.namespace, () => {
+    execFileSync('ip', ['-6', 'route', 'add', 'local', `${clientPrefix}/64`, 'dev', 'lo']);
+    execFileSync('sysctl', ['-qw', 'net.ipv6.ip_nonlocal_bind=1']);
+  });
   const script = join(import.meta.dirname, 'dns-restart-load-process.ts');
   const load = runInNamespace(node.namespace, () =>
     spawn(process.execPath, [script, JSON.stringify(duty)], { stdio: ['pipe', 'pipe', 'inherit'] }),
   );
   const ended = once(load, 'exit');
+  const restartsMs: number[] = [];
   try {
     const lines = createInterface(load.stdout)[Symbol.asyncIterator]();
     const nextLine = async (): Promise<string> => ((await lines.next()) as { value?: string }).value ?? '';
     await nextLine();
     for (const signal of options.endings) {
       await sleep(options.pauseMs);
+      const startedAt = performance.now();
       await supervisor.end(signal);
       await supervisor.start();
+      restartsMs.push(Math.round(performance.now() - startedAt));
     }
     await sleep(options.pauseMs);
     load.stdin.end();
     const report = await nextLine();
     await ended;
     await supervisor.end('SIGTERM');
-    return JSON.parse(report) as LoadReport;
+    return { ...(JSON.parse(report) as LoadReport), restartsMs };
   } finally {
     load.kill();
   }

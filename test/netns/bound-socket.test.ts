@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
 import * as libc from '../../netns/libc.ts';
 import { listeningPort } from '../../netns/namespace.ts';
+import { openServerSocket, setReceiveBytes, waitingBytes } from '../../netns/server-socket.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 
 const families = [
@@ -63,4 +64,31 @@ t.test('other files are no sockets of ours', (t) => {
   closeSync(file);
   libc.close(unix);
   t.end();
+});
+
+t.test('what waits to be received is known, and how much may', async (t) => {
+  const fd = openServerSocket({
+    protocol: 'udp',
+    host: '127.0.0.1',
+    port: 0,
+    shared: false,
+    receiveBytes: 1 << 20,
+  });
+  t.teardown(() => libc.close(fd));
+  t.equal(waitingBytes(fd), 0);
+  const client = createSocket('udp4');
+  t.teardown(() => client.close());
+  const send = (): Promise<void> =>
+    new Promise((resolve) => {
+      client.send('a question', listeningPort(fd), '127.0.0.1', () => resolve());
+    });
+  for (let count = 0; count < 10; count += 1) await send();
+  const waiting = waitingBytes(fd);
+  t.ok(waiting >= 10 * 'a question'.length, `${waiting} bytes`);
+  setReceiveBytes(fd, 4096);
+  await send();
+  t.equal(waitingBytes(fd), waiting, 'no more fits');
+  setReceiveBytes(fd, 1 << 20);
+  await send();
+  t.ok(waitingBytes(fd) > waiting);
 });
