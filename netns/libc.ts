@@ -118,7 +118,6 @@ export const SO_REUSEPORT = 15;
 export const SO_MEMINFO = 55;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
-export const SO_MEMINFO = 55;
 const SO_ATTACH_FILTER = 26;
 const SO_DETACH_FILTER = 27;
 export const IPPROTO_IPV6 = 41;

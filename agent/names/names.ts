@@ -5,6 +5,7 @@ import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
 import { renderServer } from '../../dns/upstream.ts';
 import type { AgentConfig } from '../config/config.ts';
 import { turnAwayDatagrams } from '../../netns/bound-socket.ts';
+import { parseCidr, positionIn } from '../../netns/ip.ts';
 import { close } from '../../netns/libc.ts';
 import { nodeResolver } from '../pods/resolv-conf.ts';
 import { Runner } from '../runner.ts';
@@ -240,9 +241,14 @@ export class ClusterNames implements Subsystem {
   /** Where to answer. Any host can send to an address of the bridge: what comes there must come from the cluster. */
   #places(): readonly Place[] {
     const { dnsIPs, clusterCIDRs } = this.#context.cluster;
+    const ranges = clusterCIDRs.map(parseCidr);
+    // Those of the agent before are known sooner than the network.
+    const earlier = this.#inherited
+      .map(({ host }) => host)
+      .filter((host) => ranges.some((range) => positionIn(range, host) !== undefined));
     return [
       ...dnsIPs.map((host) => ({ host })),
-      ...this.#forNodes().map((host) => ({ host, sources: clusterCIDRs })),
+      ...new Set([...this.#forNodes(), ...earlier]).values().map((host) => ({ host, sources: clusterCIDRs })),
     ];
   }
 
