@@ -54,6 +54,7 @@ const MAX_ADDITIONAL = 2;
 /** The name's bytes on their way into a string; only used inside one call. */
 const lowered = Buffer.alloc(MAX_NAME_BYTES);
 
+const noNote: AnswerNote = { code: 0, source: '' };
 const noPacket = Buffer.alloc(0);
 
 /** A query object for {@link parseQuery} to fill. */
@@ -89,8 +90,8 @@ export function copyQuery(query: Query): Query {
 }
 
 /**
- * Reads a message from a client into `query`. Reads each byte at most once, follows no pointer, and makes one
- * string, only for a well-formed question: hostile input costs next to nothing.
+ * Reads a message from a client into `query`. Reads each byte at most twice, follows no pointer, and makes one
+ * string, only for a message that is well-formed as a whole: hostile input costs next to nothing and no memory.
  *
  * `drop`: too short to answer, or itself an answer. `formerr`, `notimp`: the header (id, flags) is filled in.
  * `badvers`: everything is.
@@ -114,10 +115,17 @@ export function parseQuery(packet: Buffer, protocol: Protocol, query: Query): Ve
   if (additional > MAX_ADDITIONAL) return 'formerr';
   if (!parseQuestion(packet, query)) return 'formerr';
   if (additional > 0 && !parseAdditional(packet, additional, protocol, query)) return 'formerr';
+  takeMemory(packet, query);
   return query.ednsVersion > 0 ? 'badvers' : 'query';
 }
 
-/** Reads name, type and class; returns false where they are malformed or cut off. */
+/** What is only made for a well-formed message. */
+function takeMemory(packet: Buffer, query: Query): void {
+  query.name = lowerName(packet, HEADER_BYTES, query.questionEnd - 4);
+  if (query.note) query.note = { ...noNote };
+}
+
+/** Reads type and class, and where the labels of the name are; returns false where they are malformed or cut off. */
 function parseQuestion(packet: Buffer, query: Query): boolean {
   let at = HEADER_BYTES;
   let labels = 0;
@@ -135,7 +143,6 @@ function parseQuestion(packet: Buffer, query: Query): boolean {
   at += 1;
   if (at + 4 > packet.length) return false;
   query.labels = labels;
-  query.name = lowerName(packet, HEADER_BYTES, at);
   query.type = word(packet, at);
   query.class = word(packet, at + 2);
   query.questionEnd = at + 4;
@@ -180,7 +187,7 @@ function readOptions(packet: Buffer, start: number, end: number, query: Query): 
   let at = start;
   while (at < end) {
     if (at + 4 > end) return false;
-    if (asksForNote(word(packet, at))) query.note ??= { code: 0, source: '' };
+    if (asksForNote(word(packet, at))) query.note = noNote;
     at += 4 + word(packet, at + 2);
   }
   return at === end;

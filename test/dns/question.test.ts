@@ -231,6 +231,35 @@ t.test('a query cut off at each byte, and with each byte changed', (t) => {
   t.end();
 });
 
+t.test('what is no proper query takes no memory', (t) => {
+  const query = createQuery();
+  const good = encodeQuery('www.example.com', 'A', { edns: 1232 });
+  const bad: Buffer[] = [];
+  // Cut off anywhere, and with each byte that makes it improper.
+  for (let length = 0; length < good.length; length += 1) bad.push(good.subarray(0, length));
+  for (let at = 0; at < good.length; at += 1) {
+    for (const byte of [0x3f, 0x80, 0xc0, 0xff]) {
+      const packet = Buffer.from(good);
+      packet[at] = byte;
+      if (['drop', 'formerr', 'notimp'].includes(parseQuery(packet, 'udp', query))) bad.push(packet);
+    }
+  }
+  const parseAll = (rounds: number): void => {
+    for (let round = 0; round < rounds; round += 1)
+      for (const packet of bad) parseQuery(packet, 'udp', query);
+  };
+  // Until it is compiled, the engine takes memory for itself.
+  parseAll(2000);
+  const rounds = 2000;
+  const before = process.memoryUsage().heapUsed;
+  parseAll(rounds);
+  const bytes = (process.memoryUsage().heapUsed - before) / (rounds * bad.length);
+  t.ok(bad.length > 100);
+  // The least that an object takes is 16 bytes.
+  t.ok(bytes < 4, `${bytes} bytes for each`);
+  t.end();
+});
+
 t.test('100 000 packets of noise and of damaged queries', (t) => {
   const { respond, errors } = createTarget();
   const random = createRandom(20_240_229);
