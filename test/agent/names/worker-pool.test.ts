@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -112,6 +113,16 @@ for (const [fault, expected] of Object.entries({
     t.match(requests?.values, [{ value: 1 }], 'what it had counted is not forgotten');
   });
 }
+
+t.test('answers do not wait for the main thread', async (t) => {
+  const { port } = setUp(t, 1);
+  t.equal(await ask(port), ANSWER);
+  // This thread does nothing else until dig has ended.
+  for (const protocol of ['+notcp', '+tcp']) {
+    const args = [`@${HOST}`, '-p', String(port), '+short', '+tries=1', '+time=60', protocol, NAME];
+    t.equal(execFileSync('dig', args, { encoding: 'utf8' }), '10.96.1.2\n', protocol);
+  }
+});
 
 t.test('workers share a port, and each is told everything', async (t) => {
   const { pool, port } = setUp(t, 3);
