@@ -81,9 +81,14 @@ export class AgentCaches {
     await Promise.all(this.#files.map(({ file }) => file.stop()));
   }
 
-  /** Ready while every copy is complete and fresh: a watch that hangs is as bad as one that broke. */
+  /**
+   * Ready while every copy is complete and fresh: a watch that hangs is as bad as one that broke. Not so that of all
+   * pods: an API may refuse it to a node, which does its work all the same. ClusterNames says what is missing then.
+   */
   health(): Health {
-    for (const { synced, lastError, lastContact } of this.#reflectors) {
+    for (const reflector of this.#reflectors) {
+      if ((reflector as unknown) === this.caches.allPods) continue;
+      const { synced, lastError, lastContact } = reflector;
       if (lastError) return { ready: false, reason: lastError.message };
       if (!synced) return { ready: false, reason: 'not synced with the API yet' };
       const silentMs = Date.now() - (lastContact ?? 0);

@@ -190,9 +190,9 @@ export class ClusterNames implements Subsystem {
     if (this.#pool.missing > 0) {
       return { ready: false, reason: `${this.#pool.missing} DNS workers ended and are being replaced` };
     }
-    return this.#feed.restored
-      ? { ready: true, reason: 'waiting for the API; the last names stand' }
-      : { ready: true };
+    if (this.#feed.restored) return { ready: true, reason: 'waiting for the API; the last names stand' };
+    if (this.#feed.complete) return { ready: true };
+    return { ready: true, reason: "all nodes' pods are not read yet: names of pods get SERVFAIL (podNames)" };
   }
 
   #after(ms: number, action: () => void): void {

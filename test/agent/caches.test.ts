@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { AgentCaches } from '../../agent/caches.ts';
 import { pods as podResource } from '../../api/client/resources.ts';
+import { ApiError } from '../../api/client/api-error.ts';
 import { eventually } from '../api/eventually.ts';
 import { silent, startTestApi } from './api-fixture.ts';
 
@@ -70,6 +71,33 @@ t.test('of all pods it is kept who has which address, if that is asked for', asy
     'merge',
   );
   await eventually('it goes when it ends', () => allPods?.get('default/web') === undefined);
+});
+
+t.test('an API that refuses all pods is one that can be worked with', async (t) => {
+  const { admin, config } = await startTestApi(t);
+  const { nodeName, stateDir } = config;
+  const refused = new ApiError('pods is forbidden', { code: 403, reason: 'Forbidden' });
+  let refusals = 0;
+  const client = new Proxy(admin, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== 'function') return value;
+      return (...args: [{ plural: string }, { fieldSelector?: string }]) => {
+        if (args[0].plural === 'pods' && !args[1].fieldSelector?.startsWith('spec.nodeName=')) {
+          refusals += 1;
+          throw refused;
+        }
+        return Reflect.apply(value, target, args) as unknown;
+      };
+    },
+  });
+  const caches = new AgentCaches({ client, nodeName, stateDir, allPods: true, log: silent });
+  t.teardown(() => caches.stop());
+  caches.start();
+  await eventually('all others are read', () => caches.health().ready);
+  await eventually('it is tried again', () => refusals > 1);
+  t.equal(caches.caches.allPods?.synced, false);
+  t.strictSame(caches.health(), { ready: true });
 });
 
 t.test('a copy that is damaged is none', async (t) => {

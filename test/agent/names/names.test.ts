@@ -106,14 +106,14 @@ async function settle({ metrics }: Fixture): Promise<void> {
 
 t.test('names follow the caches', async (t) => {
   const fixture = setUp(t);
-  const { names, services, slices, namespaces } = fixture;
+  const { names, services, slices, namespaces, pods } = fixture;
   services.set(service('early', '10.96.0.7'));
   await names.start();
   t.match(names.health(), { ready: false, reason: /not read yet/ });
   t.equal(await dig(fixture, `early.${S}`), 'SERVFAIL', 'not synced: nothing is certain');
   t.equal(await dig(fixture, '1.0.96.10.in-addr.arpa', 'PTR'), 'SERVFAIL');
   namespaces.set({ metadata: { name: 'default' } });
-  for (const cache of [services, slices, namespaces]) cache.sync();
+  for (const cache of [services, slices, namespaces, pods]) cache.sync();
   await settle(fixture);
   t.strictSame(names.health(), { ready: true });
   t.equal(await dig(fixture, `early.${S}`), '10.96.0.7', 'was in the cache before we looked');
@@ -139,6 +139,7 @@ t.test('pod names are those of pods, wherever they run', async (t) => {
   for (const cache of [services, slices, namespaces]) cache.sync();
   await settle(fixture);
   t.equal(await dig(fixture, '10-1-2-4.default.pod.cluster.local'), 'SERVFAIL', 'pods are not read yet');
+  t.match(names.health(), { ready: true, reason: /pods are not read yet/ });
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN', 'nobody else waits for that');
   pods.sync();
   await settle(fixture);
@@ -160,7 +161,7 @@ t.test('pod names are those of pods, wherever they run', async (t) => {
 
 t.test('an agent that starts while the API is away serves the names of the one before it', async (t) => {
   const fixture = setUp(t);
-  const { names, services, slices, namespaces } = fixture;
+  const { names, services, slices, namespaces, pods } = fixture;
   await names.start();
   services.set(service('web', '10.96.0.8'));
   services.restored = slices.restored = true;
@@ -174,7 +175,7 @@ t.test('an agent that starts while the API is away serves the names of the one b
   t.match(names.health(), { ready: true, reason: /waiting for the API/ });
   services.delete('default/web');
   services.set(service('new', '10.96.0.9'));
-  for (const cache of [services, slices, namespaces]) cache.sync();
+  for (const cache of [services, slices, namespaces, pods]) cache.sync();
   await settle(fixture);
   t.strictSame(names.health(), { ready: true });
   t.equal(await dig(fixture, `web.${S}`), 'NXDOMAIN', 'deleted while nobody looked');
@@ -204,10 +205,10 @@ t.test('a headless Service follows its slices, in whatever order they come', asy
 
 t.test('a change under way takes no name away', async (t) => {
   const fixture = setUp(t);
-  const { names, services, slices, namespaces } = fixture;
+  const { names, services, slices, namespaces, pods } = fixture;
   services.set(service('web', '10.96.0.6'));
   await names.start();
-  for (const cache of [services, slices, namespaces]) cache.sync();
+  for (const cache of [services, slices, namespaces, pods]) cache.sync();
   t.match(names.health(), { ready: false }, 'the first names are not in the zone yet');
   await settle(fixture);
   services.set(service('other', '10.96.0.7'));
