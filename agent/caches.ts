@@ -11,6 +11,8 @@ import { trimNode, trimPodAddresses, trimService, trimSlice, withoutManagedField
 
 /** The API is quiet for so long at most: watches carry a bookmark a minute. */
 const staleAfterMs = 120_000;
+/** Who starts does not wait longer for a word of the API where an earlier agent's knowledge is at hand. */
+const patienceMs = 1_000;
 /** Longest pause between two attempts: a server that is back is wanted soon. */
 const maxRetryMs = 3_000;
 
@@ -54,7 +56,7 @@ export class AgentCaches {
     ) => {
       const file = new CacheFile<T>(join(stateDir, 'caches', `${resource.plural}.json`), log);
       const selection = fieldSelector === undefined ? {} : { fieldSelector };
-      const reflector = reflect({ resource, trim, lastKnown: () => file.read(), ...selection });
+      const reflector = reflect({ resource, trim, lastKnown: () => file.read(), patienceMs, ...selection });
       files.push({ file, follow: () => file.follow(reflector) });
       return reflector;
     };

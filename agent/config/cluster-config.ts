@@ -8,6 +8,9 @@ import { isErrno } from '../../netns/kernel-error.ts';
 import type { ClusterConfig } from '../../api/cluster.ts';
 import { writeFileDurably } from '../durable-file.ts';
 
+/** How long an agent that has a copy waits for the API. */
+const patienceMs = 1_500;
+
 export interface ClusterConfigOptions {
   readonly client: ApiClient;
   readonly stateDir: string;
@@ -24,7 +27,8 @@ export async function loadClusterConfig(options: ClusterConfigOptions): Promise<
   const stored = readStored(file);
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const text = await fetchText(options.client);
+      const fetched = fetchText(options.client);
+      const text = await (stored === undefined ? fetched : soon(fetched));
       if (text !== stored) {
         mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
         writeFileDurably(file, text, 0o600);
@@ -38,6 +42,21 @@ export async function loadClusterConfig(options: ClusterConfigOptions): Promise<
       if (attempt % 20 === 0) options.log.warn({ err: error }, 'waiting for the cluster configuration');
       await sleep(Math.min(100 + attempt * 50, 3_000), undefined, { signal: options.signal });
     }
+  }
+}
+
+/** A server that is switched off refuses nothing: one that has a copy does not wait for it. */
+async function soon<T>(answer: Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const patience = sleep(patienceMs, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`no answer within ${patienceMs} ms`);
+  });
+  try {
+    return await Promise.race([answer, patience]);
+  } finally {
+    answer.catch(() => undefined);
+    patience.catch(() => undefined);
+    late.abort();
   }
 }
 

@@ -17,6 +17,8 @@ export interface ReflectorOptions<T> {
   readonly trim?: (object: T) => T;
   /** What an earlier process knew, asked for when the first list fails; undefined: nothing. */
   readonly lastKnown?: () => readonly T[] | undefined;
+  /** A server from which nothing came for so long after the start is as good as failed. Default: it is waited for. */
+  readonly patienceMs?: number;
   readonly log?: Logger;
   /** Items per page of a list. Default 500. */
   readonly pageSize?: number;
@@ -101,7 +103,9 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
   }
 
   start(): void {
-    this.#loop ??= this.#run();
+    if (this.#loop) return;
+    this.#loop = this.#run();
+    void this.#restoreUnlessHeard();
   }
 
   /** Ends the watch; the cache keeps its last state. */
@@ -164,6 +168,14 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
     if (!objects) return;
     this.#isRestored = true;
     for (const object of objects) this.#apply({ type: 'added', key: objectKey(object), object });
+  }
+
+  /** A server that is switched off refuses nothing: its failure shows after half a minute only. */
+  async #restoreUnlessHeard(): Promise<void> {
+    const { patienceMs } = this.#options;
+    if (patienceMs === undefined) return;
+    await sleep(patienceMs, this.#stop.signal);
+    if (this.#lastContact === undefined && !this.#stopped()) this.#restore();
   }
 
   async #relist(): Promise<void> {

@@ -79,6 +79,10 @@ export class Supervisor implements Disposable {
     ended.catch(() => undefined);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   /** Ends the service with a signal; resolves when it is gone. What it stored stays. */
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;

@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { loadClusterConfig } from '../../../agent/config/cluster-config.ts';
@@ -89,7 +91,17 @@ t.test('the cluster configuration is kept for when the API is away', async (t) =
   const cluster = await loadClusterConfig(options);
   t.match(cluster, { zone: 'cluster.local', dnsIPs: ['10.96.0.10', 'fd00:10:96::a'] });
   await test.stop();
-  t.same(await loadClusterConfig(options), cluster);
+  t.same(await loadClusterConfig(options), cluster, 'nobody listens');
+  // As a machine that is switched off: nothing is refused, and nothing comes.
+  const silentServer = createServer().listen(0, '127.0.0.1');
+  await once(silentServer, 'listening');
+  const { port } = silentServer.address() as AddressInfo;
+  const client = new ApiClient({ server: `https://127.0.0.1:${port}`, ca: '' });
+  t.teardown(() => {
+    client.close();
+    silentServer.close();
+  });
+  t.same(await loadClusterConfig({ ...options, client }), cluster, 'nobody answers');
 });
 
 /** Valid on 2020-01-01 only; made with openssl, its key is thrown away. */

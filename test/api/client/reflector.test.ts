@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { CacheEvent } from '../../../api/client/cache.ts';
@@ -194,6 +196,31 @@ t.test('starts with what an earlier process knew when the API does not answer', 
     [false, false, false, false, false, true],
     'good to serve from, not to delete by',
   );
+});
+
+t.test('starts with what an earlier process knew when nothing is heard of the API', async (t) => {
+  // Takes connections and says nothing, as a machine that is switched off in the middle of one.
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const known: ConfigMap = { metadata: { name: 'a', namespace: 'default', uid: 'a', resourceVersion: '1' } };
+  const client = new ApiClient({ server: `https://127.0.0.1:${port}`, ca: '' });
+  const reflector = new Reflector<ConfigMap>({
+    client,
+    resource: configMaps,
+    lastKnown: () => [known],
+    patienceMs: 20,
+  });
+  t.teardown(async () => {
+    await reflector.stop();
+    client.close();
+    silent.close();
+  });
+  reflector.start();
+  await eventually('it is restored', () => reflector.restored);
+  t.same([...reflector.list()], [known]);
+  t.equal(reflector.synced, false);
 });
 
 t.test('needs no earlier knowledge when the API answers', async (t) => {
