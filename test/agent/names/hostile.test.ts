@@ -54,8 +54,9 @@ async function serve(
     { port: 0 },
   );
   t.teardown(() => names.stop());
-  await names.start();
+  // Only who knows all names listens.
   for (const cache of Object.values(caches)) cache.sync();
+  await names.start();
   return { names, port: names.addresses[0]?.port ?? 0, log, metrics };
 }
 
