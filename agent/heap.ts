@@ -8,11 +8,11 @@ const minGarbageBytes = 16 * 2 ** 20;
 /** At most this share of a core was busy since the last look: a pause of some 50 ms hurts nobody then. */
 const idleShare = 0.02;
 
-/** What a {@link HeapKeeper} needs of the process; tests hand in their own. */
+/** What a {@link HeapKeeper} needs of its thread; tests hand in their own. */
 interface HeapDoors {
   /** Bytes of the heap in use, garbage included, and of buffers beside it. */
   readonly usedBytes: () => number;
-  /** CPU time of the process so far, in ms. */
+  /** CPU time of the thread so far, in ms. */
   readonly cpuMs: () => number;
   readonly now: () => number;
   readonly collect: () => void;
@@ -20,7 +20,8 @@ interface HeapDoors {
 
 /**
  * Gives memory back after work. V8 collects when there is more than last time, not when there is nothing to do: what a
- * full load of 10,000 Services leaves behind, a third of the agent's memory, would stay until the next one.
+ * full load of 10,000 Services leaves behind, a third of the agent's memory, would stay until the next one. Each thread has
+ * a heap of its own, and a keeper.
  */
 export class HeapKeeper {
   readonly #doors: HeapDoors;
@@ -43,7 +44,7 @@ export class HeapKeeper {
     clearInterval(this.#timer);
   }
 
-  /** Collects garbage when there may be much of it and the process has had little to do since the last look. */
+  /** Collects garbage when there may be much of it and the thread has had little to do since the last look. */
   check(): void {
     const { usedBytes, cpuMs, now, collect } = this.#doors;
     const [cpu, time] = [cpuMs(), now()];
@@ -62,7 +63,7 @@ function processDoors(): HeapDoors {
       return heap + external;
     },
     cpuMs: () => {
-      const { user, system } = process.cpuUsage();
+      const { user, system } = process.threadCpuUsage();
       return (user + system) / 1000;
     },
     now: () => performance.now(),

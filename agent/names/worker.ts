@@ -14,6 +14,7 @@ import { Upstreams } from '../../dns/upstreams.ts';
 import { ClusterZone } from '../../dns/zone.ts';
 import { BatchedSocket } from '../../netns/batched-socket.ts';
 import { close, duplicate } from '../../netns/libc.ts';
+import { HeapKeeper } from '../heap.ts';
 import type { Counts } from './gathered-metrics.ts';
 import { LimitMetrics } from './limit-metrics.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
@@ -242,6 +243,7 @@ if (parentPort) {
   const port = parentPort;
   const worker = new NamesWorker(workerData as WorkerSettings, (message) => port.postMessage(message));
   process.on('exit', () => worker.leaveSockets());
+  new HeapKeeper().start();
   // A rejection nobody handles ends the thread, as a throw does.
   port.on('message', (message: ToWorker) => void worker.handle(message));
 }

@@ -1,4 +1,5 @@
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { clusterIP, endpointAddresses, endpointPort, nameOf, serviceOf, sliceOf } from './services-data.ts';
 
@@ -22,6 +23,15 @@ export function dnsSliceOf(service: number, generation?: number): EndpointSlice 
   if (generation === undefined) return slice;
   const without = 1 + (generation % (slice.endpoints.length - 1));
   return { ...slice, endpoints: slice.endpoints.filter((_, i) => i !== without) };
+}
+
+/** The pods behind a slice, as far as DNS looks at them. */
+export function podsOf({ endpoints }: EndpointSlice): Pod[] {
+  return endpoints.map(({ addresses, targetRef }) => ({
+    metadata: { namespace: 'default', name: targetRef?.name ?? '' },
+    spec: { containers: [] },
+    status: { phase: 'Running', podIPs: addresses.map((ip) => ({ ip })) },
+  }));
 }
 
 /** The headless Services one after the other, for ever. */

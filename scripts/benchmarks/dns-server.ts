@@ -75,8 +75,16 @@ export class DnsServerProcess {
   }
 
   /** Tells it something over its channel. */
-  send(message: object): void {
+  send(message: object | string): void {
     this.process.send(message);
+  }
+
+  /** Asks it something and returns its answer. */
+  async ask<Answer>(message: string): Promise<Answer> {
+    const answered = once(this.process, 'message') as Promise<[Answer]>;
+    this.send(message);
+    const [answer] = await answered;
+    return answer;
   }
 
   async stop(): Promise<void> {
