@@ -189,3 +189,26 @@ export const bind: Peer = {
     return ['named', '-f', '-n', String(duty.threads), '-c', file];
   },
 };
+
+/** CoreDNS as a cluster runs it: its kubernetes plugin over an API, or forwarding with its cache. */
+export function coredns(program: string, kubeconfig?: string): Peer {
+  return {
+    name: 'CoreDNS',
+    configure(directory, { port, threads, upstreamPort }) {
+      const kubernetes = [
+        `  kubernetes ${zone} ${reverseZone} {`,
+        `    kubeconfig ${kubeconfig}`,
+        `    ttl ${ttlSeconds}`,
+        '  }',
+      ];
+      const file = write(directory, 'Corefile', [
+        `.:${port} {`,
+        '  bind 127.0.0.1',
+        ...(kubeconfig === undefined ? [] : kubernetes),
+        ...(upstreamPort === undefined ? [] : [`  forward . 127.0.0.1:${upstreamPort}`, '  cache 3600']),
+        '}',
+      ]);
+      return ['env', `GOMAXPROCS=${threads}`, program, '-conf', file];
+    },
+  };
+}

@@ -1,8 +1,8 @@
 import { measureCpu, measureLatency, measureRate } from './dns-load.ts';
-import { bind, dnsmasq, knot, unbound } from './dns-peers.ts';
+import { bind, coredns, dnsmasq, knot, unbound } from './dns-peers.ts';
 import { measureRounds } from './dns-rounds.ts';
 import { DnsSite, floor, weft } from './dns-site.ts';
-import type { BenchFigure } from './result.ts';
+import type { BenchFigure, BenchOptions } from './result.ts';
 
 const services = 1000;
 const manyServices = 10_000;
@@ -10,9 +10,13 @@ const seconds = 2;
 const mix = 'a fifth each of A, AAAA without data, NXDOMAIN, SRV, PTR';
 
 /** What a query costs each server. */
-export async function cpu(directory: string): Promise<BenchFigure[]> {
+export async function cpu(directory: string, options: BenchOptions): Promise<BenchFigure[]> {
   await using site = new DnsSite(directory);
   const servers = await site.startAll([weft, knot, unbound, dnsmasq, bind, floor], { services });
+  if (options.coredns !== undefined) {
+    const peer = coredns(options.coredns, await site.startApi(services));
+    servers.push(await site.start(peer, { services }));
+  }
   const load = site.load(services, seconds);
   const medians = await measureRounds(servers, (server) =>
     measureCpu(server, server.name === floor.name ? { ...load, missingShare: 0 } : load),
@@ -22,10 +26,14 @@ export async function cpu(directory: string): Promise<BenchFigure[]> {
       name: 'CPU per query, 1k Services',
       value: medians.of('weft'),
       unit: 'µs',
-      aim: Math.min(medians.of('knot') * 1.1, medians.of('unbound')),
+      aim: Math.min(
+        medians.of('knot') * 1.1,
+        medians.of('unbound'),
+        ...(options.coredns === undefined ? [] : [medians.of('CoreDNS') * 0.33]),
+      ),
       floor: medians.of('floor'),
       peers: medians.except('weft', 'floor'),
-      note: `${mix}; one thread; aim: knot × 1.1, unbound`,
+      note: `${mix}; one thread; aim: knot × 1.1, unbound, CoreDNS (kubernetes plugin) × 0.33`,
     },
   ];
 }
@@ -78,11 +86,17 @@ export async function latency(directory: string): Promise<BenchFigure[]> {
 }
 
 /** What a query for a name outside of the cluster costs that is in the cache. */
-export async function forward(directory: string): Promise<BenchFigure[]> {
+export async function forward(directory: string, options: BenchOptions): Promise<BenchFigure[]> {
   await using site = new DnsSite(directory);
   const upstream = await site.start({ ...knot, name: 'upstream' }, { services: 0, foreign: true });
   const duty = { services: 0, upstreamPort: upstream.port };
-  const servers = await site.startAll([weft, unbound, dnsmasq, bind], duty);
+  const peers = [
+    unbound,
+    dnsmasq,
+    bind,
+    ...(options.coredns === undefined ? [] : [coredns(options.coredns)]),
+  ];
+  const servers = await site.startAll([weft, ...peers], duty);
   const load = site.load(0, seconds);
   const medians = await measureRounds(servers, (server) => measureCpu(server, load));
   return [

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createNamespace, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
@@ -13,6 +14,7 @@ import {
 } from './dns-data.ts';
 import type { LoadOptions } from './dns-load.ts';
 import type { Duty, Peer } from './dns-peers.ts';
+import { startChild } from './services-child.ts';
 import { DnsServerProcess } from './dns-server.ts';
 
 /** By default as many threads as cores. */
@@ -103,6 +105,18 @@ export class DnsSite implements AsyncDisposable {
     const servers: DnsServerProcess[] = [];
     for (const who of all) servers.push(await this.start(who, duties));
     return servers;
+  }
+
+  /** Runs an API with so many Services beside the servers; returns the kubeconfig's path. */
+  async startApi(services: number): Promise<string> {
+    const args = [join(this.#directory, 'api'), String(services)];
+    const child = startChild('dns-api-process.ts', args, { namespace: this.#namespace });
+    this.#undo.defer(async () => {
+      child.disconnect();
+      await once(child, 'exit');
+    });
+    const [kubeconfig] = (await once(child, 'message')) as [string];
+    return kubeconfig;
   }
 
   /** How dnsperf asks for the names of so many Services; 0: for names outside of the cluster. */
