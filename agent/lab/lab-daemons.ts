@@ -14,11 +14,13 @@ import { join } from 'node:path';
 import { isErrno } from '../../netns/kernel-error.ts';
 import { listenInNamespace, namespacePath, runInNamespace } from '../../netns/namespace.ts';
 import { AgentError } from '../agent-error.ts';
+import type { InheritedFd } from '../inherited-fds.ts';
 import { namespaceIdentity } from '../processes.ts';
 import { hostEnvironment, renderAgentConfig, renderServerConfig, serverStateDir } from './lab-config.ts';
 import { serverHost } from './lab-plan.ts';
 import type { LabHost, LabPlan, LabSettings } from './lab-plan.ts';
 import { openLab } from './lab-settings.ts';
+import { SocketKeeper } from './socket-keeper.ts';
 import { endProcess, findProcess, writeProcessRecord } from './process-record.ts';
 import type { ProcessRecord } from './process-record.ts';
 
@@ -99,9 +101,19 @@ export async function ensureDaemon(plan: LabPlan, daemon: LabDaemon): Promise<vo
   const fingerprint = fingerprintOf(plan, daemon);
   const running = findProcess(record);
   if (running?.fingerprint === fingerprint && livesIn(running, daemon.host)) return;
-  // A node that comes back in a moment keeps its load balancer addresses (see daemon-commands.ts).
-  if (running) await endProcess(record, daemon.config ? 'SIGUSR2' : 'SIGTERM');
-  startDaemon(plan, daemon, fingerprint);
+  if (!running || !daemon.config) {
+    if (running) await endProcess(record, 'SIGTERM');
+    startDaemon(plan, daemon, fingerprint);
+    return;
+  }
+  // A node that comes back in a moment keeps its load balancer addresses (see daemon-commands.ts), and DNS its sockets.
+  using keeper = new SocketKeeper(notifySocket(plan, daemon));
+  await endProcess(record, 'SIGUSR2');
+  startDaemon(plan, daemon, fingerprint, keeper.kept);
+}
+
+function notifySocket({ runDir }: LabPlan, { name }: LabDaemon): string {
+  return join(runDir, `${name}.notify`);
 }
 
 /** Whether a process is in the host's namespace of today, not in one that somebody removed. */
@@ -115,7 +127,15 @@ function fingerprintOf(plan: LabPlan, { args, config, listens }: LabDaemon): str
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 
-function startDaemon(plan: LabPlan, daemon: LabDaemon, fingerprint: string): void {
+/** LISTEN_PID is the number of a process that does not exist yet: a shell writes its own down and becomes it. */
+const becomeDaemon = 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"';
+
+function startDaemon(
+  plan: LabPlan,
+  daemon: LabDaemon,
+  fingerprint: string,
+  kept: readonly InheritedFd[] = [],
+): void {
   const { host, config, args } = daemon;
   for (const directory of [host.stateDir, host.runDir, serverStateDir(plan), join(plan.stateDir, 'logs')]) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -124,15 +144,24 @@ function startDaemon(plan: LabPlan, daemon: LabDaemon, fingerprint: string): voi
   using files = new DisposableStack();
   const keep = (fd: number): number => files.adopt(fd, closeSync);
   const log = keep(openSync(logFile(plan, daemon.name), 'a', 0o600));
-  const inherited = daemon.listens ? [keep(listenOnMachine(plan))] : [];
+  const inherited = daemon.listens ? [keep(listenOnMachine(plan))] : kept.map(({ fd }) => fd);
+  const listen = { LISTEN_FDS: String(kept.length), LISTEN_FDNAMES: kept.map(({ name }) => name).join(':') };
   // Node spawns on the calling thread: the child is born in the host's namespace.
   const child = runInNamespace(host.namespace, () =>
-    spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
-      cwd: '/',
-      detached: true,
-      env: hostEnvironment(plan, host),
-      stdio: ['ignore', log, log, ...inherited],
-    }),
+    spawn(
+      'sh',
+      ['-c', becomeDaemon, 'sh', process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args],
+      {
+        cwd: '/',
+        detached: true,
+        env: {
+          ...hostEnvironment(plan, host),
+          NOTIFY_SOCKET: notifySocket(plan, daemon),
+          ...(kept.length > 0 ? listen : {}),
+        },
+        stdio: ['ignore', log, log, ...inherited],
+      },
+    ),
   );
   if (child.pid === undefined)
     throw new AgentError('no-process', `cannot start ${daemon.name}`, 'see why: dmesg');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostEnvironment } from '../../agent/lab/lab-config.ts';
+import type { LabHost, LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { Supervisor } from '../../test/agent/supervisor.ts';
@@ -51,8 +52,11 @@ export interface RestartOptions {
   readonly queriesPerSecond: number;
   readonly changes: number;
   readonly changesPerSecond: number;
-  /** How the agent ends each time: SIGUSR2 for a restart, SIGKILL for a crash. */
-  readonly endings: readonly NodeJS.Signals[];
+  /**
+   * How the agent ends each time: SIGUSR2 for a restart and SIGKILL for a crash under a service manager, or `lab up`
+   * with other settings, which starts it anew without one.
+   */
+  readonly endings: readonly ('SIGUSR2' | 'SIGKILL')[] | readonly 'lab up'[];
   /** How long it runs in between. */
   readonly pauseMs: number;
 }
@@ -63,68 +67,78 @@ const weft = join(root, 'bin/weft');
 const clientPrefix = '2001:db8:53::';
 const dnsIPs = ['10.96.0.10', 'fd00:10:96::a'];
 
-/** A lab's node whose agent is ended and started again and again by a supervisor, under questions all the time. */
+/** A lab's node whose agent is ended and started again and again, under questions all the time. */
 export async function restartUnderLoad(options: RestartOptions): Promise<RestartReport> {
+  const port = String(await freePort());
   const lab = (...args: string[]): void => {
     execFileSync(weft, ['lab', '--name', options.lab, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   };
+  const up = (backend: string): void => lab('up', '--nodes', '1', '--api-port', port, '--backend', backend);
   try {
-    lab('up', '--nodes', '1', '--api-port', String(await freePort()));
+    up('iptables');
+    const plan = openLab(options.lab);
+    const [node] = plan.nodes;
+    if (!node) throw new Error('the lab has no node');
+    if (options.endings.includes('lab up' as never)) {
+      let times = 0;
+      return await underLoad(options, plan, node, () => {
+        times += 1;
+        up(times % 2 === 0 ? 'iptables' : 'nftables');
+        return Promise.resolve();
+      });
+    }
     lab('stop', 'node1');
-    return await underLoad(options);
+    using supervisor = new Supervisor({
+      command: [weft, 'agent', '--config', join(node.stateDir, 'weft.yaml')],
+      environment: hostEnvironment(plan, node),
+      namespace: node.namespace,
+      output: 'ignore',
+    });
+    await supervisor.start();
+    const report = await underLoad(options, plan, node, async (ending) => {
+      await supervisor.end(ending as NodeJS.Signals);
+      await supervisor.start();
+    });
+    await supervisor.end('SIGTERM');
+    return report;
   } finally {
     lab('down');
   }
 }
 
-async function underLoad(options: RestartOptions): Promise<RestartReport> {
-  const plan = openLab(options.lab);
-  const [node] = plan.nodes;
-  if (!node) throw new Error('the lab has no node');
-  using supervisor = new Supervisor({
-    command: [weft, 'agent', '--config', join(node.stateDir, 'weft.yaml')],
-    environment: hostEnvironment(plan, node),
-    namespace: node.namespace,
-    output: 'ignore',
-  });
-  await supervisor.start();
+async function underLoad(
+  options: RestartOptions,
+  plan: LabPlan,
+  node: LabHost,
+  restart: (ending: string) => Promise<void>,
+): Promise<RestartReport> {
   const { queriesPerSecond, changes, changesPerSecond } = options;
   const server = `https://${node.addresses[0] ?? ''}:6443`;
-  const duty: LoadDuty = {
-    server,
-    kubeconfig: plan.kubeconfig,
-    dnsIPs,
-    clientPrefix,
-    queriesPerSecond,
-    changes,
-    changesPerSecond,
-  };
-  runInNamespace(node.namespace, () => {
+  const { kubeconfig } = plan;
+  const rates = { queriesPerSecond, changes, changesPerSecond };
+  const duty: LoadDuty = { server, kubeconfig, dnsIPs, clientPrefix, ...rates };
+  const script = join(import.meta.dirname, 'dns-restart-load-process.ts');
+  const load = runInNamespace(node.namespace, () => {
     execFileSync('ip', ['-6', 'route', 'add', 'local', `${clientPrefix}/64`, 'dev', 'lo']);
     execFileSync('sysctl', ['-qw', 'net.ipv6.ip_nonlocal_bind=1']);
+    return spawn(process.execPath, [script, JSON.stringify(duty)], { stdio: ['pipe', 'pipe', 'inherit'] });
   });
-  const script = join(import.meta.dirname, 'dns-restart-load-process.ts');
-  const load = runInNamespace(node.namespace, () =>
-    spawn(process.execPath, [script, JSON.stringify(duty)], { stdio: ['pipe', 'pipe', 'inherit'] }),
-  );
   const ended = once(load, 'exit');
   const restartsMs: number[] = [];
   try {
     const lines = createInterface(load.stdout)[Symbol.asyncIterator]();
     const nextLine = async (): Promise<string> => ((await lines.next()) as { value?: string }).value ?? '';
     await nextLine();
-    for (const signal of options.endings) {
+    for (const ending of options.endings) {
       await sleep(options.pauseMs);
       const startedAt = performance.now();
-      await supervisor.end(signal);
-      await supervisor.start();
+      await restart(ending);
       restartsMs.push(Math.round(performance.now() - startedAt));
     }
     await sleep(options.pauseMs);
     load.stdin.end();
     const report = await nextLine();
     await ended;
-    await supervisor.end('SIGTERM');
     return { ...(JSON.parse(report) as LoadReport), restartsMs };
   } finally {
     load.kill();
@@ -146,7 +160,7 @@ export async function soakRestarts(): Promise<readonly string[]> {
     queriesPerSecond: 20_000,
     changes: 1000,
     changesPerSecond: 40,
-    endings: Array.from({ length: 10 }, () => 'SIGUSR2'),
+    endings: Array.from({ length: 10 }, () => 'SIGUSR2' as const),
     pauseMs: 2000,
   });
   process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);

@@ -38,4 +38,19 @@ if (skipUnlessRoot(t)) {
     t.same(report.examples, [], 'no answer was wrong');
     t.equal(report.stale, 0);
   });
+
+  t.test('a lab that starts an agent anew hands its sockets on', async (t) => {
+    const report = await restartUnderLoad({
+      lab: 'restart',
+      queriesPerSecond: 1000,
+      changes: 20,
+      changesPerSecond: 20,
+      endings: ['lab up'],
+      pauseMs: 300,
+    });
+    t.comment(JSON.stringify(report));
+    t.equal(report.lost, 0, `of ${report.asked} queries`);
+    t.same(report.examples, [], 'no answer was wrong');
+    t.equal(report.stale, 0);
+  });
 }

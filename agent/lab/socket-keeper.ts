@@ -1,0 +1,47 @@
+import { rmSync } from 'node:fs';
+import { AF_UNIX, bind, close, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../netns/libc.ts';
+import { encodeUnixAddress } from '../../netns/sockaddr.ts';
+import { receiveUnixDatagram } from '../../netns/unix-datagram.ts';
+import { WatchedSocket } from '../../netns/watched-socket.ts';
+import type { InheritedFd } from '../inherited-fds.ts';
+
+/**
+ * A lab has no service manager: whoever replaces a daemon keeps the sockets that it stores when it ends (notify.ts), for
+ * as long as it takes until the next one has them.
+ */
+export class SocketKeeper implements Disposable {
+  readonly #path: string;
+  readonly #notifications: WatchedSocket;
+  readonly #kept: InheritedFd[] = [];
+
+  /** @param path the daemon's NOTIFY_SOCKET */
+  constructor(path: string) {
+    this.#path = path;
+    rmSync(path, { force: true });
+    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
+    bind(fd, encodeUnixAddress(path), path);
+    this.#notifications = new WatchedSocket(fd, () => this.#receive());
+  }
+
+  /** What has been stored so far, as long as this is not disposed. */
+  get kept(): readonly InheritedFd[] {
+    this.#receive();
+    return this.#kept;
+  }
+
+  [Symbol.dispose](): void {
+    this.#notifications.close();
+    rmSync(this.#path, { force: true });
+    for (const { fd } of this.#kept.splice(0)) close(fd);
+  }
+
+  #receive(): void {
+    if (!this.#notifications.open) return;
+    for (;;) {
+      const message = receiveUnixDatagram(this.#notifications.fd);
+      if (!message) return;
+      const name = /^FDNAME=(.*)$/m.exec(message.text)?.[1] ?? 'stored';
+      this.#kept.push(...message.fds.map((fd) => ({ fd, name })));
+    }
+  }
+}
