@@ -96,7 +96,10 @@ const lines: readonly (readonly [
   [
     'everything else: upstream servers',
     ['resolv-conf', 'configured servers come first, in every spelling'],
-    ['forward', 'a closed port, a silent server and one that refuses lead to the next'],
+    [
+      'forward',
+      'a closed port, a silent server, one that refuses and one without a way to it lead to the next',
+    ],
     ['forward', 'a dead server is asked last until a probe finds it alive'],
     ['forward', 'random order reaches every server'],
     ['upstreams', 'the servers of the longest stub domain answer, forwards and backwards'],
