@@ -151,9 +151,9 @@ export class IptablesFamily {
     return !(await this.#takes(renderProbe(this.#traits, ours, this.#settings)));
   }
 
-  /** Whether the kernel has the match `socket`. Asking changes nothing that packets meet. */
+  /** Whether the kernel has the matches `socket` and `recent`. Asking changes nothing that packets meet. */
   findsSockets(): Promise<boolean> {
-    return this.#takes(renderSocketProbe());
+    return this.#takes(renderSocketProbe(this.#traits));
   }
 
   /** Removes all chains and hooks of ours. */

@@ -20,9 +20,12 @@ export function renderProbe(
   return renderTable('nat', nat) + renderTable('filter', filter);
 }
 
-/** The same for the match that finds sockets. */
-export function renderSocketProbe(): string {
-  return renderTable('raw', ['-m socket -j CT --notrack']);
+/** The same for the matches that find sockets, and remember where none was found. */
+export function renderSocketProbe({ hostMask }: FamilyTraits): string {
+  return renderTable('raw', [
+    '-m socket -j CT --notrack',
+    `-m recent --rcheck --seconds 1 --name weft-probe --mask ${hostMask} --rdest -j RETURN`,
+  ]);
 }
 
 /** Input that removes whatever a probe left, if anything. */

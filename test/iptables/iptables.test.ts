@@ -330,3 +330,21 @@ t.test('every rule that rewrites a destination names its Service', async (t) => 
     'none is without a name',
   );
 });
+
+for (const lacking of ['socket', 'recent']) {
+  t.test(
+    `a kernel without the match ${lacking} cannot lead DNS queries elsewhere, and says so before`,
+    async (t) => {
+      const kernel = new FakeXtables();
+      const backend = new IptablesBackend('legacy', kernel.run);
+      t.equal(await backend.findsSockets(), true);
+      kernel.onCommit = () => {
+        if (kernel.calls.at(-1)?.input.includes(`-m ${lacking} `)) {
+          throw new RulesError('REFUSED', `iptables-restore: Couldn't load match \`${lacking}'`);
+        }
+      };
+      t.equal(await backend.findsSockets(), false);
+      t.equal(kernel.rules('raw', 'WEFT-PROBE'), undefined);
+    },
+  );
+}
