@@ -17,6 +17,7 @@ import { close, duplicate } from '../../netns/libc.ts';
 import { HeapKeeper } from '../heap.ts';
 import type { Counts } from './gathered-metrics.ts';
 import { LimitMetrics } from './limit-metrics.ts';
+import { LineLimit } from './line-limit.ts';
 import type { FromWorker, NameChange, ToWorker, WorkerSettings, WorkerSockets } from './messages.ts';
 import { NamesMetrics } from './metrics.ts';
 import { QueryLog } from './query-log.ts';
@@ -36,6 +37,9 @@ class NamesWorker {
   readonly #metrics: NamesMetrics;
   readonly #workerMetrics: WorkerMetrics;
   readonly #queryLog: QueryLog | undefined;
+  /** Queries that fail are as many as clients like, and each line is a message to the main thread. */
+  readonly #failureLines = new LineLimit();
+  readonly #silenceLines = new LineLimit();
   readonly #upstreamMetrics: UpstreamMetrics;
   readonly #limitMetrics: LimitMetrics;
   readonly #limits: WorkerSettings['limits'];
@@ -206,12 +210,13 @@ class NamesWorker {
 
   /** Upstream trouble is told when a server goes down, not at each query that feels it. */
   #noteServingError(error: unknown): void {
-    if (error instanceof DnsError && error.code === 'NoUpstream')
-      this.#log('debug', { err: error }, 'no answer');
-    else {
-      this.#workerMetrics.panicked();
-      this.#log('error', { err: error }, 'a DNS query failed');
-    }
+    const isUpstream = error instanceof DnsError && error.code === 'NoUpstream';
+    if (!isUpstream) this.#workerMetrics.panicked();
+    const lines = isUpstream ? this.#silenceLines : this.#failureLines;
+    if (!lines.take()) return;
+    const fields = { err: error, ...lines.leftOut() };
+    if (isUpstream) this.#log('debug', fields, 'no answer');
+    else this.#log('error', fields, 'a DNS query failed');
   }
 
   #noteUpstream(server: string, healthy: boolean): void {

@@ -175,3 +175,41 @@ t.test('sockets that somebody kept for us are used, and what waits in them is an
     message: /\(TCP\): the port is in use/,
   });
 });
+
+t.test('queries that fail do not each cost the main thread a message', async (t) => {
+  const { promise: allTold, resolve } = Promise.withResolvers<undefined>();
+  let lines = 0;
+  const pool = new WorkerPool({
+    count: 1,
+    settings: () => settings,
+    names: () => [names],
+    onLost: () => undefined,
+    log: pino({ level: 'debug' }, { write: (line) => void (lines += Number(line.includes('no answer'))) }),
+  });
+  const sockets = openNameSockets({ host: HOST, port: 0, workers: 1, inherited: [] });
+  t.teardown(async () => {
+    await pool.stop('leave');
+    closeNameSockets(sockets);
+  });
+  pool.start();
+  pool.setSynced('synced');
+  pool.setPlan({ servers: [], stubDomains: [], policy: 'sequential', mixCase: false });
+  pool.listen(sockets);
+  const client = createSocket('udp4');
+  t.teardown(() => client.close());
+  const queries = 1000;
+  let answered = 0;
+  const ask = (): void =>
+    client.send(encodeQuery(`n${String(answered)}.example.org`, 'A'), sockets[0]?.port ?? 0, HOST);
+  client.on('message', () => {
+    answered += 1;
+    if (answered < queries) ask();
+    else resolve(undefined);
+  });
+  ask();
+  await allTold;
+  // Messages come in order: what was to be told came before.
+  await pool.gather();
+  t.ok(lines > 0, 'it is told');
+  t.ok(lines < queries, `${String(lines)} of ${String(queries)}`);
+});
