@@ -10,12 +10,13 @@ import { selectionOf } from './select.ts';
 /** GET of a collection. However long it is, only a piece of it is in memory. */
 export async function listVerb({ exchange, resource, path }: ResourceCall): Promise<void> {
   const query = exchange.url.searchParams;
+  const presenter = collectionPresenterFor(resource.kind, exchange);
   const reader = await ListReader.open(resource, {
     namespace: path.namespace,
-    ...selectionOf(resource.kind, query),
+    ...selectionOf(resource.kind, query, presenter.shown),
     ...readListOptions(query),
   });
-  await sendPieces(exchange, renderList(reader, collectionPresenterFor(resource.kind, exchange)));
+  await sendPieces(exchange, renderList(reader, presenter));
 }
 
 /** A list's JSON text. Its metadata comes last: only at the end is it known where the rest begins. */

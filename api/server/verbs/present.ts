@@ -12,6 +12,8 @@ import { decodeEntry, renderEntry, withRevision } from '../registry/codec.ts';
 
 /** How one client wants objects of one kind to look. Entries of the store become JSON text at once. */
 export interface Presenter {
+  /** What the client is shown of an object; absent where that is all. */
+  readonly shown?: (object: KubeObject) => KubeObject;
   one(object: KubeObject): unknown;
   list(items: readonly KubeObject[], metadata: ListMeta): unknown;
   /** One object as a whole answer. */
@@ -75,6 +77,7 @@ function podAddressPresenter(): Presenter {
   const render = (pod: Pod): string => JSON.stringify(presenter.one(addressesOnly(pod)));
   return {
     ...presenter,
+    shown: (object) => addressesOnly(object as Pod),
     list: (items, metadata) =>
       presenter.list(
         items.map((pod) => addressesOnly(pod as Pod)),

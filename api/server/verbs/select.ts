@@ -14,15 +14,26 @@ export interface Selection {
   readonly name: string | undefined;
 }
 
-/** Reads a request's label and field selectors. Throws SelectorError or StatusError 400 for what nobody can select by. */
-export function selectionOf(kind: Kind, query: URLSearchParams): Selection {
+/**
+ * Reads a request's label and field selectors. They ask about what the user is shown of an object: about the rest they
+ * must not even be able to guess. Throws SelectorError or StatusError 400 for what nobody can select by.
+ */
+export function selectionOf(
+  kind: Kind,
+  query: URLSearchParams,
+  shown: (object: KubeObject) => KubeObject = (object) => object,
+): Selection {
   const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
   const unknown = fields.keys.find((key) => !named.includes(key) && !kind.selectable.includes(key));
   if (unknown !== undefined) throw badRequest(`field label not supported: ${unknown}`);
-  const matches = (object: KubeObject): boolean =>
-    (labels.empty || labels.matches(object.metadata.labels)) &&
-    (fields.empty || fields.matches(fieldsOf(kind, object)));
+  const matches = (stored: KubeObject): boolean => {
+    const object = shown(stored);
+    return (
+      (labels.empty || labels.matches(object.metadata.labels)) &&
+      (fields.empty || fields.matches(fieldsOf(kind, object)))
+    );
+  };
   return {
     matches: labels.empty && fields.empty ? undefined : matches,
     name: fields.exactly('metadata.name'),

@@ -22,7 +22,8 @@ export async function watchVerb({ exchange, resource, path }: ResourceCall): Pro
     randomInt(defaultTimeoutSeconds.first, defaultTimeoutSeconds.last);
   const presenter = collectionPresenterFor(resource.kind, exchange);
   const stream = new EventStream(resource.kind, presenter, exchange.response, marksInitialEnd);
-  const request = { namespace: path.namespace, ...selectionOf(resource.kind, query), ...start };
+  const selection = selectionOf(resource.kind, query, presenter.shown);
+  const request = { namespace: path.namespace, ...selection, ...start };
   const watch = await watchObjects(resource, request, stream);
   await stream.run(watch, {
     timeoutMs: Math.min(timeoutSeconds * 1000, maxTimerMs),

@@ -114,6 +114,16 @@ t.test("of other nodes' pods a node learns where they are, and not what they run
       status: { phase: 'Running', podIPs: [{ ip: '10.244.1.2' }] },
     });
   }
+  const labelled = { metadata: { labels: { of: 'secret' } } };
+  await admin.patch(pods, { name: 'theirs', namespace: 'default' }, labelled, 'merge');
+  for (const query of [
+    { labelSelector: 'of=secret' },
+    { fieldSelector: 'spec.restartPolicy=Always' },
+    { fieldSelector: 'spec.nodeName=node2', labelSelector: 'of' },
+  ]) {
+    t.equal((await admin.list(pods, query)).items.length > 0, true, 'who sees all finds it');
+    t.same((await node.list(pods, query)).items, [], 'what it is not shown it cannot select by');
+  }
   for await (const event of node.watch(pods, { initialEvents: true, bookmarks: true })) {
     if (event.type !== 'ADDED') break;
     t.notMatch(JSON.stringify(event), 'secret', 'watched');
