@@ -18,7 +18,7 @@ const CUT_EVERY_MS = 10;
 /** While nothing waits, the rate doubles in this time. */
 const DOUBLES_IN_MS = 2000;
 /** What waited while nobody answered is answered within so long, or more comes than can be. */
-const CATCH_UP_MS = 3000;
+const CATCH_UP_MS = 5000;
 /** Nobody can ask so fast: from here on nothing is counted. */
 const UNLIMITED_PER_SECOND = 1e6;
 
