@@ -71,11 +71,13 @@ function processDoors(): HeapDoors {
   };
 }
 
-/** V8 gives its collector to scripts only by a flag, which new contexts notice. */
+/**
+ * V8 gives its collector to scripts only by a flag, which new contexts notice. It stays set: flags are the whole
+ * process's, and to take it back would take it from another thread that is just about to make its context.
+ */
 function makeCollect(): () => void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as (options: { type: 'major' }) => void;
-  setFlagsFromString('--no-expose-gc');
   return () => {
     collect({ type: 'major' });
   };

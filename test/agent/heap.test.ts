@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { HeapKeeper } from '../../agent/heap.ts';
 
@@ -52,4 +54,15 @@ t.test('the real process has a collector', (t) => {
     t.equal('gc' in globalThis, false, 'and scripts do not see it');
     t.end();
   }, 200);
+});
+
+t.test('threads that start together all get the collector', async (t) => {
+  const script = new URL('heap-process.ts', import.meta.url);
+  const codes = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const [code] = (await once(new Worker(script), 'exit')) as [number];
+      return code;
+    }),
+  );
+  t.same(codes, [0, 0, 0, 0]);
 });
