@@ -4,31 +4,15 @@ import { LoopProbe } from '../../dns/loop-probe.ts';
 import { listUpstreams, type UpstreamList } from '../../dns/resolv-conf.ts';
 import { renderServer } from '../../dns/upstream.ts';
 import type { AgentConfig } from '../config/config.ts';
-import { turnAwayDatagrams } from '../../netns/bound-socket.ts';
-import { parseCidr, positionIn } from '../../netns/ip.ts';
-import { close } from '../../netns/libc.ts';
 import { nodeResolver } from '../pods/resolv-conf.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Ending, Health, Subsystem } from '../subsystem.ts';
 import { NamesFeed } from './feed.ts';
 import { GatheredMetrics } from './gathered-metrics.ts';
-import {
-  dropSockets,
-  isSameAddress,
-  leaveSockets,
-  resumeSockets,
-  retireSockets,
-  storeSockets,
-} from './handover.ts';
-import type { WorkerSettings, WorkerSockets } from './messages.ts';
+import type { WorkerSettings } from './messages.ts';
 import { PoolMetrics } from './pool-metrics.ts';
-import {
-  closeNameSockets,
-  openNameSockets,
-  pairSurplus,
-  type InheritedSocket,
-  type NameSocketsOptions,
-} from './sockets.ts';
+import { ServedSockets } from './served-sockets.ts';
+import type { InheritedSocket } from './sockets.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface NamesOptions {
@@ -64,23 +48,14 @@ const CHECK_MS = 2000;
 export class ClusterNames implements Subsystem {
   readonly name = 'names';
   readonly #context: AgentContext;
-  readonly #port: number;
   readonly #patience: Patience;
-  readonly #forNodes: () => readonly string[];
-  /** Not yet used. */
-  #inherited: readonly InheritedSocket[];
-  /** Of an agent with more workers. */
-  readonly #surplus: WorkerSockets[] = [];
   #serving = false;
-  /** Whether what waited over a restart is answered. */
-  #caughtUp = false;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #log: Logger;
   readonly #feed: NamesFeed;
   readonly #pool: WorkerPool;
   readonly #runner: Runner;
-  /** By the address they are bound to: one family's trouble leaves the other's alone. */
-  readonly #sockets = new Map<string, readonly WorkerSockets[]>();
+  readonly #sockets: ServedSockets;
   /** The upstream servers that workers were told last. */
   #plan = '';
   #lastError: unknown;
@@ -90,9 +65,6 @@ export class ClusterNames implements Subsystem {
     { port = 53, inherited = [], patience, forNodes = () => [] }: NamesOptions = {},
   ) {
     this.#context = context;
-    this.#port = port;
-    this.#inherited = inherited;
-    this.#forNodes = forNodes;
     this.#patience = patience ?? { restoredMs: 1_500, unsyncedMs: 3_500 };
     this.#log = context.log.child({ subsystem: this.name });
     this.#feed = new NamesFeed(context.caches, {
@@ -120,6 +92,8 @@ export class ClusterNames implements Subsystem {
       },
       log: this.#log,
     });
+    const pool = this.#pool;
+    this.#sockets = new ServedSockets({ context, port, inherited, forNodes, pool, log: this.#log });
     const poolMetrics = new PoolMetrics(
       context.metrics,
       context.config,
@@ -140,12 +114,12 @@ export class ClusterNames implements Subsystem {
 
   /** What is listened on, for those who asked for port 0. */
   get addresses(): readonly { readonly host: string; readonly port: number }[] {
-    return [...this.#sockets.values()].flatMap(([first]) => (first ? [first] : []));
+    return this.#sockets.addresses;
   }
 
   /** Resolves when the first attempt to listen is over, successful or not. */
   async start(): Promise<void> {
-    this.#closeStrangers();
+    this.#sockets.closeStrangers();
     this.#feed.start();
     this.#pool.start();
     const { restoredMs, unsyncedMs } = this.#patience;
@@ -164,17 +138,8 @@ export class ClusterNames implements Subsystem {
   async stop(ending: Ending = 'stop'): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     await this.#runner.stop();
-    const all = [...this.#sockets];
-    const kept = ending === 'restart' && all.every(([host, sockets]) => leaveSockets(host, sockets));
-    if (!kept) for (const [host, sockets] of all) retireSockets(host, sockets);
-    await this.#pool.stop(kept ? 'leave' : 'drain');
+    await this.#sockets.stop(ending);
     this.#feed.stop();
-    for (const sockets of this.#sockets.values()) {
-      if (kept) closeNameSockets(sockets);
-      else for (const { udp } of sockets) close(udp);
-    }
-    closeNameSockets(this.#surplus);
-    this.#sockets.clear();
   }
 
   health(): Health {
@@ -208,80 +173,16 @@ export class ClusterNames implements Subsystem {
   #serve(): void {
     if (this.#serving) return;
     this.#serving = true;
-    for (const sockets of this.#sockets.values()) this.#answerOn(sockets);
-    for (const sockets of this.#surplus.splice(0)) {
-      turnAwayDatagrams(sockets.udp);
-      this.#pool.retire(sockets);
-      this.#log.info(
-        { host: sockets.host },
-        'there were more DNS workers before: what waits for them is answered',
-      );
-    }
+    this.#sockets.serve();
     this.#runner.request();
-  }
-
-  #answerOn(sockets: readonly WorkerSockets[]): void {
-    const { host = '', port = 0 } = sockets[0] ?? {};
-    this.#pool.listen(sockets);
-    this.#log.info({ host, port, workers: sockets.length }, 'cluster DNS answers');
-  }
-
-  /** What an agent with other settings left. */
-  #closeStrangers(): void {
-    const isOurs = ({ host, port }: InheritedSocket): boolean =>
-      port === this.#port && this.#places().some((own) => isSameAddress(own.host, host));
-    const strangers = this.#inherited.filter((one) => !isOurs(one));
-    dropSockets(strangers);
-    for (const { protocol, host, port } of strangers) {
-      this.#log.info({ protocol, host, port }, 'cluster DNS was here before, and is not any more: closed');
-    }
-    this.#inherited = this.#inherited.filter(isOurs);
-  }
-
-  /** Where to answer. Any host can send to an address of the bridge: what comes there must come from the cluster. */
-  #places(): readonly Place[] {
-    const { dnsIPs, clusterCIDRs } = this.#context.cluster;
-    const ranges = clusterCIDRs.map(parseCidr);
-    // Those of the agent before are known sooner than the network.
-    const earlier = this.#inherited
-      .map(({ host }) => host)
-      .filter((host) => ranges.some((range) => positionIn(range, host) !== undefined));
-    return [
-      ...dnsIPs.map((host) => ({ host })),
-      ...new Set([...this.#forNodes(), ...earlier]).values().map((host) => ({ host, sources: clusterCIDRs })),
-    ];
   }
 
   /** One pass: the right upstream servers, and sockets on each address. */
   #ensure(): void {
     this.#feed.check();
     this.#ensureUpstreams();
-    if (this.#serving) this.#caughtUp ||= [...this.#sockets.values()].every(resumeSockets);
-    const failures: unknown[] = [];
-    for (const place of this.#places()) {
-      const { host } = place;
-      const inherited = this.#inherited.filter((one) => isSameAddress(one.host, host));
-      // While nothing is known yet, only what queries wait in already is opened.
-      if (this.#sockets.has(host) || (!this.#serving && inherited.length === 0)) continue;
-      try {
-        this.#listen(place, inherited);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+    this.#sockets.ensure();
     this.#lastError = undefined;
-  }
-
-  #listen(place: Place, inherited: readonly InheritedSocket[]): void {
-    const { host } = place;
-    const workers = this.#context.config.dnsWorkers;
-    const sockets = openNameSockets({ ...place, port: this.#port, workers, inherited });
-    this.#inherited = this.#inherited.filter((one) => !inherited.includes(one));
-    this.#sockets.set(host, sockets);
-    storeSockets(host, sockets);
-    this.#surplus.push(...pairSurplus(inherited, sockets));
-    if (this.#serving) this.#answerOn(sockets);
   }
 
   #ensureUpstreams(): void {
@@ -326,8 +227,6 @@ export class ClusterNames implements Subsystem {
 export function needsAllPods({ clusterDns }: AgentConfig): boolean {
   return clusterDns.podNames === 'verified' || clusterDns.autopath;
 }
-
-type Place = Pick<NameSocketsOptions, 'host' | 'sources'>;
 
 function workerSettings({ nodeName, cluster, config }: AgentContext, loopToken: string): WorkerSettings {
   const { cacheBytes, minTtlSeconds, maxTtlSeconds, maxNegativeTtlSeconds, maxStaleSeconds } =
