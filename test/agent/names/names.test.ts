@@ -98,9 +98,9 @@ async function dig({ names }: Fixture, name: string, type = 'A', ...options: str
     : status;
 }
 
-/** Changes are told in the turn after the events; workers that have counted for us have read them. */
+/** Changes are told in the turns after the events, at least one in each; workers that have counted for us have read them. */
 async function settle({ metrics }: Fixture): Promise<void> {
-  await new Promise((resolve) => void setImmediate(resolve));
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
   await metrics.metrics();
 }
 
