@@ -6,6 +6,7 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadConfig } from '../../agent/config/load.ts';
+import { HeapKeeper } from '../../agent/heap.ts';
 import { ClusterNames } from '../../agent/names/names.ts';
 import type { AgentContext } from '../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
@@ -66,6 +67,8 @@ function contextOf({ upstreamPort = 1, threads }: Duty): AgentContext {
 }
 
 const metrics = new Registry();
+// As an agent has one.
+new HeapKeeper().start();
 const names = new ClusterNames(contextOf(duty), { port: duty.port });
 await names.start();
 caches.namespaces.set({ metadata: { name: 'default' } });
