@@ -1,9 +1,10 @@
 /**
  * Runs a benchmark, prints each figure beside its aim, its peers and its floor, and writes
  * `docs/performance/NAME.json` and `.svg`. Exits non-zero when an aim is missed and names it on the last line.
- * Usage: main.ts NAME [PART…] [--coredns PATH]. With parts only these are run, and no file is written.
+ * Usage: main.ts NAME [PART…] [--coredns PATH]. With parts only these are run, and their figures take the places of
+ * those that the last run wrote.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -32,7 +33,7 @@ if (unknown !== undefined)
   fail(`${bench.name} has no part ${unknown}: ${bench.parts?.join(', ') ?? 'it has none'}`);
 
 const result = await bench.run(parts, options);
-if (parts.length === 0) write(result);
+write(parts.length === 0 ? result : amongEarlier(result));
 process.stdout.write(renderTable(result));
 
 const missed = result.figures.filter(missesAim);
@@ -46,6 +47,14 @@ if (missed.length > 0) {
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(2);
+}
+
+/** A part's figures among those of the other parts. */
+function amongEarlier({ name, figures, ...rest }: BenchResult): BenchResult {
+  const path = join(directory, `${name}.json`);
+  const earlier = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as BenchResult).figures : [];
+  const byName = new Map([...earlier, ...figures].map((figure) => [figure.name, figure]));
+  return { ...rest, name, figures: [...byName.values()] };
 }
 
 function write(result: BenchResult): void {
