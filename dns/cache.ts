@@ -75,13 +75,14 @@ export class AnswerCache {
     const rescued: Buffer[] = [];
     const at = this.#allocate(size, rescued);
     this.memory.write(at, name, kind, hash, answer, lifetime);
-    this.#place(at, hash);
     for (const entry of rescued) {
       const to = this.#allocate(entry.length, undefined);
       entry.copy(this.memory.bytes, to);
       this.memory.forget(to);
       this.#place(to, this.memory.hashAt(to));
     }
+    // Last: where a rescued one has the same hash, the new one pushes it out, and not the other way round.
+    this.#place(at, hash);
   }
 
   /** Room at the head. What is in the way goes, or into `rescued` when it was asked for. */
