@@ -14,6 +14,8 @@ export interface ForwarderOptions {
   readonly timeoutMs?: number;
   /** How often a server is asked that does not answer, until it does. Default 1000. */
   readonly probeMs?: number;
+  /** How often a server that leads back to us is asked whether it still does. Default 30,000. */
+  readonly loopProbeMs?: number;
   /** The zone (wire form) these servers are asked about. Default the root: everything. */
   readonly zone?: string;
   /** Whether names are sent in random case, see {@link AskOptions.mixCase}. Default false. */
@@ -39,8 +41,6 @@ const DEADLINE_MS = 4500;
 const FAILURES_UNTIL_DOWN = 2;
 /** With few servers each is asked again: a UDP packet may be lost. */
 const LEAST_ATTEMPTS = 3;
-/** How often a server that leads back to us is asked whether it still does. */
-const LOOP_PROBE_MS = 30_000;
 /** A server that refused EDNS is asked without for so long. */
 const PLAIN_MS = 600_000;
 
@@ -200,7 +200,8 @@ export class Forwarder {
     if (this.#retired) return;
     state.failures += 1;
     if (state.failures === FAILURES_UNTIL_DOWN) this.#options.observer?.health(state.label, false);
-    if (!isHealthy(state)) this.#scheduleProbe(state, this.#options.probeMs ?? 1000);
+    // Nobody else asks one that leads back to us: a probe that is lost must not be its last.
+    if (!isHealthy(state) || state.looping) this.#scheduleProbe(state, this.#options.probeMs ?? 1000);
   }
 
   #scheduleProbe(state: ServerState, delayMs: number): void {
@@ -218,7 +219,7 @@ export class Forwarder {
 
   /** Whether a server answers, and whether it is ourselves that it answers with. */
   async #probe(state: ServerState): Promise<void> {
-    const { loop, zone, observer } = this.#options;
+    const { loop, zone, observer, loopProbeMs = 30_000 } = this.#options;
     if (!loop) {
       await this.#exchange(state, aliveProbe);
       return;
@@ -226,7 +227,7 @@ export class Forwarder {
     const looping = loop.isMarked(await this.#exchange(state, loop.createQuestion(zone)));
     if (looping !== state.looping) observer?.loop?.(state.label, looping);
     state.looping = looping;
-    if (looping) this.#scheduleProbe(state, LOOP_PROBE_MS);
+    if (looping) this.#scheduleProbe(state, loopProbeMs);
   }
 }
 

@@ -4,11 +4,12 @@ import t, { type Test } from 'tap';
 import { encodeName } from '../../dns/names.ts';
 import { Forwarder, type ForwarderOptions } from '../../dns/forward.ts';
 import type { Handler } from '../../dns/handler.ts';
+import { LoopProbe, markedAnswer } from '../../dns/loop-probe.ts';
 import { renderRecord } from '../../dns/records.ts';
 import { startDnsServer } from '../../dns/server.ts';
 import { staticZone } from '../../dns/static-zone.ts';
 import { encodeQuestion, type UpstreamServer } from '../../dns/upstream.ts';
-import { writeError } from '../../dns/answer.ts';
+import { writeAnswer, writeError } from '../../dns/answer.ts';
 import { readReply } from './exchange.ts';
 
 const question = { name: encodeName('www.example.test'), type: 1, dnssecOk: false, checkingDisabled: false };
@@ -219,4 +220,33 @@ t.test('closing ends what is under way', async (t) => {
   const pending = asking.ask(question);
   asking.close();
   await t.rejects(pending, { code: 'NoUpstream' });
+});
+
+t.test('a server that led back to us is asked again although a probe was lost', async (t) => {
+  const loop = new LoopProbe();
+  let probes = 0;
+  const server = await upstream(t, (query, out) => {
+    if (!loop.isProbe(query.name, query.type)) return zone(query, out);
+    probes += 1;
+    if (probes === 1) return writeAnswer(query, markedAnswer(query.name), out);
+    return probes === 2 ? new Promise<never>(() => undefined) : writeError(query, 3, 0, out);
+  });
+  const { promise: found, resolve: find } = Promise.withResolvers<undefined>();
+  const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
+  const made = forwarder(t, {
+    servers: [server],
+    loop,
+    timeoutMs: 100,
+    probeMs: 10,
+    loopProbeMs: 10,
+    observer: {
+      asked: () => undefined,
+      health: () => undefined,
+      loop: (_, looping) => (looping ? find : end)(undefined),
+    },
+  });
+  await found;
+  await t.rejects(made.ask(question), { code: 'NoUpstream' });
+  await ended;
+  t.strictSame((await made.ask(question)).answer.map(renderRecord), ['www.example.test. 300 IN A 192.0.2.1']);
 });
