@@ -15,13 +15,19 @@ export interface ProcessRecord {
   readonly fingerprint: string;
 }
 
-/** State and start time from the text of /proc/PID/stat; the command in parentheses may hold anything. */
-export function parseProcessStat(stat: string): { state: string; startTime: string } {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+interface ProcessStat {
+  readonly state: string;
+  readonly startTime: string;
+  readonly threads: number;
 }
 
-function readStat(pid: number): { state: string; startTime: string } | undefined {
+/** State, start time and number of threads from the text of /proc/PID/stat; the command in parentheses may hold anything. */
+export function parseProcessStat(stat: string): ProcessStat {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', startTime: fields[19] ?? '', threads: Number(fields[17]) };
+}
+
+function readStat(pid: number): ProcessStat | undefined {
   try {
     return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch (error) {
@@ -65,10 +71,11 @@ function parseRecord(text: string): ProcessRecord | undefined {
   }
 }
 
-/** Whether the very process of the record runs; a zombie does not. */
+/** Whether the very process of the record runs; a zombie does not, unless other threads still hold its files and ports. */
 export function isRunning({ pid, startTime, bootId }: ProcessRecord): boolean {
   const stat = readStat(pid);
-  return stat?.startTime === startTime && stat.state !== 'Z' && bootId === readBootId();
+  if (stat?.startTime !== startTime || bootId !== readBootId()) return false;
+  return stat.state !== 'Z' || stat.threads > 1;
 }
 
 /**

@@ -17,7 +17,7 @@ const file = join(directory, 'node1.pid');
 
 t.test('a command may be called anything', (t) => {
   const stat = `7 (a) S (b) R 1 ${Array.from({ length: 17 }, (_, index) => index).join(' ')} 4711 0`;
-  t.match(parseProcessStat(stat), { state: 'R', startTime: '4711' });
+  t.match(parseProcessStat(stat), { state: 'R', startTime: '4711', threads: 15 });
   t.end();
 });
 
