@@ -11,6 +11,7 @@ import type { Service } from '../../api/kinds/service.ts';
 import type { NamePlace } from '../../dns/cluster-name.ts';
 import type { ClusterFacts } from '../../dns/explain.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
+import { addressesOf } from '../names/pod-addresses.ts';
 import { SliceIndex } from '../slice-index.ts';
 
 /** Longest wait for the API: without it there is the agent's copy. */
@@ -126,10 +127,4 @@ function connect({ server, stateDir }: FactsSource): ApiClient {
     userAgent: 'weft-dns-query',
     timeoutMs: API_WITHIN_MS,
   });
-}
-
-/** A pod that has ended has no address any more. */
-function addressesOf({ status }: Pod): string[] {
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
-  return (status?.podIPs ?? []).map(({ ip }) => ip);
 }

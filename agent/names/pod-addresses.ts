@@ -1,5 +1,6 @@
 import type { CacheEvent } from '../../api/client/cache.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodTerminal } from '../../api/kinds/pod-status.ts';
 import { addressBytes } from '../../dns/names.ts';
 import type { NameChange } from './messages.ts';
 
@@ -19,8 +20,7 @@ export function changesAddresses(event: CacheEvent<Pod>): boolean {
   return addressesOf(event.object).join() !== addressesOf(event.previous).join();
 }
 
-function addressesOf({ status }: Pod): readonly string[] {
-  // Its address may be another's by now.
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return [];
-  return (status?.podIPs ?? []).map(({ ip }) => ip);
+/** A pod's addresses; one that has ended has none, for they may be another's by now. */
+export function addressesOf(pod: Pod): readonly string[] {
+  return isPodTerminal(pod) ? [] : (pod.status?.podIPs ?? []).map(({ ip }) => ip);
 }

@@ -1,5 +1,6 @@
 import type { Container } from '../../api/kinds/container.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodTerminal } from '../../api/kinds/pod-status.ts';
 import { restartDelayMs } from './back-off.ts';
 import type { ContainerRecord } from './record.ts';
 import type { Waiting } from './status.ts';
@@ -151,9 +152,9 @@ class Planner implements Plan {
 }
 
 /** Why the whole pod must end, if it must: it is deleted, or was over before. */
-export function endingOf({ metadata, spec, status }: Pod): Ending | undefined {
-  const isOver = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-  if (metadata.deletionTimestamp === undefined && !isOver) return undefined;
+export function endingOf(pod: Pod): Ending | undefined {
+  const { metadata, spec } = pod;
+  if (metadata.deletionTimestamp === undefined && !isPodTerminal(pod)) return undefined;
   const granted = metadata.deletionTimestamp === undefined ? undefined : metadata.deletionGracePeriodSeconds;
   const seconds = granted ?? spec.terminationGracePeriodSeconds ?? 30;
   return { why: 'Stopping container', graceMs: seconds * 1000 };

@@ -1,6 +1,6 @@
 import type { LabelSelector } from '../kinds/meta.ts';
 import type { Pod } from '../kinds/pod.ts';
-import type { PodCondition } from '../kinds/pod-status.ts';
+import { isPodTerminal, type PodCondition } from '../kinds/pod-status.ts';
 import { compileLabelSelector, type Selector } from '../kinds/selector.ts';
 
 /** A condition of the pod's status, if it has one of this type. */
@@ -10,11 +10,6 @@ export function podCondition(pod: Pod, type: string): PodCondition | undefined {
 
 export function isPodReady(pod: Pod): boolean {
   return podCondition(pod, 'Ready')?.status === 'True';
-}
-
-/** Whether all containers have ended for good. */
-export function isPodTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
 /** Neither ended nor being deleted: what counts as a replica. */

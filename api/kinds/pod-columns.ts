@@ -1,7 +1,7 @@
 import { renderAge } from './age.ts';
 import { orNone } from './cells.ts';
 import type { Pod } from './pod.ts';
-import type { ContainerStatus } from './pod-status.ts';
+import { isPodTerminal, type ContainerStatus } from './pod-status.ts';
 import { column } from './table.ts';
 
 export const podColumns = [
@@ -64,7 +64,7 @@ function summarizePod(pod: Pod): Summary {
   }
   if (pod.metadata.deletionTimestamp !== undefined) {
     if (pod.status?.reason === 'NodeLost') summary.reason = 'Unknown';
-    else if (!isTerminal(pod)) summary.reason = 'Terminating';
+    else if (!isPodTerminal(pod)) summary.reason = 'Terminating';
   }
   return summary;
 }
@@ -135,10 +135,6 @@ function terminationReason(status: ContainerStatus): string {
 
 function hasCondition(pod: Pod, type: string): boolean {
   return pod.status?.conditions?.some((each) => each.type === type && each.status === 'True') ?? false;
-}
-
-function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
 function readinessGates(pod: Pod): string {

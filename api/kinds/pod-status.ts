@@ -147,3 +147,8 @@ export const PodStatus = struct(
   { description: 'What was last seen of the pod, as its node reports it.' },
 );
 export type PodStatus = Static<typeof PodStatus>;
+
+/** Whether all of a pod's containers have ended for good; its address may be another's then. */
+export function isPodTerminal({ status }: { readonly status?: PodStatus | undefined }): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}

@@ -2,7 +2,8 @@ import type { Pod } from '../../kinds/pod.ts';
 import { resolveIntOrPercent } from '../../kinds/int-or-percent.ts';
 import { isAvailable, isCurrent, isLeaving } from './daemons.ts';
 import type { DaemonView, NodeView } from './daemons.ts';
-import { isPodReady, isPodTerminal } from '../pod-conditions.ts';
+import { isPodTerminal } from '../../kinds/pod-status.ts';
+import { isPodReady } from '../pod-conditions.ts';
 
 /** What to do next for a DaemonSet. Ended pods are not in it: they are replaced slowly. */
 export interface DaemonStep {

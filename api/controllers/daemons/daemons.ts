@@ -4,7 +4,8 @@ import type { Node } from '../../kinds/node.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { PodSpec } from '../../kinds/pod-spec.ts';
 import { affinityTo, matchesNode, targetNode } from '../scheduling/node-affinity.ts';
-import { isPodReady, isPodTerminal } from '../pod-conditions.ts';
+import { isPodTerminal } from '../../kinds/pod-status.ts';
+import { isPodReady } from '../pod-conditions.ts';
 import { isPodAvailable } from '../workloads/replication.ts';
 import { isUntolerated, taintsOf } from '../nodes/taints.ts';
 

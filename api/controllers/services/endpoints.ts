@@ -3,7 +3,8 @@ import type { EndpointAddress, EndpointSubset, EndpointsPort } from '../../kinds
 import type { ObjectReference } from '../../kinds/object-reference.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { Service, ServicePort } from '../../kinds/service.ts';
-import { isPodReady, isPodTerminal, matchesLabels } from '../pod-conditions.ts';
+import { isPodTerminal } from '../../kinds/pod-status.ts';
+import { isPodReady, matchesLabels } from '../pod-conditions.ts';
 
 export type Family = 'IPv4' | 'IPv6';
 

@@ -1,5 +1,6 @@
 import type { Pod } from '../../kinds/pod.ts';
 import { podKind } from '../../kinds/pod.ts';
+import { isPodTerminal } from '../../kinds/pod-status.ts';
 import { serviceAccountKind } from '../../kinds/service-account.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { forbidden } from '../status-error.ts';
@@ -47,7 +48,7 @@ export class PodStrategy implements Strategy<Pod> {
   /** Pods end slowly: their node's agent stops the containers and then deletes them with a grace of 0. */
   gracePeriodSeconds(pod: Pod, requested: number | undefined): number {
     // Nobody runs it (any more), so nobody would end it.
-    if (!pod.spec.nodeName || pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0;
+    if (!pod.spec.nodeName || isPodTerminal(pod)) return 0;
     const seconds = requested ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds;
     return seconds < 0 ? 1 : seconds;
   }
