@@ -102,7 +102,7 @@ export class BatchedSocket {
   }
 
   #poll(): void {
-    this.#stopPolling = libc.pollAtOnce(
+    this.#stopPolling = libc.pollReadable(
       this.#pollFd,
       () => this.#serve(),
       () => {

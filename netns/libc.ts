@@ -355,50 +355,15 @@ export function ioctl(fd: number, request: number, argument: Uint8Array): void {
  */
 export function pollReadable(fd: number, onReadable: () => void, onBroken: () => void): () => void {
   let stopped = false;
-  // koffi hands over (status, events), unlike its types say, and an exception in the callback would abort the
-  // process: so nothing happens in it but a hop to the event loop.
+  // koffi hands over (status, events), unlike its types say. An exception in the callback would abort the process, and
+  // so would a worker thread that is ended in it while other files of the same round of epoll wait for their callbacks:
+  // so nothing happens in it but a hop to the event loop.
   const callback = (status: unknown): void => {
     setImmediate(() => {
       if (stopped) return;
       if (typeof status === 'number' && status < 0) onBroken();
       else onReadable();
     });
-  };
-  const handle = koffi.node.poll(fd, { readable: true }, callback);
-  return () => {
-    if (stopped) return;
-    stopped = true;
-    handle.close();
-  };
-}
-
-/**
- * {@link pollReadable} without its hop, for those who are called ten thousand times a second: `onReadable` runs in
- * libuv's callback itself. What it throws is thrown again from the event loop.
- *
- * A worker thread must not end with a poll that may still fire: koffi then calls into a JavaScript that is no more, which
- * ends the process. See poll-relay.ts for threads that are ended from outside.
- */
-export function pollAtOnce(fd: number, onReadable: () => void, onBroken: () => void): () => void {
-  let stopped = false;
-  const rethrow = (error: unknown): void => {
-    setImmediate(() => {
-      throw error;
-    });
-  };
-  const callback = (status: unknown): void => {
-    if (stopped) return;
-    if (typeof status === 'number' && status < 0) {
-      setImmediate(() => {
-        if (!stopped) onBroken();
-      });
-      return;
-    }
-    try {
-      onReadable();
-    } catch (error) {
-      rethrow(error);
-    }
   };
   const handle = koffi.node.poll(fd, { readable: true }, callback);
   return () => {

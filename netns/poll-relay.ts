@@ -3,8 +3,8 @@ import * as libc from './libc.ts';
 
 /**
  * Lets a worker thread wait for a socket in such a way that another thread can make it stop: a thread must not be ended
- * while its event loop may still learn that a socket can be read (see pollAtOnce of libc.ts). The worker polls
- * {@link fd}, which can be read while the socket can and until the relay is cut.
+ * while its event loop may still learn that a socket can be read: koffi then calls into a JavaScript that is no more,
+ * which ends the process. The worker polls {@link fd}, which can be read while the socket can and until the relay is cut.
  */
 export class PollRelay implements Disposable {
   readonly fd: number;

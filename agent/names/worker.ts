@@ -138,7 +138,7 @@ class NamesWorker {
     return undefined;
   }
 
-  /** At the thread's end, whatever its cause: see pollAtOnce of netns/libc.ts. */
+  /** At the thread's end, where it learns of it: see netns/poll-relay.ts. */
   leaveSockets(): void {
     for (const socket of this.#sockets) socket.close();
   }
@@ -250,5 +250,6 @@ if (parentPort) {
   process.on('exit', () => worker.leaveSockets());
   new HeapKeeper().start();
   // A rejection nobody handles ends the thread, as a throw does.
-  port.on('message', (message: ToWorker) => void worker.handle(message));
+  // Handled behind a hop, as datagrams are (pollReadable of netns/libc.ts): what ends the thread happens there.
+  port.on('message', (message: ToWorker) => setImmediate(() => void worker.handle(message)));
 }
