@@ -12,10 +12,11 @@ import { RTM_NEWROUTE } from '../../netns/route.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
-import type { ClusterNode, NetworkView, NodePlan } from './desired.ts';
-import { planNetwork, podRanges } from './desired.ts';
+import type { ClusterNode, NetworkView, NodePlan } from './view.ts';
+import { planNetwork } from './desired.ts';
 import { bridgeName, goneGroup, ownership, podAlias, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+import { podRanges } from './ranges.ts';
 import { removeRetiredLinks } from './pod-link.ts';
 import type { PodNetwork } from './pod-network.ts';
 

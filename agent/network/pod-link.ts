@@ -8,7 +8,7 @@ import { createNamespace, namespacePath, openNamespace, removeNamespace } from '
 import { ensureNeighbor, removeNeighbor } from '../../netns/neighbor.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { replaceRoute } from '../../netns/route.ts';
-import type { PodPlan } from './desired.ts';
+import type { PodPlan } from './view.ts';
 import * as marks from './marks.ts';
 
 /** All that one pod's link needs. */

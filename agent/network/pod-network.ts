@@ -5,7 +5,7 @@ import { listLinks } from '../../netns/link.ts';
 import { removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import type { AgentContext } from '../subsystem.ts';
-import type { AttachedPod, PodPlan } from './desired.ts';
+import type { AttachedPod, PodPlan } from './view.ts';
 import { podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { ensurePodLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';

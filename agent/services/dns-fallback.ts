@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import type { Node } from '../../api/kinds/node.ts';
 import { familyOf } from '../../iptables/address.ts';
 import type { CompiledService, Endpoint, Frontend } from '../../iptables/model.ts';
-import { assignRanges, podRanges } from '../network/desired.ts';
+import { assignRanges, podRanges } from '../network/ranges.ts';
 import { toClusterNode } from '../network/node-network.ts';
 import type { AgentContext } from '../subsystem.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import type { NetworkView } from '../../agent/network/desired.ts';
+import type { NetworkView } from '../../agent/network/view.ts';
 import { planNetwork } from '../../agent/network/desired.ts';
 import { ownership } from '../../agent/network/marks.ts';
 import { PodNetwork } from '../../agent/network/pod-network.ts';

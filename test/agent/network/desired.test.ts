@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { ClusterNode, NetworkView } from '../../../agent/network/desired.ts';
+import type { ClusterNode, NetworkView } from '../../../agent/network/view.ts';
 import { planNetwork } from '../../../agent/network/desired.ts';
 import * as marks from '../../../agent/network/marks.ts';
 

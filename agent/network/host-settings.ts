@@ -1,0 +1,27 @@
+import type { Sysctl } from '../../netns/sysctl.ts';
+import * as marks from './marks.ts';
+import type { NetworkView } from './view.ts';
+
+/** What the host's kernel must be told to forward pods' packets past nobody's rules. */
+export function nodeSysctls({ name: underlay, acceptsRouters }: NetworkView['underlay']): Sysctl[] {
+  const ipv4 = 'net/ipv4/conf';
+  return [
+    { name: 'net/ipv4/ip_forward', value: '1' },
+    { name: 'net/ipv6/conf/all/forwarding', value: '1' },
+    // A forwarding host no longer listens to routers, and would lose a default route it learned from one; 2: still.
+    ...(acceptsRouters ? [{ name: `net/ipv6/conf/${underlay}/accept_ra`, value: '2' }] : []),
+    // Between two pods of a node packets leave by the link they came in on. A pod told so would go past the rules.
+    // Either of the two would be enough to send redirects.
+    { name: `${ipv4}/all/send_redirects`, value: '0' },
+    { name: `${ipv4}/${marks.bridgeName}/send_redirects`, value: '0' },
+    // Strict: a pod cannot use an address outside the node's range. Loose on the vxlan: a peer may speak with its
+    // underlay address, whose way back is not the vxlan.
+    { name: `${ipv4}/${marks.bridgeName}/rp_filter`, value: '1' },
+    { name: `${ipv4}/${marks.vxlanName}/rp_filter`, value: '2' },
+    // br_netfilter, where it is loaded, shows bridged packets to the rules: one whose Service led it back onto the
+    // bridge would then be switched to its pod instead of routed, and isolated ports drop it. All our pods' packets
+    // are routed, so the rules see each of them without.
+    { name: 'net/bridge/bridge-nf-call-iptables', value: '0' },
+    { name: 'net/bridge/bridge-nf-call-ip6tables', value: '0' },
+  ];
+}
