@@ -1,4 +1,4 @@
-import { dashAddress, encodeLabel, parseDashedAddress } from './names.ts';
+import { dashAddress, encodeLabel } from './names.ts';
 import type { NamedEndpoint, NamedPort, NamedService } from './named-service.ts';
 import { serviceData } from './records.ts';
 import { TYPE } from './wire.ts';
@@ -100,20 +100,13 @@ function portData(
 }
 
 function endpointData(
-  { slices }: NamedService,
+  service: NamedService,
   name: string,
   label: string,
   type: number,
 ): readonly string[] | undefined {
-  const spelled = parseDashedAddress(label);
-  // An address is called by one label only: CoreDNS, too, compares the labels.
-  const address = spelled !== undefined && dashAddress(spelled) === label ? spelled : undefined;
-  const isCalled = (endpoint: NamedEndpoint): boolean =>
-    endpoint.hostname === '' ? endpoint.address === address : endpoint.hostname === label;
-  const found = slices.flatMap(({ endpoints, ports }) =>
-    endpoints.filter(isCalled).map((endpoint) => ({ endpoint, ports })),
-  );
-  if (found.length === 0) return undefined;
+  const found = endpointsByLabel(service).get(label);
+  if (!found) return undefined;
   if (type === TYPE.SRV) {
     const target = encodeLabel(label) + name;
     return targetData(found.flatMap(({ ports }) => ports.map((port) => ({ port, target }))));
@@ -122,6 +115,30 @@ function endpointData(
     found.map(({ endpoint }) => endpoint.address),
     type,
   );
+}
+
+interface CalledEndpoint {
+  readonly endpoint: NamedEndpoint;
+  readonly ports: readonly NamedPort[];
+}
+
+/** The one Service whose endpoints were asked for last: an SRV answer asks for each of them, one after the other. */
+let indexed:
+  | {
+      readonly service: NamedService;
+      readonly byLabel: ReadonlyMap<string, readonly CalledEndpoint[]>;
+    }
+  | undefined;
+
+/** A Service's endpoints by what they are called: an address by one label only, as CoreDNS compares labels. */
+function endpointsByLabel(service: NamedService): ReadonlyMap<string, readonly CalledEndpoint[]> {
+  if (indexed?.service === service) return indexed.byLabel;
+  const byLabel = Map.groupBy(
+    service.slices.flatMap(({ endpoints, ports }) => endpoints.map((endpoint) => ({ endpoint, ports }))),
+    ({ endpoint }) => endpointLabel(endpoint),
+  );
+  indexed = { service, byLabel };
+  return byLabel;
 }
 
 function addressData(addresses: Iterable<string>, type: number): readonly string[] {

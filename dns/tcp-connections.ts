@@ -12,14 +12,17 @@ export interface Connection {
   pending: number;
   /** Whether the client has sent all it will. */
   ended: boolean;
-  /** When its last query was complete; before the first, when it was opened. In milliseconds of a steady clock. */
-  askedAt: number;
+  /**
+   * When its last query was complete, or a part of the answer read; before the first, when it was opened. In
+   * milliseconds of a steady clock.
+   */
+  usedAt: number;
 }
 
 export interface ConnectionLimits {
   /** Connections of all clients together. */
   readonly maxConnections: number;
-  /** A connection without a whole query for so long is closed, whatever else it sends. */
+  /** A connection without a whole query for so long is closed, whatever else it sends, unless it reads an answer. */
   readonly idleTimeoutMs: number;
   /** Told when a connection has to make room for another one. */
   readonly onCrowded: () => void;
@@ -29,7 +32,7 @@ export interface ConnectionLimits {
 export class TcpConnections {
   readonly #limits: ConnectionLimits;
   readonly #shares: FairShare;
-  /** In the order of their last queries, the longest ago first. */
+  /** In the order of their last use, the longest ago first. */
   readonly #all = new Set<Connection>();
   readonly #byClient = new Map<string, Set<Connection>>();
   readonly #sweep: NodeJS.Timeout;
@@ -46,16 +49,16 @@ export class TcpConnections {
   add(socket: Socket, client: Uint8Array): Connection {
     const key = clientKey(client);
     while (!this.#shares.enter(key)) this.#makeRoom(key);
-    const askedAt = performance.now();
-    const connection = { socket, client, key, frames: new FrameReader(), pending: 0, ended: false, askedAt };
+    const usedAt = performance.now();
+    const connection = { socket, client, key, frames: new FrameReader(), pending: 0, ended: false, usedAt };
     this.#append(connection);
     return connection;
   }
 
-  /** Notes that it has asked just now. */
+  /** Notes that it asks or reads. */
   touch(connection: Connection): void {
     if (!this.#all.has(connection)) return;
-    connection.askedAt = performance.now();
+    connection.usedAt = performance.now();
     this.#unlink(connection);
     this.#append(connection);
   }
@@ -112,7 +115,7 @@ export class TcpConnections {
   #closeIdle(): void {
     const deadline = performance.now() - this.#limits.idleTimeoutMs;
     for (const connection of this.#all) {
-      if (connection.askedAt > deadline) return;
+      if (connection.usedAt > deadline) return;
       this.#end(connection);
     }
   }

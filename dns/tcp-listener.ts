@@ -169,7 +169,7 @@ export class TcpListener {
       return;
     }
     connection.pending += 1;
-    const sent = this.#sendAll(socket, answer instanceof Promise ? [answer] : answer);
+    const sent = this.#sendAll(connection, answer instanceof Promise ? [answer] : answer);
     void sent.then(() => {
       connection.pending -= 1;
       if (!socket.destroyed) this.#enqueue(connection);
@@ -177,11 +177,17 @@ export class TcpListener {
   }
 
   /** Messages that follow each other, each when the client has read those before; a part of them is worth nothing. */
-  async #sendAll(socket: Socket, messages: AsyncIterable<Uint8Array> | Promise<Uint8Array>[]): Promise<void> {
+  async #sendAll(
+    connection: Connection,
+    messages: AsyncIterable<Uint8Array> | Promise<Uint8Array>[],
+  ): Promise<void> {
+    const { socket } = connection;
     try {
       for await (const bytes of messages) {
         if (socket.destroyed) return;
         if (!socket.write(framed(bytes))) await drained(socket);
+        // Who reads on is not idle, however long the whole takes.
+        this.#connections.touch(connection);
       }
     } catch (error) {
       this.#limits.onError(error);

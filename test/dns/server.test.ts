@@ -207,6 +207,23 @@ t.test('silent connections end, and no more than the cap stay open', async (t) =
   t.strictSame(refused, ['connections']);
 });
 
+t.test('who reads a long answer is not idle', async (t) => {
+  const parts = 8;
+  const { port } = await serve(t, {
+    idleTimeoutMs: 100,
+    handler: async function* () {
+      for (let part = 0; part < parts; part += 1) {
+        yield Buffer.alloc(12, part);
+        await sleep(40);
+      }
+    },
+  });
+  const { socket, frame, answers } = await dial(t, port);
+  socket.write(frame(encodeQuery(NAME, 'AXFR')));
+  await once(socket, 'close');
+  t.equal(answers.length, parts);
+});
+
 /** Resolves when the connection is closed, or reset, which is an error to once(). */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => void socket.once('close', () => resolve()));
