@@ -150,7 +150,8 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
   const services = ofFamily(traits, settings.serviceCIDRs);
   const pods = ofFamily(traits, settings.podCIDRs);
   const stays = [...cluster, ...services, traits.multicast];
-  const nodes = ofFamily(traits, settings.nodeIPs).map((address) => `${address}/${String(traits.bits)}`);
+  const nodes = ofFamily(traits, settings.nodeIPs).map((address) => withLength(traits, address));
+  const excluded = ofFamily(traits, settings.nonMasqueradeCIDRs ?? []);
   return new Map([
     ['WEFT-SERVICES', ['-j WEFT-VIP', '-m addrtype --dst-type LOCAL -j WEFT-NODEPORTS']],
     ['WEFT-NODEPORTS', renderNodePorts(traits, settings, 'WEFT-NP')],
@@ -176,7 +177,10 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
     ],
     [
       'WEFT-LEAVING',
-      [...[...stays, ...nodes].map((cidr) => `-d ${cidr} -j RETURN`), '-j MASQUERADE --random-fully'],
+      [
+        ...[...stays, ...nodes, ...excluded].map((cidr) => `${destination(cidr)}-j RETURN`),
+        '-j MASQUERADE --random-fully',
+      ],
     ],
   ]);
 }
@@ -185,17 +189,19 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
 function renderNodePorts(traits: FamilyTraits, settings: NodeSettings, root: string): Rule[] {
   const excluded = ofFamily(traits, [...settings.serviceCIDRs, ...settings.clusterCIDRs, ...settings.dnsIPs]);
   const only = ofFamily(traits, settings.nodePortAddresses);
-  // A match of everything is none: iptables-save would not print it.
-  const places =
-    settings.nodePortAddresses.length === 0 || only.some((cidr) => cidr.endsWith('/0'))
-      ? ['']
-      : only.map((cidr) => `-d ${cidr} `);
+  const everywhere = settings.nodePortAddresses.length === 0 || only.some((cidr) => cidr.endsWith('/0'));
+  const places = everywhere ? [''] : only.map(destination);
   return [
     ...[...excluded, traits.loopback].map((cidr) => `-d ${withLength(traits, cidr)} -j RETURN`),
     ...places.flatMap((place) =>
       protocols.map((protocol) => `${place}-p ${protocol} -j ${root}-${protocol.toUpperCase()}`),
     ),
   ];
+}
+
+/** A match of everything is none: iptables-save would not print it. */
+function destination(cidr: string): string {
+  return cidr.endsWith('/0') ? '' : `-d ${cidr} `;
 }
 
 function withLength(traits: FamilyTraits, cidr: string): string {

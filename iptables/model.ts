@@ -77,6 +77,8 @@ export interface NodeSettings {
   readonly podCIDRs: readonly string[];
   /** Addresses of all nodes: pods reach them with their own address. */
   readonly nodeIPs: readonly string[];
+  /** Beyond the cluster, its Services and its nodes: pods keep their own address there, too. */
+  readonly nonMasqueradeCIDRs?: readonly string[];
   /** Only these node addresses serve NodePorts; empty: all but loopback, cluster and Service ranges. */
   readonly nodePortAddresses: readonly string[];
 }

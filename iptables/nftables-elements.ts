@@ -148,13 +148,14 @@ export function renderSettings(settings: NodeSettings): Element[] {
         `${name}${suffix}`,
         cidrs.filter((cidr) => familyOf(cidr) === family),
       );
+    const { clusterCIDRs, serviceCIDRs, nodeIPs, nonMasqueradeCIDRs = [] } = settings;
     const everywhere = settings.nodePortAddresses.length === 0;
     const dns = settings.dnsIPs.filter((address) => familyOf(address) === family);
     return [
-      ...set('cluster', settings.clusterCIDRs),
-      ...set('service-ranges', settings.serviceCIDRs),
+      ...set('cluster', clusterCIDRs),
+      ...set('service-ranges', serviceCIDRs),
       ...set('pods', settings.podCIDRs),
-      ...set('stays', [...settings.clusterCIDRs, ...settings.serviceCIDRs, multicast, ...settings.nodeIPs]),
+      ...set('stays', [...clusterCIDRs, ...serviceCIDRs, multicast, ...nodeIPs, ...nonMasqueradeCIDRs]),
       ...set('nodeport-addresses', everywhere ? ['0.0.0.0/0', '::/0'] : settings.nodePortAddresses),
       ...[...new Set(dns)].map((address) => ({
         object: `dns${suffix}`,

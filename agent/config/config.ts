@@ -19,6 +19,8 @@ export interface AgentConfig {
   readonly backend: 'iptables' | 'nftables';
   /** Where NodePorts are served: ranges, or `primary` for {@link nodeIPs}; empty: on every address of the node. */
   readonly nodePortAddresses: readonly string[];
+  /** Outside the cluster where pods keep their own address instead of taking the node's. */
+  readonly nonMasqueradeCIDRs: readonly string[];
   /** UDP port and network identifier of the vxlan device. */
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */

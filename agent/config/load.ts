@@ -128,6 +128,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     announceInterfaces: given.announceInterfaces ?? [],
     backend: given.backend ?? 'iptables',
     nodePortAddresses: given.nodePortAddresses ?? [],
+    nonMasqueradeCIDRs: given.nonMasqueradeCIDRs ?? [],
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),

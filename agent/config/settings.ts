@@ -58,6 +58,11 @@ export const settings = {
     values.listOf(values.nodePortAddress),
     'node addresses that serve NodePorts: ranges, or primary (all)',
   ),
+  nonMasqueradeCIDRs: setting(
+    'agent',
+    values.listOf(values.cidr),
+    'ranges outside the cluster where pods keep their own address (none)',
+  ),
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.dnsServer), 'DNS servers for other names (resolv.conf)'),

@@ -97,6 +97,7 @@ export function nodeSettings(
     dnsFallback,
     podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
+    nonMasqueradeCIDRs: normalized(config.nonMasqueradeCIDRs, normalizeCIDR),
     nodePortAddresses: nodePortAddresses(config),
   };
 }

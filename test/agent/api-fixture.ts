@@ -53,6 +53,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     nodeIPs: ['192.0.2.1'],
     externalIPs: [],
     nodePortAddresses: [],
+    nonMasqueradeCIDRs: [],
     announceInterfaces: [],
     backend: 'iptables',
     vxlan: { port: 8472, vni: 117 },

@@ -11,9 +11,10 @@ export function compileWorld({ node, services, slices }: World): Ruleset {
     const each = compileService(service, slices.get(key) ?? [], { nodeName, zone, dnsIPs });
     if (each) compiled.set(key, each);
   }
-  const { clusterCIDRs, serviceCIDRs, podCIDRs, nodeIPs, nodePortAddresses } = node;
+  const { clusterCIDRs, serviceCIDRs, podCIDRs, nodeIPs, nodePortAddresses, nonMasqueradeCIDRs } = node;
+  const settings = { clusterCIDRs, serviceCIDRs, dnsIPs, podCIDRs, nodeIPs, nodePortAddresses };
   return {
-    settings: { clusterCIDRs, serviceCIDRs, dnsIPs, podCIDRs, nodeIPs, nodePortAddresses },
+    settings: { ...settings, nonMasqueradeCIDRs },
     services: compiled,
   };
 }

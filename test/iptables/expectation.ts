@@ -19,6 +19,7 @@ export interface ExpectedNode {
   /** Addresses of all nodes. */
   readonly nodeIPs: readonly string[];
   readonly nodePortAddresses: readonly string[];
+  readonly nonMasqueradeCIDRs: readonly string[];
 }
 
 export interface World {
@@ -112,7 +113,10 @@ function leavesCluster(node: ExpectedNode, source: string, destination: string):
   const multicast = ['224.0.0.0/4', 'ff00::/8'];
   return (
     isIn(node.podCIDRs, source) &&
-    !isIn([...node.clusterCIDRs, ...node.serviceCIDRs, ...multicast], destination) &&
+    !isIn(
+      [...node.clusterCIDRs, ...node.serviceCIDRs, ...node.nonMasqueradeCIDRs, ...multicast],
+      destination,
+    ) &&
     ![...node.nodeIPs, ...node.addresses].includes(destination)
   );
 }

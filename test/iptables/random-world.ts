@@ -18,6 +18,7 @@ const more = {
     second: '198.18.0.1',
     loopback: '127.0.0.1',
     remote: '203.0.113.200',
+    excluded: '203.0.113.128/25',
     vip: (n: number) => `10.96.${String(1 + (n >> 8))}.${String(n & 0xff)}`,
     external: (n: number) => `198.51.100.${String(n)}`,
     clusterCIDR: '10.244.0.0/16',
@@ -37,6 +38,7 @@ const more = {
     second: '2001:db8:18::1',
     loopback: '::1',
     remote: '2001:db8:2::200',
+    excluded: '2001:db8:2::/64',
     vip: (n: number) => `fd00:10:96::${(0x100 + n).toString(16)}`,
     external: (n: number) => `2001:db8:1::${n.toString(16)}`,
     clusterCIDR: 'fd00:10:244::/56',
@@ -65,6 +67,7 @@ function randomNode(random: Random, families: readonly FamilyName[]): ExpectedNo
     serviceCIDRs: families.map((family) => more[family].serviceCIDR),
     dnsIPs: families.map((family) => addresses[family].dns),
     nodeIPs: families.flatMap((family) => [addresses[family].node, addresses[family].peer]),
+    nonMasqueradeCIDRs: random.chance(0.5) ? [] : families.map((family) => more[family].excluded),
     nodePortAddresses: random.chance(0.5)
       ? []
       : families.flatMap((family) => random.pick<readonly string[]>(more[family].nodePortRanges)),

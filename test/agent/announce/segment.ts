@@ -231,6 +231,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     nodeIPs,
     externalIPs: [],
     nodePortAddresses: [],
+    nonMasqueradeCIDRs: [],
     announceInterfaces: [],
     backend: 'nftables',
     vxlan: { port: 8472, vni: 117 },

@@ -28,6 +28,7 @@ const config: AgentConfig = {
   announceInterfaces: [],
   backend: 'iptables',
   nodePortAddresses: [],
+  nonMasqueradeCIDRs: [],
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   forwarding,

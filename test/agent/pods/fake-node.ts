@@ -263,6 +263,7 @@ export class FakeNode {
       nodeIPs: ['192.0.2.11'],
       externalIPs: [],
       nodePortAddresses: [],
+      nonMasqueradeCIDRs: [],
       announceInterfaces: [],
       backend: 'iptables',
       vxlan: { port: 8472, vni: 117 },

@@ -18,7 +18,7 @@ export function makeRules(backend: string, nodeIPs: readonly string[]) {
   const metrics = new Registry();
   const rules = new ServiceRules({
     nodeName: 'node1',
-    config: { backend, nodeIPs, externalIPs: [], nodePortAddresses: [] },
+    config: { backend, nodeIPs, externalIPs: [], nodePortAddresses: [], nonMasqueradeCIDRs: [] },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
       serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],

@@ -69,7 +69,13 @@ function setup(t: Test) {
   };
   const context = {
     nodeName: 'node1',
-    config: { backend: 'iptables', nodeIPs: ['192.0.2.1'], externalIPs: [], nodePortAddresses: [] },
+    config: {
+      backend: 'iptables',
+      nodeIPs: ['192.0.2.1'],
+      externalIPs: [],
+      nodePortAddresses: [],
+      nonMasqueradeCIDRs: [],
+    },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16'],
       serviceCIDRs: ['10.96.0.0/16'],

@@ -155,6 +155,10 @@ export const sections: Readonly<
         ],
       },
       {
+        must: 'nonMasqueradeCIDRs: pods keep their own address towards these ranges outside the cluster',
+        shownBy: ['pods keep their address where they are told to'],
+      },
+      {
         must: 'Where the host forwards nothing, pods and Services are forwarded',
         shownBy: ['a host that forwards nothing forwards for pods and Services'],
       },

@@ -58,6 +58,7 @@ export class Scene {
   families: readonly FamilyName[] = [];
   /** As the agent's configuration has it. */
   nodePortAddresses: readonly string[] = [];
+  nonMasqueradeCIDRs: readonly string[] = [];
   readonly services = new Map<string, CompiledService>();
   readonly #shared = new SharedValues();
   #peerReady = false;
@@ -223,6 +224,7 @@ export class Scene {
         nodeIPs: families.map((family) => addresses[family].node),
         externalIPs: [],
         nodePortAddresses: this.nodePortAddresses,
+        nonMasqueradeCIDRs: this.nonMasqueradeCIDRs,
       },
       cluster: {
         clusterCIDRs: families.map((family) => ranges[family].cluster),

@@ -92,6 +92,26 @@ async function leaving(t: Test, scene: Scene): Promise<void> {
   ]);
 }
 
+async function leavingWithTheirs(t: Test, scene: Scene): Promise<void> {
+  const exclude = async (...ranges: readonly string[]): Promise<void> => {
+    scene.nonMasqueradeCIDRs = ranges;
+    await scene.backend.sync(scene.rules());
+  };
+  for (const ranges of [
+    ['192.0.2.2/32', '2001:db8::2/128'],
+    ['0.0.0.0/0', '::/0'],
+  ]) {
+    await exclude(...ranges);
+    await scene.ask(t, [['pod1', 'outside:9090', 'outside sees pod1', `excluded: ${ranges.join(', ')}`]]);
+    t.equal((await scene.backend.sync(scene.rules())).changes, 0, 'the kernel prints what it was told');
+  }
+  await exclude('192.0.2.128/25', '2001:db8::100/120');
+  await scene.ask(t, [
+    ['pod1', 'outside:9090', 'outside sees node', 'beside an excluded range: masqueraded'],
+  ]);
+  await exclude();
+}
+
 /** Two hosts behind one address must not choose one port for one peer: the kernel's search is not atomic. */
 async function randomFully(t: Test, { network, subject, families }: Scene): Promise<void> {
   for (const family of families) {
@@ -134,6 +154,7 @@ export const sourceParts: readonly Part[] = [
   { title: 'externalTrafficPolicy Local keeps the client’s address', run: policyLocal },
   { title: 'endpoints in the network of a node', run: hostNetwork },
   { title: 'pods leave the cluster with the address of the node', run: leaving },
+  { title: 'pods keep their address where they are told to', run: leavingWithTheirs },
   { title: 'masquerading chooses ports at random', run: randomFully },
   { title: 'a host that forwards nothing forwards for pods and Services', run: forwarding },
 ];
