@@ -2,6 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { DatagramBatch } from './datagram-batch.ts';
 import { isErrno } from './kernel-error.ts';
 import * as libc from './libc.ts';
+import { waitingBytes } from './server-socket.ts';
 
 /** A datagram in its place of a batch; only valid during the call that hands it over. */
 interface BatchedDatagram {
@@ -51,7 +52,6 @@ export class BatchedSocket {
   readonly #datagrams: readonly SlotDatagram[];
   #handlers: BatchedSocketHandlers | undefined;
   #stopPolling: () => void = () => undefined;
-  readonly #memory = Buffer.alloc(36);
   #paused = false;
   /** Resolves when the kernel has taken a batch for which it had no room. */
   #room: Promise<void> | undefined;
@@ -127,14 +127,8 @@ export class BatchedSocket {
       }
       if (count < fewDatagrams) break;
     }
-    this.#handlers?.onBatch?.(count === slots && this.#waitingBytes() > manyBytes);
+    this.#handlers?.onBatch?.(count === slots && waitingBytes(this.#fd) > manyBytes);
     return count;
-  }
-
-  /** What waits in the socket, as its receive buffer counts it (struct sk_meminfo of linux/sock_diag.h, the first word). */
-  #waitingBytes(): number {
-    libc.getsockopt(this.#fd, libc.SOL_SOCKET, libc.SO_MEMINFO, this.#memory);
-    return this.#memory.readUInt32LE(0);
   }
 
   /** How many slots hold a datagram now. */

@@ -44,6 +44,20 @@ export function sendUnixDatagram(path: string, text: string, fds: readonly numbe
   }
 }
 
+/**
+ * The fd of a socket that receives what is sent to `path`, without waiting. Nothing may be at the path; what is made
+ * there stays.
+ * @throws KernelError EADDRINUSE
+ */
+export function openUnixDatagram(path: string): number {
+  const fd = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+  using undo = new DisposableStack();
+  undo.defer(() => libc.close(fd));
+  libc.bind(fd, encodeUnixAddress(path), path);
+  undo.move();
+  return fd;
+}
+
 /** The next message that waits on a bound socket, or undefined when none does. */
 export function receiveUnixDatagram(fd: number): UnixDatagram | undefined {
   const room = Buffer.alloc(control.bytes + align(maxFds * fdBytes));

@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
-import { AF_UNIX, bind, close, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../netns/libc.ts';
-import { encodeUnixAddress } from '../../netns/sockaddr.ts';
-import { receiveUnixDatagram } from '../../netns/unix-datagram.ts';
+import { close } from '../../netns/libc.ts';
+import { openUnixDatagram, receiveUnixDatagram } from '../../netns/unix-datagram.ts';
 import { WatchedSocket } from '../../netns/watched-socket.ts';
 import type { InheritedFd } from '../inherited-fds.ts';
 
@@ -18,9 +17,7 @@ export class SocketKeeper implements Disposable {
   constructor(path: string) {
     this.#path = path;
     rmSync(path, { force: true });
-    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
-    bind(fd, encodeUnixAddress(path), path);
-    this.#notifications = new WatchedSocket(fd, () => this.#receive());
+    this.#notifications = new WatchedSocket(openUnixDatagram(path), () => this.#receive());
   }
 
   /** What has been stored so far, as long as this is not disposed. */

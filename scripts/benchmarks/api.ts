@@ -1,6 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ApiClient } from '../../api/client/client.ts';
@@ -11,6 +9,7 @@ import { createObjects, deleteObjects, readList, Watchers } from './api-load.ts'
 import { MeasuredServer } from './api-server.ts';
 import { median, percentile } from './statistics.ts';
 import type { Bench, BenchFigure, BenchResult } from './result.ts';
+import { freePort } from '../free-port.ts';
 
 const scale = { services: 10_000, slicesEach: 5 };
 const rounds = 5;
@@ -128,14 +127,6 @@ async function costOf(server: MeasuredServer, action: () => Promise<unknown>): P
   const before = server.cpuSeconds();
   const seconds = await timeSeconds(action);
   return { seconds, cpu: server.cpuSeconds() - before };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 function* figuresOf({

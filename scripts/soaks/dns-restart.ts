@@ -1,6 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import type { LabHost, LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { Supervisor } from '../../test/agent/supervisor.ts';
+import { freePort } from '../free-port.ts';
 
 /** What dns-restart-load-process.ts is to do. */
 export interface LoadDuty {
@@ -143,14 +143,6 @@ async function underLoad(
   } finally {
     load.kill();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** The soak: 20,000 queries a second across ten restarts and 1,000 changes. Resolves with what is wrong. */

@@ -3,6 +3,7 @@ import { Counter, Registry } from 'prom-client';
 import t from 'tap';
 import { renderHealth, startHealthServer } from '../../agent/health.ts';
 import type { Health } from '../../agent/subsystem.ts';
+import { freePort } from '../../scripts/free-port.ts';
 
 class Part {
   readonly name: string;
@@ -20,19 +21,6 @@ class Part {
 
 const well = new Part('network', { ready: true });
 const ill = new Part('names', { ready: false, reason: 'not synced' });
-
-/** A port nobody uses now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address ? address.port : 0);
-    });
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 t.test('all parts must be ready, and those that are not say why', (t) => {
   t.same(renderHealth([well]), { ready: true, text: 'network: ok\n' });

@@ -1,16 +1,15 @@
 import t from 'tap';
 import { forgetFds, notifyServiceManager, storeFds } from '../../agent/notify.ts';
-import { AF_UNIX, bind, close, MSG_DONTWAIT, recv, SOCK_DGRAM, socket } from '../../netns/libc.ts';
-import { encodeUnixAddress } from '../../netns/sockaddr.ts';
+import { close, MSG_DONTWAIT, recv } from '../../netns/libc.ts';
+import { openUnixDatagram } from '../../netns/unix-datagram.ts';
 
 t.test('systemd is told over its socket, and nobody where there is none', (t) => {
   const path = `@weft-notify-test-${process.pid}`;
-  const fd = socket(AF_UNIX, SOCK_DGRAM);
+  const fd = openUnixDatagram(path);
   t.teardown(() => {
     close(fd);
     delete process.env['NOTIFY_SOCKET'];
   });
-  bind(fd, encodeUnixAddress(path));
   const read = (): string | undefined => {
     const buffer = Buffer.alloc(256);
     const length = recv(fd, buffer, MSG_DONTWAIT);

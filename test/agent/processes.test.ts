@@ -28,7 +28,7 @@ function startSleeper(): { pid: number; ended: Promise<unknown> } {
 t.test('the start time is read behind a name that tries to confuse', (t) => {
   const rest = Array.from({ length: 30 }, (_, index) => String(index + 3));
   const stat = `42 (evil) 7 (name)) S ${rest.slice(1).join(' ')}`;
-  t.match(parseProcessStat(stat), { state: 'S', startTime: '22' });
+  t.same(parseProcessStat(stat), { state: 'S', startTime: '22', threads: 20 });
   t.end();
 });
 

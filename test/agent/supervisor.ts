@@ -3,10 +3,8 @@ import { once } from 'node:events';
 import { closeSync, fstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AF_UNIX, bind, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { encodeUnixAddress } from '../../netns/sockaddr.ts';
-import { receiveUnixDatagram } from '../../netns/unix-datagram.ts';
+import { openUnixDatagram, receiveUnixDatagram } from '../../netns/unix-datagram.ts';
 import { WatchedSocket } from '../../netns/watched-socket.ts';
 
 export interface SupervisedProgram {
@@ -41,9 +39,7 @@ export class Supervisor implements Disposable {
 
   constructor(program: SupervisedProgram) {
     this.#program = program;
-    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
-    bind(fd, encodeUnixAddress(this.#path));
-    this.#notifications = new WatchedSocket(fd, () => this.#receive());
+    this.#notifications = new WatchedSocket(openUnixDatagram(this.#path), () => this.#receive());
   }
 
   get pid(): number {

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -8,6 +7,7 @@ import { LabShell } from '../../scripts/guide/lab-shell.ts';
 import { startWalk, type WalkState } from '../../scripts/guide/check.ts';
 import { clearGuide, guideChecks } from '../../scripts/guide/walk.ts';
 import type { Kubectl } from '../kubectls.ts';
+import { freePort } from '../../scripts/free-port.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const weft = join(root, 'bin/weft');
@@ -49,14 +49,6 @@ export class TestLab {
     this.run('down');
     rmSync(this.#cacheDir, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Walks the whole guide and asserts each of its checks. Returns what the walk ended with. */

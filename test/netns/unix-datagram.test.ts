@@ -2,9 +2,8 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { AF_UNIX, bind, close, SOCK_DGRAM, socket } from '../../netns/libc.ts';
-import { encodeUnixAddress } from '../../netns/sockaddr.ts';
-import { receiveUnixDatagram, sendUnixDatagram } from '../../netns/unix-datagram.ts';
+import { close } from '../../netns/libc.ts';
+import { openUnixDatagram, receiveUnixDatagram, sendUnixDatagram } from '../../netns/unix-datagram.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'weft-unix-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
@@ -18,9 +17,8 @@ for (const [kind, path] of [
   ['an abstract name', `@weft-unix-test-${process.pid}`],
 ] as const) {
   t.test(`text and open files come through ${kind}`, (t) => {
-    const receiver = socket(AF_UNIX, SOCK_DGRAM);
+    const receiver = openUnixDatagram(path);
     t.teardown(() => close(receiver));
-    bind(receiver, encodeUnixAddress(path));
     t.equal(receiveUnixDatagram(receiver), undefined, 'nothing waits');
 
     const file = join(directory, 'file');

@@ -8,6 +8,7 @@ import { renderHealthCheckAnswer } from '../../../agent/services/health-check-an
 import { HealthChecks } from '../../../agent/services/health-check.ts';
 import { listNodePortAddresses } from '../../../agent/services/node-addresses.ts';
 import type { HealthCheck } from '../../../iptables/model.ts';
+import { freePort } from '../../../scripts/free-port.ts';
 
 type Interfaces = Parameters<typeof listNodePortAddresses>[1];
 
@@ -55,12 +56,6 @@ async function hold(port = 0): Promise<{ port: number; free(): Promise<unknown> 
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('not listening');
   return { port: address.port, free: () => new Promise((resolve) => server.close(resolve)) };
-}
-
-async function freePort(): Promise<number> {
-  const held = await hold();
-  await held.free();
-  return held.port;
 }
 
 t.test('the answer: what kube-proxy says, field by field', (t) => {
