@@ -77,6 +77,7 @@ export function diffState(desired: DesiredState, observed: ObservedState): State
       'gateway',
       'onlink',
       'source',
+      'mtu',
     ]),
     neighbors: diff(desired, observed, 'neighbors', ({ link, address }) => `${link} ${address}`, ['mac']),
     fdb: diff(desired, observed, 'fdb', ({ link, mac }) => `${link} ${mac}`, ['destination']),

@@ -9,7 +9,8 @@ export const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 const headerLength = 12;
-const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, table: 15 } as const;
+const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, metrics: 8, table: 15 } as const;
+const RTAX_MTU = 2;
 const RT_TABLE_MAIN = 254;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
@@ -28,6 +29,8 @@ export interface Route {
   readonly onlink: boolean;
   /** Preferred source address of the node's own packets. */
   readonly source?: string;
+  /** Longest packet in bytes that the way takes, where it is less than the link does. Forwarding heeds it, too. */
+  readonly mtu?: number;
   /** Who set it (rtm_protocol). */
   readonly protocol: number;
 }
@@ -102,12 +105,14 @@ function decodeRoute(payload: Buffer): Route | undefined {
   if (!family || table !== RT_TABLE_MAIN || payload.readUInt8(7) !== RTN_UNICAST) return undefined;
   const gateway = attributes.get(RTA.gateway);
   const source = attributes.get(RTA.prefsrc);
+  const mtu = m.decodeNested(attributes, RTA.metrics).get(RTAX_MTU)?.readUInt32LE(0);
   return {
     destination: `${decodeDestination(family, attributes.get(RTA.dst))}/${payload.readUInt8(1)}`,
     ifindex: attributes.get(RTA.oif)?.readUInt32LE(0) ?? 0,
     ...(gateway ? { gateway: decodeIp(gateway) } : {}),
     onlink: (payload.readUInt32LE(8) & RTNH_F_ONLINK) !== 0,
     ...(source ? { source: decodeIp(source) } : {}),
+    ...(mtu === undefined ? {} : { mtu }),
     protocol: payload.readUInt8(5),
   };
 }
@@ -118,6 +123,7 @@ function encodeRoute(route: Route, flags: number): Request {
   const attributes = [encodeDestination(route.destination), m.encodeU32(RTA.oif, route.ifindex)];
   if (route.gateway !== undefined) attributes.push(m.encodeAttribute(RTA.gateway, encodeIp(route.gateway)));
   if (route.source !== undefined) attributes.push(m.encodeAttribute(RTA.prefsrc, encodeIp(route.source)));
+  if (route.mtu !== undefined) attributes.push(m.encodeNested(RTA.metrics, m.encodeU32(RTAX_MTU, route.mtu)));
   const header = encodeHeader(family.number, prefix, {
     protocol: route.protocol,
     table: RT_TABLE_MAIN,

@@ -23,7 +23,7 @@ export function planNetwork(view: NetworkView): NodePlan {
   const underlayFamily = familyOf(view.nodeIPs[0] ?? '');
   const mtu = view.underlay.mtu - vxlanOverhead[underlayFamily];
   const others = view.nodes.filter(({ name }) => name !== view.nodeName);
-  const peers = planPeers(others, accepted, ranges, underlayFamily);
+  const peers = planPeers(others, accepted, ranges, underlayFamily, view.pathMtus);
   const state = {
     links: [...nodeLinks(view, mtu), ...view.pods.map(({ uid }) => podLink(uid, mtu))],
     addresses: [...dnsAddresses(view), ...ranges.flatMap(nodeAddresses)],

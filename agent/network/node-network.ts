@@ -168,6 +168,7 @@ export class NodeNetwork implements Subsystem {
       vxlan: config.vxlan,
       underlay: findUnderlay(socket, config.nodeIPs[0] ?? ''),
       pods: this.#connectedPods(socket),
+      pathMtus: new Map(),
       withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
     };
   }

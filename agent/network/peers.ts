@@ -3,7 +3,7 @@ import { familyOf } from '../../netns/ip.ts';
 import type { DesiredState, LinkFdbEntry, LinkNeighbor, LinkRoute } from '../../netns/state.ts';
 import * as marks from './marks.ts';
 import { podRanges } from './ranges.ts';
-import type { ClusterNode, PodRange } from './view.ts';
+import type { ClusterNode, NetworkView, PodRange } from './view.ts';
 
 interface Peer {
   readonly mac: string;
@@ -21,12 +21,14 @@ export interface PeersPlan {
  * The ways to all nodes that have ranges.
  * @param accepted each node's ranges by its name
  * @param own this node's ranges
+ * @param pathMtus see {@link NetworkView}
  */
 export function planPeers(
   nodes: readonly ClusterNode[],
   accepted: ReadonlyMap<string, readonly string[]>,
   own: readonly PodRange[],
   underlayFamily: Family,
+  pathMtus: NetworkView['pathMtus'],
 ): PeersPlan {
   const peers: Peer[] = [];
   const problems: string[] = [];
@@ -39,7 +41,7 @@ export function planPeers(
     else peers.push({ mac: marks.vxlanMac(node.name), underlay, ranges: podRanges(cidrs) });
   }
   const state = {
-    routes: peers.flatMap((peer) => peerRoutes(peer, own)),
+    routes: peers.flatMap((peer) => peerRoutes(peer, own, pathMtus)),
     neighbors: peers.flatMap((peer) => peerNeighbors(peer, own)),
     fdb: peers.map(peerFdb),
   };
@@ -47,15 +49,19 @@ export function planPeers(
 }
 
 /** A peer's range is behind its gateway, a neighbour on the vxlan. */
-function peerRoutes(peer: Peer, own: readonly PodRange[]): LinkRoute[] {
-  return sharedRanges(peer, own).map(({ range, source }) => ({
-    link: marks.vxlanName,
-    destination: range.cidr,
-    gateway: range.gateway,
-    onlink: true,
-    source,
-    protocol: marks.protocol,
-  }));
+function peerRoutes(peer: Peer, own: readonly PodRange[], pathMtus: NetworkView['pathMtus']): LinkRoute[] {
+  return sharedRanges(peer, own).map(({ range, source }) => {
+    const mtu = pathMtus.get(range.cidr);
+    return {
+      link: marks.vxlanName,
+      destination: range.cidr,
+      gateway: range.gateway,
+      onlink: true,
+      source,
+      ...(mtu === undefined ? {} : { mtu }),
+      protocol: marks.protocol,
+    };
+  });
 }
 
 function peerNeighbors(peer: Peer, own: readonly PodRange[]): LinkNeighbor[] {

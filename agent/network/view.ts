@@ -28,6 +28,8 @@ export interface NetworkView {
   /** The link that has the first node address. */
   readonly underlay: { readonly name: string; readonly mtu: number; readonly acceptsRouters: boolean };
   readonly pods: readonly AttachedPod[];
+  /** The longest packet that reaches a peer's range, by that range, where it was found to be less than links say. */
+  readonly pathMtus: ReadonlyMap<string, number>;
   /** Whether IPv6 is switched off on this host. */
   readonly withoutIPv6: boolean;
 }

@@ -43,6 +43,7 @@ const view: NetworkView = {
   vxlan: { port: 8472, vni: 117 },
   underlay: { name: 'lo', mtu: 1500, acceptsRouters: false },
   pods: [],
+  pathMtus: new Map(),
   withoutIPv6: false,
 };
 

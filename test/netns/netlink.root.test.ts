@@ -135,6 +135,13 @@ if (skipUnlessRoot(t)) {
     t.equal(ip(name, '-6', 'route', 'show', 'proto', '117').length, 250);
     t.equal(route.listRoutes(socket, 117).length, 500);
     t.equal(route.listRoutes(socket, 118).length, 0, 'of that protocol only');
+    const narrow = { ...shared, destination: '10.9.3.0/24', onlink: false, mtu: 1350 };
+    socket.request([route.replaceRoute(narrow)]);
+    t.match(ip(name, 'route', 'show', '10.9.3.0/24'), [{ metrics: [{ mtu: 1350 }] }]);
+    t.same(
+      route.listRoutes(socket, 117).filter(({ mtu }) => mtu !== undefined),
+      [narrow],
+    );
     const neighbors = neighbor.listNeighbors(socket, ifindex);
     t.equal(neighbors.length, 250);
     t.equal(ip(name, 'neigh', 'show', 'dev', 'bridge0', 'nud', 'permanent').length, 250);

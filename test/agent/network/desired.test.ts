@@ -21,6 +21,7 @@ const view: NetworkView = {
   vxlan: { port: 8472, vni: 117 },
   underlay: { name: 'eth0', mtu: 1500, acceptsRouters: false },
   pods: [],
+  pathMtus: new Map(),
   withoutIPv6: false,
 };
 
@@ -67,6 +68,15 @@ t.test('what peers compute fits together', (t) => {
   const vxlan = other.state.links.find(({ name }) => name === 'weft-vxlan');
   t.equal(vxlan?.mac, planNetwork(view).state.fdb[0]?.mac);
   t.equal(vxlan?.vxlan?.local, planNetwork(view).state.fdb[0]?.destination);
+  t.end();
+});
+
+t.test('a peer that long packets do not reach', (t) => {
+  const mtus = (changes: Partial<NetworkView>): (number | undefined)[] =>
+    planNetwork({ ...view, ...changes }).state.routes.map(({ mtu }) => mtu);
+  t.same(mtus({}), [undefined, undefined]);
+  t.same(mtus({ pathMtus: new Map([['10.244.2.0/24', 1350]]) }), [1350, undefined]);
+  t.same(mtus({ pathMtus: new Map([['10.244.3.0/24', 1350]]) }), [undefined, undefined], "another peer's");
   t.end();
 });
 
