@@ -10,7 +10,11 @@ const RTM_GETADDR = 22;
 const headerLength = 8;
 /** linux/if_addr.h; IFA_PROTO is kept since Linux 5.18 and ignored before. */
 const IFA = { address: 1, local: 2, cacheinfo: 6, flags: 8, proto: 11 } as const;
+const IFA_F_SECONDARY = 0x01;
 const IFA_F_NODAD = 0x02;
+const IFA_F_OPTIMISTIC = 0x04;
+const IFA_F_DADFAILED = 0x08;
+const IFA_F_TENTATIVE = 0x40;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_HOST = 254;
 const forever = 0xffffffff;
@@ -28,8 +32,16 @@ export interface Address {
   readonly passive: boolean;
 }
 
+/** An address as the kernel has it. */
+export interface ObservedAddress extends Address {
+  /** Not yet, or not, proved to be unique on its link (RFC 4862, 5.4): nothing can be bound to it. */
+  readonly tentative: boolean;
+  /** Another address of the same subnet comes first (IPv4); for a few hours only (IPv6, RFC 8981). */
+  readonly secondary: boolean;
+}
+
 /** All addresses of the socket's namespace. */
-export function listAddresses(socket: NetlinkSocket): Address[] {
+export function listAddresses(socket: NetlinkSocket): ObservedAddress[] {
   const payload = Buffer.alloc(headerLength);
   const request = { type: RTM_GETADDR, flags: 0, payload, name: 'RTM_GETADDR', about: '' };
   return socket.dump(request).flatMap((answer) => decodeAddress(answer) ?? []);
@@ -46,11 +58,13 @@ export function removeAddress(address: Address): Request {
 }
 
 /** The address of an RTM_NEWADDR or RTM_DELADDR message, or undefined when it is of another family. */
-function decodeAddress(payload: Buffer): Address | undefined {
+function decodeAddress(payload: Buffer): ObservedAddress | undefined {
   const family = familyOfNumber(payload.readUInt8(0));
   const attributes = m.decodeAttributes(payload, headerLength);
   const bytes = attributes.get(IFA.local) ?? attributes.get(IFA.address);
   if (!family || !bytes) return undefined;
+  const flags = attributes.get(IFA.flags)?.readUInt32LE(0) ?? payload.readUInt8(2);
+  const unproved = (flags & IFA_F_TENTATIVE) !== 0 && (flags & IFA_F_OPTIMISTIC) === 0;
   const preferredSeconds = attributes.get(IFA.cacheinfo)?.readUInt32LE(0) ?? forever;
   return {
     ifindex: payload.readUInt32LE(4),
@@ -58,6 +72,8 @@ function decodeAddress(payload: Buffer): Address | undefined {
     prefix: payload.readUInt8(1),
     protocol: attributes.get(IFA.proto)?.[0] ?? 0,
     passive: family === 'ipv4' ? payload.readUInt8(3) === RT_SCOPE_HOST : preferredSeconds === 0,
+    tentative: unproved || (flags & IFA_F_DADFAILED) !== 0,
+    secondary: (flags & IFA_F_SECONDARY) !== 0,
   };
 }
 

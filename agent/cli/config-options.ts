@@ -1,10 +1,10 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import type { ConfigSources } from '../config/load.ts';
 import { flagOf, settingNames, settings } from '../config/settings.ts';
 import type { Setting, SettingName } from '../config/settings.ts';
 import type { Config } from '../config/config.ts';
-import { listNodeAddresses } from '../node/addresses.ts';
 
 type Role = Setting<unknown>['role'];
 
@@ -22,8 +22,14 @@ export function addConfigOptions(command: Command, ...roles: Role[]): Command {
   return command;
 }
 
-/** The configuration a command was given by file, environment and its own flags. */
-export function readConfig(command: Command): Config {
+/**
+ * The configuration a command was given by file, environment and its own flags.
+ * @param detectAddresses finds the machine's own addresses; without it nobody asks for them
+ */
+export function readConfig(
+  command: Command,
+  detectAddresses: ConfigSources['detectAddresses'] = () => [],
+): Config {
   const flags: Partial<Record<SettingName, string>> = {};
   for (const name of settingNames) {
     const value: unknown = command.getOptionValue(optionOf(name).attributeName());
@@ -34,6 +40,6 @@ export function readConfig(command: Command): Config {
     file: typeof file === 'string' && file !== '' ? file : undefined,
     environment: process.env,
     flags,
-    detectAddresses: listNodeAddresses,
+    detectAddresses,
   });
 }

@@ -74,7 +74,8 @@ async function startAgentOf({ agent, join }: Config, log: Logger, signal: AbortS
 
 /** Runs until SIGTERM, SIGINT or {@link restartSignal}, then stops cleanly. Tells systemd when it is up and when it goes. */
 async function runDaemon(command: Command, name: string, start: Start): Promise<void> {
-  const config = readConfig(command);
+  const { findNodeAddresses } = await import('../underlay/observe.ts');
+  const config = readConfig(command, findNodeAddresses);
   const [{ createLog }, { notifyServiceManager }] = await Promise.all([
     import('../log.ts'),
     import('../notify.ts'),

@@ -1,4 +1,5 @@
 import type { ClusterConfig } from '../../api/cluster.ts';
+import type { AddressWish } from '../underlay/view.ts';
 
 /** One agent's own settings. */
 export interface AgentConfig {
@@ -109,4 +110,6 @@ export interface Config {
   readonly server: ServerConfig;
   readonly agent: AgentConfig;
   readonly join: JoinConfig;
+  /** How the agent's addresses are found. */
+  readonly addressing: AddressWish;
 }

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { addressAt, parseCidr } from '../../netns/ip.ts';
+import { isExplicit } from '../underlay/choice.ts';
+import type { AddressWish } from '../underlay/view.ts';
 import { AgentError, AgentErrors } from '../agent-error.ts';
 import { parseConfigFile } from './file.ts';
 import type { ConfigMistake, GivenValue } from './file.ts';
@@ -18,8 +20,8 @@ export interface ConfigSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Values of command line flags by the name of their setting. */
   readonly flags: Partial<Record<SettingName, string>>;
-  /** The machine's own addresses, used where nobody names any. */
-  readonly detectAddresses: () => string[];
+  /** Finds the machine's own addresses where nobody names them. */
+  readonly detectAddresses: (wish: AddressWish) => readonly string[];
 }
 
 /**
@@ -98,10 +100,12 @@ function forwardingDefaults(given: GivenSettings): ForwardingConfig {
 }
 
 /** Fills in what nobody has said; the same for every machine, except for its name and addresses. */
-function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Config {
+function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['detectAddresses']): Config {
   const stateDir = given.stateDir ?? '/var/lib/weft';
   const apiPort = given.apiPort ?? 6443;
-  const nodeIPs = given.nodeIPs ?? detectAddresses();
+  const serverUrl = given.server ?? `https://127.0.0.1:${apiPort}`;
+  const addressing = addressWish(given, serverUrl);
+  const nodeIPs = isExplicit(addressing) ? addressing.nodeIPs : detectAddresses(addressing);
   const serviceCIDRs = given.serviceCIDRs ?? ['10.96.0.0/16', 'fd00:10:96::/112'];
   const server = {
     stateDir: `${stateDir}/server`,
@@ -120,7 +124,7 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
   };
   const agent = {
     nodeName: given.nodeName ?? hostname().toLowerCase(),
-    server: given.server ?? `https://127.0.0.1:${apiPort}`,
+    server: serverUrl,
     stateDir,
     runDir: given.runDir ?? '/run/weft',
     nodeIPs,
@@ -149,7 +153,17 @@ function withDefaults(given: GivenSettings, detectAddresses: () => string[]): Co
     nodeLabels: given.nodeLabels ?? {},
   };
   const join = { token: given.token, tokenFile: given.tokenFile ?? `${stateDir}/server/token` };
-  return { logLevel: given.logLevel ?? 'info', server, agent, join };
+  return { logLevel: given.logLevel ?? 'info', server, agent, join, addressing };
+}
+
+function addressWish(given: GivenSettings, server: string): AddressWish {
+  return {
+    nodeIPs: given.nodeIPs ?? [],
+    nodeInterface: given.nodeInterface,
+    advertiseAddress: given.advertiseAddress,
+    // Of an IPv6 address without its brackets.
+    server: new URL(server).hostname.replace(/^\[|\]$/g, ''),
+  };
 }
 
 /** One answers some 100,000 queries a second; a second one also answers while the first is started again. */

@@ -45,7 +45,16 @@ export const settings = {
   server: setting('agent', values.httpsUrl, 'URL of the Kubernetes API (https://127.0.0.1:6443)'),
   token: setting('agent', values.text, 'join token of the server'),
   tokenFile: setting('agent', values.path, 'file that holds the join token'),
-  nodeIPs: setting('agent', values.listOf(values.address), "this node's addresses, one per family"),
+  nodeIPs: setting(
+    'agent',
+    values.listOf(values.addressOrRange),
+    "this node's addresses, or ranges they are in, one per family (found out)",
+  ),
+  nodeInterface: setting(
+    'agent',
+    values.pattern,
+    'link with the addresses, a regular expression for its name (the one that leads to the server)',
+  ),
   externalIPs: setting('agent', values.listOf(values.address), 'addresses shown as ExternalIP'),
   announceInterfaces: setting(
     'agent',

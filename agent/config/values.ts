@@ -33,6 +33,18 @@ export function path(raw: unknown): string {
   return value.length > 1 ? value.replace(/\/+$/, '') : value;
 }
 
+/** A regular expression, in the language of JavaScript. */
+export function pattern(raw: unknown): string {
+  const value = text(raw);
+  try {
+    new RegExp(value);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ValueError(`${show(raw)} is not a regular expression (${why}): write e.g. eth1 or en.*`);
+  }
+  return value;
+}
+
 /** A whole number between two bounds, both allowed. */
 export function integer(first: number, last: number): ValueParser<number> {
   return (raw) => {

@@ -8,7 +8,6 @@ import type { ConfigSources } from '../../../agent/config/load.ts';
 import { parseConfigFile } from '../../../agent/config/file.ts';
 import { overlaps } from '../../../agent/config/ranges.ts';
 import { environmentOf, flagOf, settingNames } from '../../../agent/config/settings.ts';
-import { parseDefaultInterface } from '../../../agent/node/addresses.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'weft-config-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
@@ -208,9 +207,27 @@ t.test('every setting has its own flag and environment variable', (t) => {
   t.end();
 });
 
-t.test('the interface of the default route is found', (t) => {
-  const table = 'Iface\tDestination\tGateway\neth1\t0002000A\t00000000\neth0\t00000000\t0100000A\n';
-  t.equal(parseDefaultInterface(table), 'eth0');
-  t.equal(parseDefaultInterface('Iface\tDestination\n'), undefined);
+t.test("how the node's addresses are found", (t) => {
+  const wishes: unknown[] = [];
+  const detectAddresses: ConfigSources['detectAddresses'] = (wish) => {
+    wishes.push(wish);
+    return ['192.0.2.7'];
+  };
+  const load = (text: string) => loadConfig(sources({ text, detectAddresses }));
+  t.same(load('nodeIPs: [198.51.100.1]\n').agent.nodeIPs, ['198.51.100.1'], 'explicit ones');
+  t.same(wishes, []);
+  const text = "nodeIPs: [192.0.2.0/24]\nnodeInterface: 'en.*'\nserver: 'https://[2001:db8::1]:6443'\n";
+  const { agent, addressing } = load(text);
+  t.same(agent.nodeIPs, ['192.0.2.7']);
+  t.same(addressing, {
+    nodeIPs: ['192.0.2.0/24'],
+    nodeInterface: 'en.*',
+    advertiseAddress: undefined,
+    server: '2001:db8::1',
+  });
+  t.same(wishes, [addressing]);
+  t.match(mistakesOf({ text: 'nodeInterface: "*"\n' }), [
+    /"\*" is not a regular expression .*write e\.g\. eth1/,
+  ]);
   t.end();
 });
