@@ -21,6 +21,7 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
       const at = `${path}.initContainers[${i}]`;
       return [...validateContainer(each, at, context), ...validateInitContainer(each, at)];
     }),
+    ...validateHostPorts(spec, path),
     ...validateTimes(spec, path),
     ...validateSpecNames(spec, path),
     ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
@@ -51,6 +52,22 @@ function validateVolumes(spec: PodSpec, path: string): FieldError[] {
     }
   }
   return errors;
+}
+
+/** Two containers of a pod cannot have one port of the node. */
+function validateHostPorts({ containers }: PodSpec, path: string): FieldError[] {
+  const claimed = new Set<string>();
+  return containers.flatMap(({ ports = [] }, container) =>
+    ports.flatMap(({ hostPort, hostIP = '', protocol = 'TCP' }, index) => {
+      if (!hostPort) return [];
+      const claim = `${protocol}/${hostIP}/${hostPort}`;
+      if (claimed.has(claim)) {
+        return [duplicate(`${path}.containers[${container}].ports[${index}].hostPort`, claim)];
+      }
+      claimed.add(claim);
+      return [];
+    }),
+  );
 }
 
 function validateTimes(spec: PodSpec, path: string): FieldError[] {

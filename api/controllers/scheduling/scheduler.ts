@@ -5,6 +5,7 @@ import type { Pod } from '../../kinds/pod.ts';
 import { controllerOf } from '../workloads/claims.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { renderTime } from '../event-recorder.ts';
+import { hostPortsOf } from '../../kinds/host-ports.ts';
 import { isPodTerminal } from '../../kinds/pod-status.ts';
 import { podCondition } from '../pod-conditions.ts';
 import { addAmounts, podRequests } from './resource-fit.ts';
@@ -95,12 +96,14 @@ export class Scheduler implements Controller {
     const assumed = Map.groupBy(this.#assumed.values(), ({ nodeName }) => nodeName);
     // Most pods are promised nothing: then what the others are promised need not be counted.
     const counts = podRequests(pod).size > 0;
+    const claims = hostPortsOf(pod.spec).length > 0;
     return [...caches.nodes.list()].map((node) => {
       const { name } = node.metadata;
       const running = [...index.podsByNode.in(name)].filter((other) => !isPodTerminal(other));
       running.push(...(assumed.get(name) ?? []).map((each) => each.pod));
       const promised: Amounts = counts ? addAmounts(running.map(podRequests)) : new Map();
-      return { node, pods: running.length, alike: alike.get(name) ?? 0, promised };
+      const hostPorts = claims ? running.flatMap(({ spec }) => hostPortsOf(spec)) : [];
+      return { node, pods: running.length, alike: alike.get(name) ?? 0, promised, hostPorts };
     });
   }
 

@@ -1,6 +1,8 @@
 import type { Node } from '../../kinds/node.ts';
 import type { Pod } from '../../kinds/pod.ts';
 import type { Service } from '../../kinds/service.ts';
+import { clash, hostPortsOf } from '../../kinds/host-ports.ts';
+import type { PortClaim } from '../../kinds/host-ports.ts';
 import { matchesNode } from './node-affinity.ts';
 import { isPodTerminal } from '../../kinds/pod-status.ts';
 import { matchesLabels } from '../pod-conditions.ts';
@@ -18,12 +20,16 @@ export interface NodeLoad {
   readonly alike: number;
   /** What its pods are promised together. */
   readonly promised: Amounts;
+  /** Ports of the node that its pods have. */
+  readonly hostPorts: readonly PortClaim[];
 }
 
 export type Placement =
   | { readonly nodeName: string }
   /** Why no node will do, in kube-scheduler's words. */
   | { readonly message: string };
+
+const portsTaken = "node(s) didn't have free ports for the requested pod ports";
 
 /** Whether a pod waits for this scheduler. */
 export function awaitsScheduling(pod: Pod): boolean {
@@ -41,9 +47,13 @@ export function awaitsScheduling(pod: Pod): boolean {
 export function placePod(pod: Pod, loads: readonly NodeLoad[]): Placement {
   const refusals = new Map<string, number>();
   const wanted = podRequests(pod);
+  const ports = hostPortsOf(pod.spec);
   let best: NodeLoad | undefined;
   for (const load of loads) {
-    const refusal = refusalOf(pod, load.node) ?? lackOf(load.node, wanted, load.promised);
+    const refusal =
+      refusalOf(pod, load.node) ??
+      lackOf(load.node, wanted, load.promised) ??
+      (ports.some((port) => load.hostPorts.some((taken) => clash(port, taken))) ? portsTaken : undefined);
     if (refusal !== undefined) refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
     else if (!best || isLighter(load, best)) best = load;
   }

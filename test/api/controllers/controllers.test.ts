@@ -195,6 +195,29 @@ t.test('the guide’s way through the controllers', async (t) => {
     await eventually('it follows the first', () => isPlaced('second'));
   });
 
+  t.test('a pod waits until the port of the node that it claims is free', async (t) => {
+    const ask = (name: string) =>
+      client.create(pods, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace: 'default' },
+        spec: {
+          containers: [{ name: 'c', image: 'nginx', ports: [{ containerPort: 80, hostPort: 8080 }] }],
+          nodeSelector: { disk: 'ssd' },
+        },
+      });
+    const isPlaced = async (name: string) => (await client.get(pods, at(name))).spec.nodeName === 'node3';
+    await ask('holder');
+    await ask('waiter');
+    await eventually('the first has it', () => isPlaced('holder'));
+    const condition = await eventually('the second waits', async () =>
+      (await client.get(pods, at('waiter'))).status?.conditions?.find((one) => one.type === 'PodScheduled'),
+    );
+    t.match(condition, { reason: 'Unschedulable', message: /1 node\(s\) didn't have free ports/ });
+    await client.delete(pods, at('holder'));
+    await eventually('it follows the first', () => isPlaced('waiter'));
+  });
+
   t.test('what a deleted Service and controller leave behind goes', async (t) => {
     await client.delete(services, at('nginxsvc'));
     await eventually('endpoints and slices are gone', async () => {

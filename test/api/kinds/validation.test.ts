@@ -109,6 +109,23 @@ table(
       { hostAliases: [{ ip: 'x', hostnames: ['a_b'] }] },
       ['spec.hostAliases[0].ip: Invalid value: "x"', 'spec.hostAliases[0].hostnames: Invalid value: "a_b"'],
     ],
+    [
+      {
+        containers: ['a', 'b'].map((name) => ({
+          name,
+          image: 'nginx',
+          ports: [
+            { containerPort: 80, hostPort: 8080 },
+            { containerPort: 80, hostPort: 8080, protocol: 'UDP' },
+            { containerPort: 80, hostPort: 8080, hostIP: name === 'a' ? '192.0.2.1' : '192.0.2.2' },
+          ],
+        })),
+      },
+      [
+        'spec.containers[1].ports[0].hostPort: Duplicate value: "TCP//8080"',
+        'spec.containers[1].ports[1].hostPort: Duplicate value: "UDP//8080"',
+      ],
+    ],
     [{ volumes: [{ name: 'v' }, { name: 'v' }] }, ['spec.volumes[1].name: Duplicate value: "v"']],
     [
       { volumes: [{ name: 'v', emptyDir: {}, hostPath: { path: '/x' } }] },

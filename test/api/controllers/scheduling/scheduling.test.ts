@@ -4,7 +4,7 @@ import type { Node } from '../../../../api/kinds/node.ts';
 import type { Pod } from '../../../../api/kinds/pod.ts';
 import { names, node, pod, service } from '../objects.ts';
 
-const none = new Map<string, number>();
+const nothing = { promised: new Map<string, number>(), hostPorts: [] };
 const waiting = pod('p', { phase: 'Pending' });
 
 t.test('who waits for a node', (t) => {
@@ -22,7 +22,7 @@ t.test('fewest alike, then fewest pods, then the first by name', (t) => {
     node: node(name),
     alike,
     pods,
-    promised: none,
+    ...nothing,
   });
   t.same(placePod(waiting, [load('n1', 1, 1), load('n2', 0, 9)]), { nodeName: 'n2' });
   t.same(placePod(waiting, [load('n1', 0, 5), load('n2', 0, 4)]), { nodeName: 'n2' });
@@ -36,7 +36,7 @@ t.test('nodes that will not do, in kube-scheduler’s words', (t) => {
     node('n2', { unschedulable: true }),
     node('n3', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }),
     node('n4', { ready: 'False' }),
-  ].map((one) => ({ node: one, alike: 0, pods: 0, promised: none }));
+  ].map((one) => ({ node: one, alike: 0, pods: 0, ...nothing }));
   t.same(placePod(waiting, loads), {
     message:
       '0/4 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) were unschedulable, 2 node(s) were not ready.',
@@ -47,8 +47,8 @@ t.test('nodes that will not do, in kube-scheduler’s words', (t) => {
 
 t.test('nodeSelector and tolerations', (t) => {
   const loads = [
-    { node: node('plain'), alike: 0, pods: 0, promised: none },
-    { node: node('ssd', { labels: { disk: 'ssd' } }), alike: 5, pods: 5, promised: none },
+    { node: node('plain'), alike: 0, pods: 0, ...nothing },
+    { node: node('ssd', { labels: { disk: 'ssd' } }), alike: 5, pods: 5, ...nothing },
   ];
   t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'ssd' } } }), loads), { nodeName: 'ssd' });
   t.same(placePod(pod('p', { spec: { nodeSelector: { disk: 'tape' } } }), loads), {
@@ -59,7 +59,7 @@ t.test('nodeSelector and tolerations', (t) => {
       node: node('n1', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }),
       alike: 0,
       pods: 0,
-      promised: none,
+      ...nothing,
     },
   ];
   for (const toleration of [
@@ -91,7 +91,7 @@ t.test('a node is promised to pods up to what it has', (t) => {
       },
     });
   const place = (one: Pod, promised: [string, number][] = []) =>
-    placePod(one, [{ node: has('n1'), alike: 0, pods: 0, promised: new Map(promised) }]);
+    placePod(one, [{ ...nothing, node: has('n1'), alike: 0, pods: 0, promised: new Map(promised) }]);
   t.same(place(asking({ cpu: '500m' }, { cpu: '1500m', memory: '1Gi' })), { nodeName: 'n1' });
   const few = { message: '0/1 nodes are available: 1 Insufficient cpu.' };
   t.same(place(asking({ cpu: '500m' }, { cpu: '1501m' })), few);
@@ -101,6 +101,50 @@ t.test('a node is promised to pods up to what it has', (t) => {
   const init = asking({ memory: '1Mi' });
   init.spec.initContainers = [{ name: 'init', resources: { requests: { memory: '2Gi' } } }];
   t.same(place(init), { message: '0/1 nodes are available: 1 Insufficient memory.' });
+  t.end();
+});
+
+t.test('no two pods have one port of a node', (t) => {
+  const claiming = (...ports: object[]) =>
+    pod('p', {
+      spec: { containers: [{ name: 'c', ports: ports.map((one) => ({ containerPort: 80, ...one })) }] },
+    });
+  const taken = [
+    { hostPort: 80, protocol: 'TCP' },
+    { hostPort: 53, protocol: 'UDP', hostIP: '192.0.2.1' },
+    { hostPort: 443, protocol: 'TCP', hostIP: '0.0.0.0' },
+    { hostPort: 22, protocol: 'TCP', hostIP: '2001:db8::1' },
+  ] as const;
+  const node1 = { ...nothing, node: node('n1'), alike: 0, pods: 0, hostPorts: taken };
+  const refused = {
+    message: "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
+  };
+  for (const [port, expected] of [
+    [{ hostPort: 81 }, { nodeName: 'n1' }],
+    [{ hostPort: 80 }, refused],
+    [{ hostPort: 80, hostIP: '127.0.0.1' }, refused],
+    [{ hostPort: 80, protocol: 'UDP' }, { nodeName: 'n1' }],
+    [{ hostPort: 53, protocol: 'UDP' }, refused],
+    [{ hostPort: 53, protocol: 'UDP', hostIP: '192.0.2.1' }, refused],
+    [{ hostPort: 53, protocol: 'UDP', hostIP: '192.0.2.2' }, { nodeName: 'n1' }],
+    [{ hostPort: 53, protocol: 'UDP', hostIP: '0.0.0.0' }, refused],
+    [{ hostPort: 53, protocol: 'UDP', hostIP: '::' }, { nodeName: 'n1' }],
+    [{ hostPort: 443, hostIP: '192.0.2.2' }, refused],
+    [{ hostPort: 443, hostIP: '2001:db8::2' }, { nodeName: 'n1' }],
+    [{ hostPort: 22, hostIP: '2001:db8:0::1' }, refused],
+    [{}, { nodeName: 'n1' }],
+  ] as const) {
+    t.same(placePod(claiming(port), [node1]), expected, JSON.stringify(port));
+  }
+  t.same(placePod(claiming({ hostPort: 1 }, { hostPort: 80 }), [node1]), refused, 'every port counts');
+  const sidecar = claiming();
+  sidecar.spec.initContainers = [
+    { name: 's', restartPolicy: 'Always', ports: [{ containerPort: 1, hostPort: 80 }] },
+    { name: 'i', ports: [{ containerPort: 1, hostPort: 443 }] },
+  ];
+  t.same(placePod(sidecar, [node1]), refused, 'a container that runs beside the others claims ports');
+  sidecar.spec.initContainers.shift();
+  t.same(placePod(sidecar, [node1]), { nodeName: 'n1' }, 'one that only goes before them does not');
   t.end();
 });
 
