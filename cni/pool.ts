@@ -1,11 +1,19 @@
 import type { Cidr } from '../netns/ip.ts';
-import { addressAt, familyOf, parseCidr, positionIn } from '../netns/ip.ts';
+import { addressAt, decodeIp, encodeIp, familyOf, parseCidr, positionIn } from '../netns/ip.ts';
 import { IpamError } from './ipam-error.ts';
+import type { AddressSpan, Stretch } from './span.ts';
+import { stretchesOf, usableStretch, walkRound } from './span.ts';
+
+/** What an owner has, and what its holder wrote down of it, as plain data. */
+export interface Lease<R> {
+  readonly addresses: readonly string[];
+  readonly record?: R;
+}
 
 /** What a pool remembers, as plain data. */
-export interface PoolState {
-  /** Addresses by owner. */
-  readonly leases: Record<string, readonly string[]>;
+export interface PoolState<R = unknown> {
+  /** By owner. */
+  readonly leases: Record<string, Lease<R>>;
   /** Per range (`10.244.1.0/24`) the position after the address given out last, in decimal. */
   readonly next: Record<string, string>;
   /** When an address was given back, in Unix ms. */
@@ -21,26 +29,46 @@ export interface PoolOptions {
   readonly restMs: number;
 }
 
+/** What an owner asks for beyond one address of each range. */
+export interface AddressRequest<R = unknown> {
+  /** These very addresses, at most one of a family; of other families any. */
+  readonly addresses?: readonly string[];
+  /** Only out of these parts of the ranges; families without any: out of the whole range. */
+  readonly spans?: readonly AddressSpan[];
+  /** To be kept with the lease. */
+  readonly record?: R;
+}
+
+interface Range {
+  readonly text: string;
+  readonly cidr: Cidr;
+}
+
 /** Who has which address. Decides only; neither clock nor file. */
-export class Pool {
-  #ranges: readonly { readonly text: string; readonly cidr: Cidr }[] = [];
+export class Pool<R = unknown> {
+  #ranges: readonly Range[] = [];
   #reserved: ReadonlySet<string> = new Set();
   readonly #restMs: number;
-  readonly #leases: Map<string, readonly string[]>;
-  readonly #used: Set<string>;
+  readonly #leases: Map<string, Lease<R>>;
+  /** Owners by address. */
+  readonly #used: Map<string, string>;
   readonly #next: Map<string, bigint>;
   readonly #released: Map<string, number>;
 
-  constructor({ ranges, reserved, restMs }: PoolOptions, state: PoolState = emptyState()) {
+  constructor({ ranges, reserved, restMs }: PoolOptions, state: PoolState<R> = emptyState()) {
     this.useRanges(ranges, reserved);
     this.#restMs = restMs;
     this.#leases = new Map(Object.entries(state.leases));
-    this.#used = new Set(Object.values(state.leases).flat());
+    this.#used = new Map(
+      Object.entries(state.leases).flatMap(([owner, { addresses }]) =>
+        addresses.map((address): [string, string] => [address, owner]),
+      ),
+    );
     this.#next = new Map(Object.entries(state.next).map(([range, position]) => [range, BigInt(position)]));
     this.#released = new Map(Object.entries(state.released));
   }
 
-  get leases(): ReadonlyMap<string, readonly string[]> {
+  get leases(): ReadonlyMap<string, Lease<R>> {
     return this.#leases;
   }
 
@@ -53,36 +81,45 @@ export class Pool {
   /**
    * One address of each range for an owner; the ones it has when it has them. Walks round each range, so that an
    * address comes back as late as possible.
-   * @throws IpamError `exhausted`, or `resting` when only addresses given back a moment ago are left
+   * @throws IpamError `exhausted`; `resting` when only addresses given back a moment ago are left; `taken`, `outside`
    */
-  allocate(owner: string, now: number): readonly string[] {
+  allocate(owner: string, now: number, request: AddressRequest<R> = {}): Lease<R> {
     const present = this.#leases.get(owner);
-    if (present) return present;
+    if (present) return this.#keep(owner, present, request);
     this.#forgetRested(now);
-    const positions = this.#ranges.map(({ text, cidr }) => this.#find(text, cidr));
+    const asked = this.#canonical(request.addresses ?? []);
+    const positions = this.#ranges.map((range) => this.#choose(range, asked, request.spans ?? []));
     const addresses = this.#ranges.map(({ text, cidr }, i) => {
-      const position = positions[i] ?? 0n;
-      this.#next.set(text, position + 1n);
+      const { position, walked } = positions[i] ?? { position: 0n, walked: false };
+      if (walked) this.#next.set(text, position + 1n);
       return addressAt(cidr, position);
     });
-    for (const address of addresses) this.#used.add(address);
-    this.#leases.set(owner, addresses);
-    return addresses;
+    for (const address of addresses) {
+      this.#used.set(address, owner);
+      this.#released.delete(address);
+    }
+    return this.#write(owner, addresses, request.record);
+  }
+
+  /** Whether an owner that asks for nothing special would get addresses now. @throws IpamError as {@link allocate} */
+  probe(now: number): void {
+    this.#forgetRested(now);
+    for (const range of this.#ranges) this.#choose(range, [], []);
   }
 
   /** Takes an owner's addresses back; returns whether it had any. */
   release(owner: string, now: number): boolean {
-    const addresses = this.#leases.get(owner);
-    if (!addresses) return false;
+    const lease = this.#leases.get(owner);
+    if (!lease) return false;
     this.#leases.delete(owner);
-    for (const address of addresses) {
+    for (const address of lease.addresses) {
       this.#used.delete(address);
       this.#released.set(address, now);
     }
     return true;
   }
 
-  state(): PoolState {
+  state(): PoolState<R> {
     return {
       leases: Object.fromEntries(this.#leases),
       next: Object.fromEntries([...this.#next].map(([range, position]) => [range, String(position)])),
@@ -90,19 +127,70 @@ export class Pool {
     };
   }
 
-  #find(text: string, cidr: Cidr): bigint {
-    // Neither the network's address (IPv6: the routers' anycast address) nor IPv4's broadcast address.
-    const first = 1n;
-    const count = cidr.size - first - (cidr.family === 'ipv4' ? 1n : 0n);
-    const start = this.#next.get(text) ?? first;
-    // At most this many can be taken, so a free one comes up by then, however large the range.
-    const taken = BigInt(this.#used.size + this.#released.size + this.#reserved.size);
-    const tries = count < taken + 1n ? count : taken + 1n;
-    for (let i = 0n; i < tries; i += 1n) {
-      const position = first + ((((start - first + i) % count) + count) % count);
-      if (this.#isFree(addressAt(cidr, position))) return position;
+  /** An owner that comes again has what it has: it cannot ask for something else. */
+  #keep(owner: string, present: Lease<R>, { addresses = [], record }: AddressRequest<R>): Lease<R> {
+    const other = this.#canonical(addresses).find((address) => !present.addresses.includes(address));
+    if (other !== undefined) {
+      const has = present.addresses.join(', ');
+      throw new IpamError('taken', `${owner} has ${has} already and cannot have ${other} as well`);
     }
-    const resting = [...this.#released.keys()].some((address) => positionIn(cidr, address) !== undefined);
+    return record === undefined ? present : this.#write(owner, present.addresses, record);
+  }
+
+  #write(owner: string, addresses: readonly string[], record: R | undefined): Lease<R> {
+    const lease = { addresses, ...(record === undefined ? {} : { record }) };
+    this.#leases.set(owner, lease);
+    return lease;
+  }
+
+  /** The addresses as the kernel writes them. @throws IpamError `outside` */
+  #canonical(addresses: readonly string[]): string[] {
+    return addresses.map((text) => {
+      const address = decodeIp(encodeIp(text));
+      if (this.#ranges.some(({ cidr }) => positionIn(cidr, address) !== undefined)) return address;
+      const ranges = this.#ranges.map((range) => range.text).join(' and ');
+      throw new IpamError('outside', `address ${address} is not within this node's ${ranges}`);
+    });
+  }
+
+  #choose(
+    { text, cidr }: Range,
+    asked: readonly string[],
+    spans: readonly AddressSpan[],
+  ): { readonly position: bigint; readonly walked: boolean } {
+    const address = asked.find((candidate) => familyOf(candidate) === cidr.family);
+    if (address !== undefined) return { position: this.#claim(text, cidr, address), walked: false };
+    const own = spans.filter(({ first }) => familyOf(first) === cidr.family);
+    const stretches = own.length === 0 ? [usableStretch(cidr)] : stretchesOf(text, cidr, own);
+    return { position: this.#find(text, cidr, stretches), walked: true };
+  }
+
+  /** An address that somebody names does not have to rest: whoever names it wants it back. */
+  #claim(text: string, cidr: Cidr, address: string): bigint {
+    const position = positionIn(cidr, address) ?? 0n;
+    const { first, last } = usableStretch(cidr);
+    if (position < first || position > last || this.#reserved.has(address)) {
+      throw new IpamError('outside', `address ${address} of ${text} is nobody's to have`);
+    }
+    const owner = this.#used.get(address);
+    if (owner !== undefined) throw new IpamError('taken', `address ${address} is ${owner}'s`);
+    return position;
+  }
+
+  #find(text: string, cidr: Cidr, stretches: readonly Stretch[]): bigint {
+    // At most this many can be taken, so a free one comes up by then, however large the range.
+    let tries = this.#used.size + this.#released.size + this.#reserved.size + 1;
+    for (const position of walkRound(stretches, this.#next.get(text) ?? 1n)) {
+      if (this.#isFree(addressAt(cidr, position))) return position;
+      tries -= 1;
+      if (tries === 0) break;
+    }
+    const resting = [...this.#released.keys()].some((address) => {
+      const position = positionIn(cidr, address);
+      return (
+        position !== undefined && stretches.some(({ first, last }) => position >= first && position <= last)
+      );
+    });
     throw resting
       ? new IpamError('resting', `every free address of ${text} was given back a moment ago; try again`)
       : new IpamError('exhausted', `no address of ${text} is free; the ${familyOf(text)} range is too small`);
@@ -121,6 +209,6 @@ export class Pool {
 }
 
 /** The state of a pool that never gave anything out. */
-export function emptyState(): PoolState {
+export function emptyState<R>(): PoolState<R> {
   return { leases: {}, next: {}, released: {} };
 }

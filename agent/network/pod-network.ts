@@ -96,7 +96,7 @@ export class PodNetwork {
   /** Takes a pod's link, namespace and addresses away. A pod that has none is fine. */
   async detach(uid: string): Promise<void> {
     using socket = new NetlinkSocket();
-    retirePodLink(socket, uid, this.#ipam.list().get(uid) ?? []);
+    retirePodLink(socket, uid, this.#ipam.leases.get(uid)?.addresses ?? []);
     removeNamespace(podNamespaceName(uid));
     this.#sweepSoon();
     await this.#ipam.release(uid);
@@ -106,12 +106,12 @@ export class PodNetwork {
   list(): string[] {
     using socket = new NetlinkSocket();
     const linked = listLinks(socket).flatMap((link) => podOfLink(link) ?? []);
-    return [...new Set([...this.#ipam.list().keys(), ...linked])];
+    return [...new Set([...this.#ipam.leases.keys(), ...linked])];
   }
 
   /** The pods that have addresses here. */
   listAttached(): AttachedPod[] {
-    return Array.from(this.#ipam.list(), ([uid, ips]) => ({ uid, ips }));
+    return Array.from(this.#ipam.leases, ([uid, { addresses: ips }]) => ({ uid, ips }));
   }
 
   async #whenPlanned(): Promise<PodPlan> {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import type { IpamOptions } from '../../cni/ipam.ts';
@@ -13,10 +13,10 @@ t.test('a lease is on disk before it is told to be', async (t) => {
   const settings = options(t);
   const { addresses, saved } = Ipam.open(settings).allocate('a');
   await saved;
-  t.match(JSON.parse(readFileSync(settings.file, 'utf8')), { leases: { a: addresses } });
+  t.match(JSON.parse(readFileSync(settings.file, 'utf8')), { leases: { a: { addresses } } });
   t.notOk(existsSync(`${settings.file}.new`));
   const again = Ipam.open(settings);
-  t.same([...again.list()], [['a', ['10.244.1.2']]]);
+  t.same([...again.leases], [['a', { addresses: ['10.244.1.2'] }]]);
   const repeated = again.allocate('a');
   await repeated.saved;
   t.same(repeated.addresses, addresses);
@@ -27,19 +27,19 @@ t.test('many at once share writes and are all there', async (t) => {
   const ipam = Ipam.open(settings);
   const allocations = Array.from({ length: 100 }, (_, i) => ipam.allocate(`pod${i}`));
   await Promise.all(allocations.map(({ saved }) => saved));
-  t.same(Ipam.open(settings).list(), ipam.list());
+  t.same(Ipam.open(settings).leases, ipam.leases);
   await ipam.retain(new Set(['pod7', 'pod8']));
-  t.same([...Ipam.open(settings).list().keys()], ['pod7', 'pod8']);
+  t.same([...Ipam.open(settings).leases.keys()], ['pod7', 'pod8']);
   await ipam.release('pod7');
   await ipam.release('pod7');
-  t.same([...Ipam.open(settings).list().keys()], ['pod8']);
+  t.same([...Ipam.open(settings).leases.keys()], ['pod8']);
 });
 
 t.test('leases of an earlier boot belong to nobody, and the walk goes on', async (t) => {
   const settings = options(t);
   await Ipam.open(settings).allocate('a').saved;
   const rebooted = Ipam.open({ ...settings, bootId: 'boot2' });
-  t.equal(rebooted.list().size, 0);
+  t.equal(rebooted.leases.size, 0);
   t.same(rebooted.allocate('b').addresses, ['10.244.1.3']);
   await rebooted.release('b');
 });
@@ -50,14 +50,13 @@ t.test('a disk that refuses is told to everybody who waits, and the next try is 
   await ipam.allocate('a').saved;
   const { file } = settings;
   const blocker = `${file}.new`;
-  const { mkdirSync, rmdirSync } = await import('node:fs');
   mkdirSync(blocker);
   const [b, c] = [ipam.allocate('b'), ipam.allocate('c')];
-  await t.rejects(b.saved, { code: 'EISDIR' });
-  await t.rejects(c.saved, { code: 'EISDIR' });
+  await t.rejects(b.saved, { code: 'unsaved', message: /EISDIR/ });
+  await t.rejects(c.saved, { code: 'unsaved', message: /EISDIR/ });
   rmdirSync(blocker);
   await ipam.allocate('d').saved;
-  t.same([...Ipam.open(settings).list().keys()], ['a', 'b', 'c', 'd']);
+  t.same([...Ipam.open(settings).leases.keys()], ['a', 'b', 'c', 'd']);
 });
 
 t.test('a file that is none', async (t) => {
@@ -69,6 +68,7 @@ t.test('a file that is none', async (t) => {
     '[]',
     '{"bootId":"boot1"}',
     '{"bootId":"boot1","leases":{"a":3},"next":{},"released":{}}',
+    '{"bootId":"boot1","leases":{"a":["10.244.1"]},"next":{},"released":{}}',
   ]) {
     writeFileSync(settings.file, text);
     t.throws(
@@ -77,4 +77,39 @@ t.test('a file that is none', async (t) => {
       text,
     );
   }
+});
+
+t.test('a lease carries a record, which can become another', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open<{ ifname: string }>(settings);
+  await ipam.allocate('a', { record: { ifname: 'eth0' } }).saved;
+  const written = () => statSync(settings.file).ino;
+  const before = written();
+  await ipam.allocate('a', { record: { ifname: 'eth0' } }).saved;
+  t.equal(written(), before, 'the same again writes nothing');
+  const { addresses, saved } = ipam.allocate('a', { record: { ifname: 'eth1' } });
+  await saved;
+  t.same(addresses, ['10.244.1.2']);
+  t.same([...Ipam.open(settings).leases], [['a', { addresses, record: { ifname: 'eth1' } }]]);
+});
+
+t.test('a file of before leases had records', (t) => {
+  const settings = options(t);
+  mkdirSync(path.dirname(settings.file));
+  const leases = { a: ['10.244.1.7'] };
+  writeFileSync(settings.file, JSON.stringify({ bootId: 'boot1', leases, next: {}, released: {} }));
+  const ipam = Ipam.open(settings);
+  t.same([...ipam.leases], [['a', { addresses: ['10.244.1.7'] }]]);
+  t.throws(() => ipam.allocate('b', { addresses: ['10.244.1.7'] }), { code: 'taken' });
+  t.end();
+});
+
+t.test('whether there is an address, without taking it', async (t) => {
+  const ipam = Ipam.open({ ...options(t), ranges: ['10.244.1.0/30'] });
+  ipam.probe();
+  ipam.probe();
+  const { addresses, saved } = ipam.allocate('a');
+  await saved;
+  t.same(addresses, ['10.244.1.2']);
+  t.throws(() => ipam.probe(), { code: 'exhausted' });
 });
