@@ -27,6 +27,8 @@ import { CertificateRenewal } from './node/renewal.ts';
 import { ServiceRules } from './services/services.ts';
 import { NodeServer } from './streams/node-server.ts';
 import type { AgentContext, Ending, Subsystem } from './subsystem.ts';
+import { Underlay } from './underlay/underlay.ts';
+import type { AddressWish } from './underlay/view.ts';
 
 export interface RunningAgent {
   /** Ends the process's work; links, rules and pods stay, so traffic flows on. */
@@ -36,6 +38,7 @@ export interface RunningAgent {
 export interface AgentOptions {
   readonly config: AgentConfig;
   readonly join: JoinConfig;
+  readonly addressing: AddressWish;
   readonly log: Logger;
   /** Ends waiting for the server. */
   readonly signal: AbortSignal;
@@ -48,14 +51,15 @@ export interface AgentOptions {
  * Throws AgentError or AgentErrors for what a user can mend.
  */
 export async function startAgent({
-  config,
+  config: given,
   join,
+  addressing,
   log,
   signal,
   inherited,
 }: AgentOptions): Promise<RunningAgent> {
   await using undo = new AsyncDisposableStack();
-  const lock = lockNode(config);
+  const lock = lockNode(given);
   undo.defer(() => lock.release());
   let ending: Ending = 'stop';
   // eslint-disable-next-line prefer-const -- it is asked for before it is there
@@ -63,27 +67,33 @@ export async function startAgent({
   const sockets = takeOverSockets(inherited, log.child({ subsystem: 'names' }));
   // Last of all: until then queries are answered. One who fails before leaves nobody waiting.
   undo.defer(() => (names ? names.stop(ending) : dropSockets(sockets)));
-  await checkAgentNeeds(config);
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  await checkAgentNeeds(given);
+  mkdirSync(given.stateDir, { recursive: true, mode: 0o700 });
 
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
-  const parts: HealthSource[] = [
-    { name: 'join', health: () => ({ ready: false, reason: 'not joined yet' }) },
-  ];
-  const addresses = ['127.0.0.1', '::1', ...config.nodeIPs];
+  const underlay = new Underlay(addressing, log);
+  undo.defer(() => underlay.stop());
+  await underlay.start();
+  const config = withAddresses(given, underlay);
+  const joining = { name: 'join', health: () => ({ ready: false, reason: 'not joined yet' }) };
+  const parts: HealthSource[] = [underlay, joining];
   const health = await startHealthServer({
-    addresses,
+    addresses: [...loopback, ...config.nodeIPs],
     port: config.healthPort,
     metrics,
+    log,
     sources: () => parts,
   });
   undo.defer(() => health.close());
+  undo.defer(underlay.subscribe(() => health.follow([...loopback, ...config.nodeIPs])));
+  await underlay.found(signal);
 
   const membership = new Membership(config, join, log.child({ subsystem: 'join' }));
   const identity = await membership.ensure(signal);
   const client = connect(config, identity);
   undo.defer(() => client.close());
+  undo.defer(underlay.subscribe((gone) => client.dropConnectionsFrom(gone)));
   const cluster = await loadClusterConfig({ client, stateDir: config.stateDir, log, signal });
   const { nodeName, stateDir } = config;
   const allPods = needsAllPods(config);
@@ -118,23 +128,28 @@ export async function startAgent({
     streams.useTls(renewed);
   };
   const rules = new ServiceRules(context);
+  const network = new NodeNetwork(context, podNetwork);
+  const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [
-    new NodeNetwork(context, podNetwork),
+    network,
     rules,
     new Announcer(context, () => rules.health().ready),
     pods,
     streams,
-    new CertificateRenewal(membership, identity, useIdentity, log),
+    certificate,
   ];
   const served = [...working, names];
   const registration = new NodeRegistration(context, () => served);
-  parts.splice(0, parts.length, caches, registration, ...served);
+  parts.splice(0, parts.length, underlay, caches, registration, ...served);
   // The node registers first: its pod range, which the network waits for, is given to the Node object.
   for (const part of [registration, ...working]) {
     undo.defer(() => part.stop(ending));
     log.debug({ part: part.name }, 'starting');
     await part.start();
+  }
+  for (const follower of [network, registration, certificate, streams]) {
+    undo.defer(underlay.subscribe(() => follower.noteAddresses()));
   }
   if (sockets.length === 0) await names.start();
   const heap = new HeapKeeper();
@@ -148,6 +163,18 @@ export async function startAgent({
     stop(why = 'stop') {
       ending = why;
       return running.disposeAsync();
+    },
+  };
+}
+
+const loopback = ['127.0.0.1', '::1'];
+
+/** The configuration with the addresses that the node has whenever they are read, instead of those it started with. */
+function withAddresses(config: AgentConfig, underlay: Underlay): AgentConfig {
+  return {
+    ...config,
+    get nodeIPs() {
+      return underlay.addresses;
     },
   };
 }

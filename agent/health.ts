@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener } from 'node:http';
+import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { AddressServers } from './address-servers.ts';
 import { AgentError } from './agent-error.ts';
 import type { Health } from './subsystem.ts';
 
@@ -14,6 +16,7 @@ export interface HealthServerOptions {
   readonly addresses: readonly string[];
   readonly port: number;
   readonly metrics: Registry;
+  readonly log: Logger;
   /** Asked anew for each request: parts come and go. */
   readonly sources: () => readonly HealthSource[];
 }
@@ -28,22 +31,27 @@ export function renderHealth(sources: readonly HealthSource[]): { ready: boolean
   return { ready: rows.length > 0 && rows.every(({ ready }) => ready), text: lines.join('') };
 }
 
+/** The server of /healthz, /readyz and /metrics. */
+export interface HealthServer {
+  /** Listens on other addresses from now on. */
+  follow(addresses: readonly string[]): void;
+  close(): Promise<void>;
+}
+
 /**
  * Serves /healthz (the process lives), /readyz (every part does its work; 503 and the reasons otherwise) and
  * /metrics (Prometheus) on each address. Throws AgentError `port-in-use`.
  */
-export async function startHealthServer(options: HealthServerOptions): Promise<{ close(): Promise<void> }> {
-  const servers: Server[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(servers.map(closeServer));
-  };
-  try {
-    for (const host of options.addresses) servers.push(await listen(host, options.port, answer(options)));
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { close };
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const { addresses, port, log } = options;
+  const servers = new AddressServers({
+    make: () => createServer(answer(options)),
+    port,
+    toError: (host, cause) => listenError(host, port, cause),
+    onError: (err) => log.warn({ err }, 'health is not served on every address'),
+  });
+  await servers.start(addresses);
+  return { follow: (now) => servers.follow(now), close: () => servers.stop() };
 }
 
 function answer({ metrics, sources }: HealthServerOptions): RequestListener {
@@ -64,14 +72,6 @@ function answer({ metrics, sources }: HealthServerOptions): RequestListener {
   };
 }
 
-function listen(host: string, port: number, listener: RequestListener): Promise<Server> {
-  const server = createServer(listener);
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(host, port, cause)));
-    server.listen({ host, port, ipv6Only: host.includes(':') }, () => resolve(server));
-  });
-}
-
 function listenError(host: string, port: number, cause: NodeJS.ErrnoException): AgentError {
   if (cause.code === 'EADDRNOTAVAIL') {
     const remedy = "write this machine's own addresses into nodeIPs (ip address)";
@@ -84,11 +84,4 @@ function listenError(host: string, port: number, cause: NodeJS.ErrnoException): 
     remedy,
     cause,
   );
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

@@ -62,6 +62,12 @@ export class Runner {
     this.#schedule(Math.max(0, this.#lastStart + this.#options.minIntervalMs - this.#clock.now()));
   }
 
+  /** Asks for a pass although the last ones failed: what they failed for may be gone. */
+  wake(): void {
+    this.#failures = 0;
+    this.request();
+  }
+
   /** Waits for a pass under way and starts none after it. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -47,6 +47,11 @@ export function listRoutes(socket: NetlinkSocket, protocol: number): Route[] {
   });
 }
 
+/** Whether a notification tells of a route that `protocol` set, one of our own for instance. */
+export function isRouteOf(protocol: number, type: number, payload: Buffer): boolean {
+  return (type === RTM_NEWROUTE || type === RTM_DELROUTE) && payload.readUInt8(5) === protocol;
+}
+
 /** Asks for a new route. A route of anybody to the same destination makes it fail with EEXIST. */
 export function createRoute(route: Route): Request {
   return encodeRoute(route, m.NLM_F_CREATE | m.NLM_F_EXCL);

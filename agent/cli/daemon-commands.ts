@@ -64,12 +64,16 @@ async function startServerOf(config: Config, listenFds: readonly number[], log: 
   return startServer(config.server, listenFds, log);
 }
 
-async function startAgentOf({ agent, join }: Config, log: Logger, signal: AbortSignal): Promise<Running> {
+async function startAgentOf(
+  { agent, join, addressing }: Config,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Running> {
   const [{ startAgent }, { takeInheritedFds }] = await Promise.all([
     import('../agent.ts'),
     import('../inherited-fds.ts'),
   ]);
-  return startAgent({ config: agent, join, log, signal, inherited: takeInheritedFds() });
+  return startAgent({ config: agent, join, addressing, log, signal, inherited: takeInheritedFds() });
 }
 
 /** Runs until SIGTERM, SIGINT or {@link restartSignal}, then stops cleanly. Tells systemd when it is up and when it goes. */

@@ -10,7 +10,7 @@ export interface AgentConfig {
   readonly stateDir: string;
   /** Volatile state: sockets, runc's state, the lock. */
   readonly runDir: string;
-  /** The node's own addresses, primary family first. */
+  /** The node's own addresses now, primary family first: a running agent's follow the host (agent/underlay). */
   readonly nodeIPs: readonly string[];
   /** The node's external addresses, shown as ExternalIP. */
   readonly externalIPs: readonly string[];

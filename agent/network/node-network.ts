@@ -99,6 +99,11 @@ export class NodeNetwork implements Subsystem {
     return Promise.resolve();
   }
 
+  /** Follows the node's addresses of now, also one whose absence made passes fail. */
+  noteAddresses(): void {
+    this.#runner.wake();
+  }
+
   async stop(): Promise<void> {
     this.#undo.dispose();
     this.#undo = new DisposableStack();

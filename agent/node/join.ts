@@ -109,15 +109,20 @@ export class Membership {
     else this.#log.warn({ err: error }, 'cannot join yet');
   }
 
-  #serves({ ca, cert }: NodeIdentity): boolean {
+  /** Whether a certificate is not due for renewal and names this node and the addresses that it has now. */
+  isCurrent({ cert }: Pick<NodeIdentity, 'cert'>): boolean {
     const certificate = new X509Certificate(cert);
     return (
       renewalTime(cert) > new Date() &&
-      certificate.verify(new X509Certificate(ca).publicKey) &&
-      this.#matchesToken(ca) &&
       certificate.checkHost(this.#config.nodeName) !== undefined &&
       this.#config.nodeIPs.every((ip) => certificate.checkIP(ip) !== undefined)
     );
+  }
+
+  #serves(identity: NodeIdentity): boolean {
+    const { ca, cert } = identity;
+    const isSigned = new X509Certificate(cert).verify(new X509Certificate(ca).publicKey);
+    return isSigned && this.isCurrent(identity) && this.#matchesToken(ca);
   }
 
   /** A token that is gone proves nothing against the certificate we have. */

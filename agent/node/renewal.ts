@@ -1,22 +1,24 @@
 import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
-import { renewalTime } from './join.ts';
 import type { Membership, NodeIdentity } from './join.ts';
 import { Runner } from '../runner.ts';
 import type { Health, Subsystem } from '../subsystem.ts';
 
 const checkMs = 3_600_000;
 
-/** Replaces the node's certificate when two thirds of its life are over, without a restart. */
+/**
+ * Replaces the node's certificate when two thirds of its life are over and when the node has other addresses, without a
+ * restart.
+ */
 export class CertificateRenewal implements Subsystem {
   readonly name = 'certificate';
-  readonly #membership: Pick<Membership, 'renew'>;
+  readonly #membership: Pick<Membership, 'renew' | 'isCurrent'>;
   readonly #onRenewed: (identity: NodeIdentity) => void;
   readonly #runner: Runner;
   #identity: NodeIdentity;
 
   constructor(
-    membership: Pick<Membership, 'renew'>,
+    membership: Pick<Membership, 'renew' | 'isCurrent'>,
     identity: NodeIdentity,
     onRenewed: (identity: NodeIdentity) => void,
     log: Logger,
@@ -26,9 +28,9 @@ export class CertificateRenewal implements Subsystem {
     this.#onRenewed = onRenewed;
     this.#runner = new Runner({
       run: () => this.#ensureFresh(),
-      minIntervalMs: 60_000,
+      minIntervalMs: 1_000,
       maxIntervalMs: checkMs,
-      retryMs: 60_000,
+      retryMs: 1_000,
       onError: (error, nextMs) =>
         log.error({ err: error, nextMs, validUntil: this.#expiry() }, "cannot renew the node's certificate"),
     });
@@ -37,6 +39,11 @@ export class CertificateRenewal implements Subsystem {
   start(): Promise<void> {
     this.#runner.start();
     return Promise.resolve();
+  }
+
+  /** Looks whether the certificate names the node's addresses of now. */
+  noteAddresses(): void {
+    this.#runner.wake();
   }
 
   stop(): Promise<void> {
@@ -57,7 +64,7 @@ export class CertificateRenewal implements Subsystem {
   }
 
   async #ensureFresh(): Promise<void> {
-    if (renewalTime(this.#identity.cert) > new Date()) return;
+    if (this.#membership.isCurrent(this.#identity)) return;
     this.#identity = await this.#membership.renew();
     this.#onRenewed(this.#identity);
   }

@@ -71,6 +71,11 @@ export class NodeRegistration implements Subsystem {
     return Promise.resolve();
   }
 
+  /** Tells of the node's addresses of now. */
+  noteAddresses(): void {
+    this.#status.wake();
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#poll);
     this.#unsubscribe?.();

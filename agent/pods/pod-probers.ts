@@ -50,10 +50,12 @@ export class PodProbers {
 
   #begin(pod: Pod, record: PodRecord, container: Container, run: ContainerRecord): void {
     const { context, runtime, events } = this.#tools;
-    const [ip = ''] = pod.spec.hostNetwork ? context.config.nodeIPs : record.ips;
     const target = {
       container,
-      ip,
+      // The node's addresses may change while the pod runs.
+      get ip() {
+        return (pod.spec.hostNetwork ? context.config.nodeIPs : record.ips)[0] ?? '';
+      },
       execCommand: (command: readonly string[]) => runtime.execCommand(run.id, command),
     };
     const prober = new Prober({

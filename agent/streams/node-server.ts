@@ -1,10 +1,10 @@
 import { createServer } from 'node:https';
-import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
+import { AddressServers } from '../address-servers.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { Channels, WantedChannels } from './channels.ts';
 import { chooseForward } from './forward-upgrade.ts';
@@ -34,71 +34,70 @@ export class NodeServer implements Subsystem {
   #tls: NodeServerTls;
   readonly #log: Logger;
   readonly #sockets = new Set<Duplex>();
-  #servers: Server[] = [];
+  readonly #servers: AddressServers<ReturnType<typeof createServer>>;
 
   constructor(ctx: Pick<AgentContext, 'config' | 'log'>, streams: PodStreams, tls: NodeServerTls) {
     this.#ctx = ctx;
     this.#streams = streams;
     this.#tls = tls;
     this.#log = ctx.log.child({ subsystem: this.name });
+    const { port } = ctx.config;
+    this.#servers = new AddressServers({
+      make: () => this.#makeServer(),
+      port,
+      toError: (host, cause) => listenError(host, port, cause),
+      onError: (err) => this.#log.warn({ err }, 'exec and logs are not served on every address'),
+    });
   }
 
   /** Throws StreamError when a port is taken. */
   async start(): Promise<void> {
-    const { nodeIPs, port } = this.#ctx.config;
-    try {
-      for (const host of nodeIPs) this.#servers.push(await this.#listen(host, port));
-    } catch (error) {
-      await this.stop();
-      throw error;
+    await this.#servers.start(this.#ctx.config.nodeIPs);
+  }
+
+  /** Listens on the node's addresses of now; sessions over one that it has no more end, for no packet of them arrives. */
+  noteAddresses(): void {
+    const { nodeIPs } = this.#ctx.config;
+    this.#servers.follow(nodeIPs);
+    for (const socket of this.#sockets) {
+      if (socket instanceof TLSSocket && !nodeIPs.includes(socket.localAddress ?? '')) socket.destroy();
     }
   }
 
   /** Shows another certificate from the next connection on. */
   useTls(tls: NodeServerTls): void {
     this.#tls = tls;
-    for (const server of this.#servers) server.setSecureContext(tls);
+    for (const server of this.#servers.servers) server.setSecureContext(tls);
   }
 
   /** Ends sessions, too: they run through this process. The pods go on. */
   async stop(): Promise<void> {
-    const servers = this.#servers;
-    this.#servers = [];
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(servers.map((server) => closeServer(server)));
+    await this.#servers.stop();
   }
 
   health(): Health {
-    if (this.#servers.length > 0) return { ready: true };
+    if (this.#servers.servers.length > 0) return { ready: true };
     return { ready: false, reason: 'the server for exec and logs does not listen' };
   }
 
   /** Where it listens; of use when config.port is 0. */
   addresses(): { readonly host: string; readonly port: number }[] {
-    return this.#servers.map((server) => {
+    return this.#servers.servers.map((server) => {
       const address = server.address();
       if (address === null || typeof address === 'string') throw new StreamError(500, 'not listening');
       return { host: address.address, port: address.port };
     });
   }
 
-  #listen(host: string, port: number): Promise<Server> {
+  #makeServer(): ReturnType<typeof createServer> {
     const server = createServer({ ...this.#tls, requestCert: true, rejectUnauthorized: true });
     server.on('request', (request, response) => void this.#answer(request, response));
     server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
     server.on('tlsClientError', (error) => {
       this.#log.debug({ err: error }, 'client refused');
     });
-    return new Promise((resolve, reject) => {
-      server.once('error', (cause: NodeJS.ErrnoException) => {
-        const why =
-          cause.code === 'EADDRINUSE' ? 'is in use: end that program or set another `port`' : cause.message;
-        reject(new StreamError(500, `${host} port ${port} ${why}`, { cause }));
-      });
-      server.listen(port, host, () => {
-        resolve(server);
-      });
-    });
+    return server;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -253,11 +252,8 @@ function tlsSocket(socket: Duplex): TLSSocket {
   throw new StreamError(400, 'not a TLS connection');
 }
 
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-    server.closeAllConnections();
-  });
+function listenError(host: string, port: number, cause: NodeJS.ErrnoException): StreamError {
+  const why =
+    cause.code === 'EADDRINUSE' ? 'is in use: end that program or set another `port`' : cause.message;
+  return new StreamError(500, `${host} port ${port} ${why}`, { cause });
 }

@@ -14,7 +14,7 @@ const anybody = ['192.0.2.1', '2001:db8::1'];
  * Reads what of this host decides which of its addresses carry the node.
  * @param serverIPs the API server's addresses
  */
-function observeHost(socket: NetlinkSocket, serverIPs: readonly string[]): HostView {
+export function observeHost(socket: NetlinkSocket, serverIPs: readonly string[]): HostView {
   const addresses = listAddresses(socket);
   const own = new Set(addresses.map(({ address }) => address));
   const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');

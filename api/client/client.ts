@@ -63,6 +63,11 @@ export class ApiClient {
     this.#http.useCertificate(cert, key);
   }
 
+  /** Ends the connections from addresses that this machine has no more; requests on them fail. */
+  dropConnectionsFrom(addresses: readonly string[]): void {
+    this.#http.dropConnectionsFrom(addresses);
+  }
+
   /** Any request, for paths that are no collection: `/version`, `/weft/v1/join`. */
   request(
     method: string,

@@ -1,5 +1,6 @@
 import { Agent, request as httpsRequest } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Status } from '../kinds/meta.ts';
 import { ApiError } from './api-error.ts';
 
@@ -43,6 +44,8 @@ const certificateProblems: Readonly<Record<string, string>> = {
 export class HttpConnection {
   readonly #url: URL;
   #agent: Agent;
+  /** Those of earlier certificates, as long as requests (watches) run over their connections. */
+  #earlier: Agent[] = [];
   readonly #ca: string;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
@@ -58,7 +61,20 @@ export class HttpConnection {
 
   /** Shows another certificate from the next connection on; requests under way end on theirs. */
   useCertificate(cert: string, key: string): void {
+    this.#earlier = [...this.#earlier, this.#agent].filter((agent) => connectionsOf(agent).length > 0);
     this.#agent = makeAgent({ ca: this.#ca, cert, key });
+  }
+
+  /**
+   * Ends the connections from these addresses, which this machine has no more, and those not made yet: no packet of
+   * theirs arrives, and nothing else would tell for a minute. Requests on them fail.
+   */
+  dropConnectionsFrom(addresses: readonly string[]): void {
+    for (const socket of [this.#agent, ...this.#earlier].flatMap(connectionsOf)) {
+      const { localAddress } = socket;
+      if (localAddress !== undefined && !addresses.includes(localAddress)) continue;
+      socket.destroy(new Error(`the address ${localAddress ?? addresses.join(', ')} is gone`));
+    }
   }
 
   /** Ends idle connections; requests under way finish or fail by themselves. */
@@ -142,6 +158,10 @@ export class HttpConnection {
     }
     return new ApiError(`${where} is unreachable: ${message}`, { code: 0, reason: 'Unreachable', cause });
   }
+}
+
+function connectionsOf({ sockets, freeSockets }: Agent): Socket[] {
+  return [sockets, freeSockets].flatMap((byPlace) => Object.values(byPlace).flatMap((list) => list ?? []));
 }
 
 function makeAgent({ ca, cert, key }: Pick<ClientOptions, 'ca' | 'cert' | 'key'>): Agent {

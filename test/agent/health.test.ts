@@ -3,6 +3,7 @@ import { Counter, Registry } from 'prom-client';
 import t from 'tap';
 import { renderHealth, startHealthServer } from '../../agent/health.ts';
 import type { Health } from '../../agent/subsystem.ts';
+import { silent } from './api-fixture.ts';
 import { freePort } from '../../scripts/free-port.ts';
 
 class Part {
@@ -41,6 +42,7 @@ t.test('health, readiness and metrics are served', async (t) => {
     addresses: ['127.0.0.1', '::1'],
     port,
     metrics,
+    log: silent,
     sources: () => parts,
   });
   t.teardown(() => server.close());
@@ -63,13 +65,19 @@ t.test('a port in use is named, with what to do, and nothing stays open', async 
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(port, '::1', resolve));
   t.teardown(() => other.close());
-  const options = { addresses: ['127.0.0.1', '::1'], port, metrics: new Registry(), sources: () => [] };
+  const options = {
+    addresses: ['127.0.0.1', '::1'],
+    port,
+    metrics: new Registry(),
+    log: silent,
+    sources: () => [],
+  };
   await t.rejects(startHealthServer(options), { code: 'port-in-use', remedy: /end the program/ });
   await t.rejects(fetch(`http://127.0.0.1:${port}/healthz`), 'the first address is closed again');
 });
 
 t.test('an address the machine does not have is named', async (t) => {
   const port = await freePort();
-  const options = { addresses: ['192.0.2.1'], port, metrics: new Registry(), sources: () => [] };
+  const options = { addresses: ['192.0.2.1'], port, metrics: new Registry(), log: silent, sources: () => [] };
   await t.rejects(startHealthServer(options), { code: 'no-address', remedy: /nodeIPs/ });
 });

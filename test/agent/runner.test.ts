@@ -119,6 +119,21 @@ t.test(
   },
 );
 
+t.test('whoever knows that the reason of errors is gone does not wait', async (t) => {
+  const { runner, advance, errors } = makeRunner(() => Promise.reject(new Error('no')));
+  runner.start();
+  await advance(2_900);
+  const before = errors.length;
+  runner.wake();
+  await advance(0);
+  t.equal(errors.length, before + 1);
+  t.equal(errors.at(-1)?.[1], 200, 'and delays begin anew');
+  runner.wake();
+  await advance(99);
+  t.equal(errors.length, before + 1, 'minInterval stands');
+  await runner.stop();
+});
+
 t.test('nothing runs after stop', async (t) => {
   let passes = 0;
   const { runner, advance } = makeRunner(() => {

@@ -74,7 +74,10 @@ t.test('a server that is away is waited for until the agent is stopped', async (
 t.test('a certificate past two thirds of its life is renewed and handed on', async (t) => {
   const test = await startTestApi(t);
   const fresh = await member(test, test.api.joinToken).ensure(never);
-  const membership = { renew: () => Promise.resolve(fresh) };
+  const membership = {
+    renew: () => Promise.resolve(fresh),
+    isCurrent: ({ cert }: Pick<NodeIdentity, 'cert'>) => cert === fresh.cert,
+  };
   const old = { ...fresh, cert: expiredCertificate };
   const renewed = Promise.withResolvers<NodeIdentity>();
   const renewal = new CertificateRenewal(membership, old, (identity) => renewed.resolve(identity), silent);
