@@ -2,12 +2,12 @@ import { ensureAddress, removeAddress } from './address.ts';
 import type { StateChanges } from './diff.ts';
 import { diffLinks, diffState } from './diff.ts';
 import type { LinkKind } from './link.ts';
-import { createLink, listLinks, removeLink, setLink } from './link.ts';
+import { createLink, getLink, listLinks, removeLink, setLink } from './link.ts';
 import type { Request } from './message.ts';
 import { ensureFdb, ensureNeighbor, removeFdb, removeNeighbor } from './neighbor.ts';
 import type { NetlinkSocket } from './netlink.ts';
 import { createRoute, removeRoute, replaceRoute } from './route.ts';
-import type { DesiredLink, DesiredState, ObservedState, Ownership } from './state.ts';
+import type { DesiredLink, DesiredState, NetworkState, ObservedState, Ownership } from './state.ts';
 import { observe } from './state.ts';
 import { writeSysctl } from './sysctl.ts';
 
@@ -36,7 +36,7 @@ export function ensureState(
   const changes: string[] = [];
   const errors: Error[] = [];
   const send = (requests: readonly Request[]): void => {
-    changes.push(...requests.map(({ name, about }) => `${name} ${about}`));
+    changes.push(...requests.map(describe));
     errors.push(...socket.attempt(requests).filter((error) => error !== undefined));
   };
   let observed = observe(socket, own, sysctls);
@@ -69,6 +69,37 @@ export function ensureState(
   send(encodeAdditions(rest, indexes));
   if (prune) send(encodeRemovals(rest, indexes));
   return { changes, errors, observed };
+}
+
+/** Something in the state that one thing leads to, such as the ways to one other node. */
+type PartialState = Omit<NetworkState, 'addresses' | 'sysctls'>;
+
+/**
+ * Turns a part of a state that was ensured into another, without reading the kernel: costs what differs. Whoever did
+ * otherwise with it meanwhile is found out by the next {@link ensureState}.
+ */
+export function changeState(
+  socket: NetlinkSocket,
+  before: PartialState,
+  after: PartialState,
+): Omit<Outcome, 'observed'> & { readonly removed: number } {
+  const rest = { addresses: [], sysctls: [] };
+  const changes = diffState({ ...after, ...rest }, { ...before, ...rest });
+  const names = [before, after].flatMap(({ routes, neighbors, fdb }) => [...routes, ...neighbors, ...fdb]);
+  const indexes = new Map(
+    [...new Set(names.map(({ link }) => link))].map((name) => [name, getLink(socket, name).ifindex]),
+  );
+  const removals = encodeRemovals(changes, indexes);
+  const requests = [...encodeAdditions(changes, indexes), ...removals];
+  return {
+    changes: requests.map(describe),
+    errors: socket.attempt(requests).filter((error) => error !== undefined),
+    removed: removals.length,
+  };
+}
+
+function describe({ name, about }: Request): string {
+  return `${name} ${about}`;
 }
 
 /** The kernel takes the MAC and MTU along with a veth's or bridge's birth; the rest is set before it goes up. */
@@ -138,12 +169,13 @@ function indexesOf(socket: NetlinkSocket): ReadonlyMap<string, number> {
 
 /** Takes away everything of ours in the socket's namespace. @throws KernelError the first that was refused */
 export function removeState(socket: NetlinkSocket, own: Ownership): void {
-  const { links, addresses } = observe(socket, own, []);
+  const { links, addresses, routes } = observe(socket, own, []);
   const index = new Map(links.map(({ name, ifindex }) => [name, ifindex]));
   const owned = links.filter((link) => own.ownsLink(link));
   const names = new Set(owned.map(({ name }) => name));
   const errors = socket.attempt([
-    // Routes, neighbours and forwarding entries go with their links.
+    // Neighbours, forwarding entries and most routes go with their links.
+    ...routes.filter(({ link }) => !names.has(link)).map((route) => removeRoute(numbering(index)(route))),
     ...addresses
       .filter(({ link }) => !names.has(link))
       .map((address) => removeAddress(numbering(index)(address))),

@@ -1,13 +1,11 @@
 import type { Link } from './link.ts';
 import type {
   DesiredLink,
-  DesiredState,
   LinkAddress,
   LinkFdbEntry,
   LinkNeighbor,
   LinkRoute,
   NetworkState,
-  ObservedState,
 } from './state.ts';
 import type { Sysctl } from './sysctl.ts';
 
@@ -62,7 +60,7 @@ export function diffLinks(
 }
 
 /** What to change of everything but the links. */
-export function diffState(desired: DesiredState, observed: ObservedState): StateChanges {
+export function diffState(desired: NetworkState, observed: NetworkState): StateChanges {
   const values = new Map(observed.sysctls.map(({ name, value }) => [name, value]));
   return {
     addresses: diff(

@@ -6,7 +6,7 @@ import { decodeMac, encodeMac } from './mac.ts';
 
 /** linux/rtnetlink.h */
 export const RTM_NEWNEIGH = 28;
-const RTM_DELNEIGH = 29;
+export const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 const AF_BRIDGE = 7;
 const headerLength = 12;

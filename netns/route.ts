@@ -6,7 +6,7 @@ import { decodeIp, encodeIp, families, familyOf, familyOfNumber, parseCidr } fro
 
 /** linux/rtnetlink.h */
 export const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
+export const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 const headerLength = 12;
 const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, metrics: 8, table: 15 } as const;

@@ -76,9 +76,8 @@ export function observe(socket: NetlinkSocket, own: Ownership, sysctls: readonly
       // Our links are ours with all that somebody set on them; elsewhere the mark decides (kept since Linux 5.18).
       .filter(({ ifindex, protocol }) => protocol === own.protocol || (protocol === 0 && owned.has(ifindex)))
       .map(byName),
-    routes: listRoutes(socket, own.protocol)
-      .filter(({ ifindex }) => owned.has(ifindex))
-      .map(byName),
+    // On whatever link: a direct way to a peer is on the underlay's.
+    routes: listRoutes(socket, own.protocol).map(byName),
     neighbors: masters
       .flatMap(({ ifindex }) => listNeighbors(socket, ifindex))
       .filter(({ protocol }) => protocol === own.protocol)

@@ -22,6 +22,8 @@ export interface AgentConfig {
   readonly nodePortAddresses: readonly string[];
   /** Outside the cluster where pods keep their own address instead of taking the node's. */
   readonly nonMasqueradeCIDRs: readonly string[];
+  /** How packets reach pods of other nodes (agent/network/view.ts). */
+  readonly networkMode: 'auto' | 'direct' | 'vxlan';
   /** UDP port and network identifier of the vxlan device. */
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */

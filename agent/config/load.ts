@@ -133,6 +133,7 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
     backend: given.backend ?? 'iptables',
     nodePortAddresses: given.nodePortAddresses ?? [],
     nonMasqueradeCIDRs: given.nonMasqueradeCIDRs ?? [],
+    networkMode: given.networkMode ?? 'vxlan',
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),

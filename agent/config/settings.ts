@@ -72,6 +72,11 @@ export const settings = {
     values.listOf(values.cidr),
     'ranges outside the cluster where pods keep their own address (none)',
   ),
+  networkMode: setting(
+    'agent',
+    values.oneOf('auto', 'direct', 'vxlan'),
+    'how packets reach pods of other nodes: straight where both are on one subnet and else by vxlan (auto), always straight, or always by vxlan (vxlan)',
+  ),
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.dnsServer), 'DNS servers for other names (resolv.conf)'),

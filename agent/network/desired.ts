@@ -1,12 +1,12 @@
 import type { Family } from '../../netns/ip.ts';
-import { families, familyOf } from '../../netns/ip.ts';
+import { families, familyOf, parseCidr } from '../../netns/ip.ts';
 import type { DesiredState, LinkAddress } from '../../netns/state.ts';
 import { nodeSysctls } from './host-settings.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
-import { planPeers } from './peers.ts';
+import { describeRivalry, PeerTable } from './peer-table.ts';
 import { podLink, podNeighbors } from './pods.ts';
-import { assignRanges, podRanges } from './ranges.ts';
+import { RangeTable } from './ranges.ts';
 import type { NetworkView, NodePlan } from './view.ts';
 
 /** Bytes that vxlan puts around a packet: outer IP header, UDP 8, vxlan 8, inner Ethernet 14 (RFC 7348). */
@@ -14,29 +14,36 @@ const vxlanOverhead: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
 
 /** The network that a node shall have. */
 export function planNetwork(view: NetworkView): NodePlan {
-  const { accepted, problems } = assignRanges(view.nodes);
-  const usable = podRanges(accepted.get(view.nodeName) ?? []);
-  const ranges = usable.filter(({ family }) => hasFamily(view, family));
-  if (ranges.length < usable.length)
-    problems.push('IPv6 is switched off on this host; its pods get IPv4 only');
-  if (ranges.length === 0) return { state: emptyState(view), problems };
-  const underlayFamily = familyOf(view.nodeIPs[0] ?? '');
-  const mtu = view.underlay.mtu - vxlanOverhead[underlayFamily];
-  const others = view.nodes.filter(({ name }) => name !== view.nodeName);
-  const peers = planPeers(others, accepted, ranges, underlayFamily, view.pathMtus);
+  const ranges = new RangeTable(view.nodes);
+  const given = ranges.rangesOf(view.nodeName);
+  const own = given.filter(({ family }) => hasFamily(view, family));
+  const problems = listProblems(view, ranges, own.length < given.length);
+  if (own.length === 0) return { state: emptyState(view), problems };
+  const vxlanFamily = familyOf(view.nodeIPs[0] ?? '');
+  const mtu = view.underlay.mtu - vxlanOverhead[vxlanFamily];
+  const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
+  const { nodeName, mode, pathMtus } = view;
+  const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });
+  const ways = peers.state;
   const state = {
     links: [...nodeLinks(view, mtu), ...view.pods.map(({ uid }) => podLink(uid, mtu))],
-    addresses: [...dnsAddresses(view), ...ranges.flatMap(nodeAddresses)],
-    routes: peers.state.routes,
-    neighbors: [...peers.state.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod))],
-    fdb: peers.state.fdb,
+    addresses: [...dnsAddresses(view), ...own.flatMap(nodeAddresses)],
+    routes: ways.routes,
+    neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod))],
+    fdb: ways.fdb,
     sysctls: nodeSysctls(view.underlay),
   };
-  return {
-    state,
-    pods: { mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges },
-    problems: [...problems, ...peers.problems],
-  };
+  const pods = { mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
+  return { state, pods, peers, problems };
+}
+
+function listProblems({ nodeName, nodes }: NetworkView, ranges: RangeTable, isCut: boolean): string[] {
+  const problems: string[] = [];
+  const rival = ranges.rivalOf(nodeName);
+  const self = nodes.find(({ name }) => name === nodeName);
+  if (self && rival !== undefined) problems.push(describeRivalry(self, rival));
+  if (isCut) problems.push('IPv6 is switched off on this host; its pods get IPv4 only');
+  return problems;
 }
 
 /** Without a place in the cluster only what needs none: the DNS addresses. */

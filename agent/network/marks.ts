@@ -14,6 +14,9 @@ export const protocol = 117;
 export const goneGroup = 117117;
 export const goneAlias = 'weft:gone';
 
+/** On a Node object: how it is reached, whatever its own and the others' settings say. */
+export const modeAnnotation = 'weft/network-mode';
+
 export const bridgeAlias = 'weft:bridge';
 export const vxlanAlias = 'weft:vxlan';
 const podAliasPrefix = 'weft:pod:';

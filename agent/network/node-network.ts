@@ -1,48 +1,41 @@
 import { Counter, Histogram } from 'prom-client';
 import type { Node } from '../../api/kinds/node.ts';
-import { listAddresses, RTM_NEWADDR } from '../../netns/address.ts';
-import { ensureState, removeState } from '../../netns/apply.ts';
+import { listAddresses } from '../../netns/address.ts';
+import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
 import { parseCidr, renderCidr } from '../../netns/ip.ts';
 import { listLinks } from '../../netns/link.ts';
-import { RTM_NEWNEIGH } from '../../netns/neighbor.ts';
-import * as netlink from '../../netns/netlink.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
-import { RTM_NEWROUTE } from '../../netns/route.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
-import type { ClusterNode, NetworkView, NodePlan } from './view.ts';
+import type { ClusterNode, NetworkView, NodePlan, Underlay } from './view.ts';
+import { isNetworkMode } from './view.ts';
 import { planNetwork } from './desired.ts';
-import { bridgeName, goneGroup, ownership, podAlias, vxlanName } from './marks.ts';
+import { bridgeName, goneGroup, modeAnnotation, ownership, podAlias, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+import { isAlarming, isRemoval, noticeGroups } from './notices.ts';
 import { podRanges } from './ranges.ts';
 import { removeRetiredLinks } from './pod-link.ts';
 import type { PodNetwork } from './pod-network.ts';
 
 /** A burst of notifications costs one pass; a repair still comes before anybody's TCP retransmits twice. */
 const minIntervalMs = 200;
+/** Everything is read and compared at least so often. */
 const maxIntervalMs = 30_000;
 
-const groups =
-  netlink.RTMGRP_LINK |
-  netlink.RTMGRP_NEIGH |
-  netlink.RTMGRP_IPV4_IFADDR |
-  netlink.RTMGRP_IPV4_ROUTE |
-  netlink.RTMGRP_IPV6_IFADDR |
-  netlink.RTMGRP_IPV6_ROUTE;
-/** What others add does not take anything of ours away, and a busy host's neighbours come all the time. */
-const uninteresting: ReadonlySet<number> = new Set([RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE]);
-
 type NodeNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
-  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan'>;
+  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode'>;
   readonly cluster: Pick<AgentContext['cluster'], 'dnsIPs'>;
   readonly caches: Pick<AgentContext['caches'], 'nodes'>;
 };
 
+/** What a pass did, whether over everything or over some peers. */
+type PassResult = Pick<Outcome, 'changes' | 'errors'>;
+
 /**
- * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for: on start, on every
- * change of a node, when the kernel tells of something gone, and every 30 s.
+ * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for. On start, when the kernel
+ * tells of something gone and every 30 s everything is compared; a change of another node costs that node's ways only.
  */
 export class NodeNetwork implements Subsystem {
   readonly name = 'network';
@@ -53,6 +46,17 @@ export class NodeNetwork implements Subsystem {
   readonly #passSeconds: Histogram;
   readonly #changes: Counter;
   #undo = new DisposableStack();
+  #monitor: NetlinkMonitor | undefined;
+  /** What the last full pass went by; its peers follow the changes since. */
+  #plan: NodePlan | undefined;
+  /** Other nodes that changed since the last pass. */
+  readonly #changedNodes = new Set<string>();
+  #isFullDue = true;
+  #lastFullMs = -Infinity;
+  /** ifindexes of our links. */
+  #links: ReadonlySet<number> = new Set();
+  /** How many things we have just taken away without having been told so. */
+  #untoldRemovals = 0;
   #health: Health = { ready: false, reason: 'waiting for the API' };
 
   constructor(context: NodeNetworkContext, pods: PodNetwork) {
@@ -71,7 +75,8 @@ export class NodeNetwork implements Subsystem {
     const registers = [context.metrics];
     this.#passSeconds = new Histogram({
       name: 'weft_network_pass_seconds',
-      help: "Time of one pass over the node's network.",
+      help: "Time of one pass over the node's network: over all of it, or the ways to peers that changed.",
+      labelNames: ['scope'],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5],
       registers,
     });
@@ -84,15 +89,27 @@ export class NodeNetwork implements Subsystem {
 
   start(): Promise<void> {
     this.#adopt();
-    const request = (): void => this.#runner.request();
-    const onMessage = (type: number): void => {
-      if (!uninteresting.has(type)) request();
+    const requestFull = (): void => {
+      this.#isFullDue = true;
+      this.#runner.request();
     };
-    this.#undo.use(new NetlinkMonitor({ groups, onMessage, onOverrun: request }));
+    const onMessage = (type: number, payload: Buffer): void => {
+      if (!isAlarming(type, payload, this.#links)) return;
+      if (isRemoval(type) && this.#untoldRemovals > 0) this.#untoldRemovals -= 1;
+      else requestFull();
+    };
+    this.#monitor = this.#undo.use(
+      new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun: requestFull }),
+    );
     const unsubscribe = this.#context.caches.nodes.subscribe((event) => {
+      if (event.type === 'synced' || event.key === this.#context.nodeName) {
+        if (event.type !== 'updated' || !sameNetwork(event.object, event.previous)) requestFull();
+        return;
+      }
       // Heartbeats change nodes all the time; the network only follows ranges and addresses.
-      const isHeartbeat = event.type === 'updated' && sameNetwork(event.object, event.previous);
-      if (!isHeartbeat) request();
+      if (event.type === 'updated' && sameNetwork(event.object, event.previous)) return;
+      this.#changedNodes.add(event.key);
+      this.#runner.request();
     });
     this.#undo.defer(unsubscribe);
     this.#runner.start();
@@ -130,15 +147,34 @@ export class NodeNetwork implements Subsystem {
   #pass(): void {
     // Without all nodes nothing can be told to be superfluous.
     if (!this.#context.caches.nodes.synced) return;
-    const observe = this.#passSeconds.startTimer();
     using socket = new NetlinkSocket();
+    // Nobody asked: it is time to look at everything.
+    const isLong = performance.now() - this.#lastFullMs >= maxIntervalMs;
+    if (this.#isFullDue || isLong || this.#changedNodes.size === 0 || !this.#changePeers(socket)) {
+      this.#changeAll(socket);
+    }
+  }
+
+  #changeAll(socket: NetlinkSocket): void {
+    const observe = this.#passSeconds.startTimer({ scope: 'all' });
+    this.#isFullDue = false;
+    this.#lastFullMs = performance.now();
+    this.#changedNodes.clear();
+    this.#plan = undefined;
     try {
       const plan = planNetwork(this.#view(socket));
       const prune = plan.pods !== undefined;
       const outcome = ensureState(socket, plan.state, ownership, { prune });
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
-      this.#report(plan, outcome);
+      const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));
+      this.#links = new Set(ours.map(({ ifindex }) => ifindex));
+      const names = ours.map(({ name }) => name);
+      const isUp = names.includes(bridgeName) && names.includes(vxlanName);
+      this.#plan = plan;
+      if (plan.pods && isUp) this.#pods.configure(plan.pods);
+      this.#report(plan, outcome, plan.pods !== undefined && isUp);
     } catch (error) {
+      this.#isFullDue = true;
       if (error instanceof NetworkError && error.code !== 'kernel') {
         this.#health = { ready: false, reason: error.message };
       }
@@ -148,30 +184,62 @@ export class NodeNetwork implements Subsystem {
     }
   }
 
-  #report({ pods, problems }: NodePlan, { changes, errors, observed }: Outcome): void {
+  /** Changes the ways to the nodes that changed. Returns false when that is not all there is to do. */
+  #changePeers(socket: NetlinkSocket): boolean {
+    const { nodes } = this.#context.caches;
+    const plan = this.#plan;
+    const observe = this.#passSeconds.startTimer({ scope: 'peers' });
+    const changed = new Map(
+      [...this.#changedNodes].map((name) => {
+        const node = nodes.get(name);
+        return [name, node && toClusterNode(node)];
+      }),
+    );
+    this.#changedNodes.clear();
+    const change = plan?.peers?.change(changed);
+    if (!plan || !change) return false;
+    // What was told until here is others' doing; then as many removals as we ask for are ours.
+    this.#monitor?.drain();
+    if (this.#isFullDue) return false;
+    try {
+      const result = changeState(socket, change.before, change.after);
+      this.#untoldRemovals = result.removed;
+      this.#monitor?.drain();
+      this.#report(plan, result, this.#health.ready);
+    } catch (error) {
+      this.#isFullDue = true;
+      throw error;
+    } finally {
+      this.#untoldRemovals = 0;
+      observe();
+    }
+    return true;
+  }
+
+  #report({ pods, peers, problems }: NodePlan, { changes, errors }: PassResult, ready: boolean): void {
     if (changes.length > 0) {
       this.#changes.inc(changes.length);
       this.#log.info({ count: changes.length, changes: changes.slice(0, 20) }, 'changed the network');
     }
-    const ours = observed.links.filter((link) => ownership.ownsLink(link)).map(({ name }) => name);
-    const isUp = pods !== undefined && ours.includes(bridgeName) && ours.includes(vxlanName);
-    if (isUp) this.#pods.configure(pods);
-    const reasons = [...problems, ...errors.map(({ message }) => message)];
+    const reasons = [...problems, ...(peers?.problems ?? []), ...errors.map(({ message }) => message)];
     if (!pods && problems.length === 0) reasons.push('no podCIDR yet');
-    this.#health = { ready: isUp, ...(reasons.length > 0 ? { reason: reasons.join('; ') } : {}) };
+    const reason = summarize(reasons);
+    this.#health = { ready, ...(reason === '' ? {} : { reason }) };
     const [cause] = errors;
-    if (cause) throw new NetworkError('kernel', errors.map(({ message }) => message).join('; '), { cause });
+    if (cause) throw new NetworkError('kernel', summarize(errors.map(({ message }) => message)), { cause });
   }
 
   #view(socket: NetlinkSocket): NetworkView {
     const { nodeName, config, cluster, caches } = this.#context;
+    const nodes = Array.from(caches.nodes.list(), toClusterNode);
     return {
       nodeName,
       nodeIPs: config.nodeIPs,
-      nodes: Array.from(caches.nodes.list(), toClusterNode),
+      nodes,
       dnsIPs: cluster.dnsIPs,
       vxlan: config.vxlan,
-      underlay: findUnderlay(socket, config.nodeIPs[0] ?? ''),
+      mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
+      underlay: findUnderlay(socket, config.nodeIPs),
       pods: this.#connectedPods(socket),
       pathMtus: new Map(),
       withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
@@ -192,21 +260,34 @@ export function removeNodeNetwork(): void {
   removeRetiredLinks(socket);
 }
 
-function findUnderlay(socket: NetlinkSocket, nodeIP: string): NetworkView['underlay'] {
-  const address = listAddresses(socket).find((candidate) => candidate.address === nodeIP);
-  const link = listLinks(socket).find(({ ifindex }) => ifindex === address?.ifindex);
-  if (!link) {
+function findUnderlay(socket: NetlinkSocket, nodeIPs: readonly string[]): Underlay {
+  const links = listLinks(socket);
+  const addresses = listAddresses(socket);
+  const places = nodeIPs.flatMap((nodeIP) => {
+    const found = addresses.find(({ address }) => address === nodeIP);
+    const link = found && links.find(({ ifindex }) => ifindex === found.ifindex);
+    return link ? [{ nodeIP, link, prefix: found.prefix }] : [];
+  });
+  const [first] = places;
+  const [primary = ''] = nodeIPs;
+  if (first?.nodeIP !== primary) {
     throw new NetworkError(
       'no-address',
-      `node address ${nodeIP} is on no link; set nodeIPs to addresses of this host`,
+      `node address ${primary} is on no link; set nodeIPs to addresses of this host`,
     );
   }
-  const acceptRa = readSysctl(`net/ipv6/conf/${link.name}/accept_ra`) ?? '0';
-  return { name: link.name, mtu: link.mtu, acceptsRouters: acceptRa !== '0' };
+  const { name, mtu } = first.link;
+  const acceptRa = readSysctl(`net/ipv6/conf/${name}/accept_ra`) ?? '0';
+  const subnets = places.map(({ nodeIP, link, prefix }) => ({
+    link: link.name,
+    cidr: `${nodeIP}/${prefix}`,
+  }));
+  return { name, mtu, acceptsRouters: acceptRa !== '0', subnets };
 }
 
 /** What the network needs to know of a Node object. */
 export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
+  const mode = metadata.annotations?.[modeAnnotation];
   return {
     name: metadata.name,
     created: metadata.creationTimestamp ?? '',
@@ -214,9 +295,18 @@ export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
     internalIPs: (status?.addresses ?? []).flatMap(({ type, address }) =>
       type === 'InternalIP' ? [address] : [],
     ),
+    ...(isNetworkMode(mode) ? { mode } : {}),
   };
 }
 
 function sameNetwork(a: Node, b: Node): boolean {
   return JSON.stringify(toClusterNode(a)) === JSON.stringify(toClusterNode(b));
+}
+
+/** So many troubles are told one by one. */
+const mostTold = 5;
+
+function summarize(reasons: readonly string[]): string {
+  const more = reasons.length - mostTold;
+  return [...reasons.slice(0, mostTold), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }

@@ -1,88 +1,124 @@
-import type { Family } from '../../netns/ip.ts';
-import { familyOf } from '../../netns/ip.ts';
-import type { DesiredState, LinkFdbEntry, LinkNeighbor, LinkRoute } from '../../netns/state.ts';
+import type { Cidr, Family } from '../../netns/ip.ts';
+import { familyOf, positionIn } from '../../netns/ip.ts';
+import type { LinkFdbEntry, LinkNeighbor, LinkRoute } from '../../netns/state.ts';
 import * as marks from './marks.ts';
-import { podRanges } from './ranges.ts';
-import type { ClusterNode, NetworkView, PodRange } from './view.ts';
+import type { ClusterNode, NetworkMode, NetworkView, PodRange } from './view.ts';
 
-interface Peer {
-  readonly mac: string;
-  readonly underlay: string;
-  readonly ranges: readonly PodRange[];
+/** What the ways to peers depend on beside the peers themselves. */
+export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'pathMtus'> {
+  /** This node's ranges of the families that its host has. */
+  readonly own: readonly PodRange[];
+  /** The family that carries the vxlan. */
+  readonly vxlanFamily: Family;
+  /** The subnets that this node's own addresses are in, and their links. */
+  readonly subnets: readonly { readonly link: string; readonly cidr: Cidr }[];
 }
 
-/** What leads to the other nodes: routes, neighbours and forwarding entries. */
-export interface PeersPlan {
-  readonly state: Pick<DesiredState, 'routes' | 'neighbors' | 'fdb'>;
-  readonly problems: readonly string[];
+/** What leads to one other node: routes, neighbours and forwarding entries. */
+export interface PeerWays {
+  readonly routes: readonly LinkRoute[];
+  readonly neighbors: readonly LinkNeighbor[];
+  readonly fdb: readonly LinkFdbEntry[];
+  /** Why there is no way, or none that is sure to work, in a sentence. */
+  readonly problem?: string;
+}
+
+/** A range that both nodes have the family of. */
+interface SharedRange {
+  readonly range: PodRange;
+  /** This node's own address of that family. */
+  readonly source: string;
+}
+
+/** The ways to a node that has these ranges: direct where both are on one subnet and the mode allows it, else vxlan. */
+export function planPeer(node: ClusterNode, ranges: readonly PodRange[], from: Standpoint): PeerWays {
+  const shared = shareRanges(ranges, from.own);
+  const mode = agreeOnMode(from.mode, node.mode);
+  const hops = shared.map(({ range }) =>
+    mode === 'vxlan' ? undefined : findNextHop(node, range.family, from),
+  );
+  const direct = shared.flatMap((each, i) => (hops[i] ? [renderRoute(each, hops[i], from)] : []));
+  const distant = shared.filter((_, i) => !hops[i]);
+  if (distant.length === 0) return { routes: direct, neighbors: [], fdb: [] };
+  if (mode === 'direct') {
+    const families = distant.map(({ range }) => range.family).join(' and ');
+    const problem = `node ${node.name} shares no subnet with this node for ${families}, so networkMode direct has no way to its pods; set networkMode to auto`;
+    return { routes: direct, neighbors: [], fdb: [], problem };
+  }
+  const tunnel = planTunnel(node, distant, from);
+  return { ...tunnel, routes: [...direct, ...tunnel.routes] };
+}
+
+/** A peer's range is behind its gateway, a neighbour on the vxlan, whose MAC lives at the peer's address. */
+function planTunnel(node: ClusterNode, ranges: readonly SharedRange[], from: Standpoint): PeerWays {
+  const destination = node.internalIPs.find((ip) => familyOf(ip) === from.vxlanFamily);
+  if (destination === undefined) {
+    const problem = `node ${node.name} has no ${from.vxlanFamily} address to reach it by`;
+    return { routes: [], neighbors: [], fdb: [], problem };
+  }
+  const { vxlanName: link, protocol } = marks;
+  const mac = marks.vxlanMac(node.name);
+  const theirs = familyOf(node.internalIPs[0] ?? destination);
+  return {
+    routes: ranges.map((each) => renderRoute(each, { link, gateway: each.range.gateway }, from)),
+    neighbors: ranges.map(({ range }) => ({ link, address: range.gateway, mac, protocol })),
+    fdb: [{ link, mac, destination }],
+    // A vxlan device listens on its own address only.
+    ...(theirs === from.vxlanFamily
+      ? {}
+      : {
+          problem: `node ${node.name} has its ${theirs} address first, this node ${from.vxlanFamily}: list the same family first in nodeIPs everywhere`,
+        }),
+  };
+}
+
+/** Both ends come to the same: whoever wants vxlan has it, as that always works; then whoever wants direct. */
+function agreeOnMode(own: NetworkMode, theirs: NetworkMode = 'auto'): NetworkMode {
+  const wanted: readonly NetworkMode[] = [own, theirs];
+  return (['vxlan', 'direct'] as const).find((mode) => wanted.includes(mode)) ?? 'auto';
+}
+
+interface NextHop {
+  readonly link: string;
+  readonly gateway: string;
+}
+
+function renderRoute(
+  { range, source }: SharedRange,
+  { link, gateway }: NextHop,
+  from: Standpoint,
+): LinkRoute {
+  const mtu = from.pathMtus.get(range.cidr);
+  return {
+    link,
+    destination: range.cidr,
+    gateway,
+    onlink: true,
+    source,
+    ...(mtu === undefined ? {} : { mtu }),
+    protocol: marks.protocol,
+  };
 }
 
 /**
- * The ways to all nodes that have ranges.
- * @param accepted each node's ranges by its name
- * @param own this node's ranges
- * @param pathMtus see {@link NetworkView}
+ * The peer's address on a subnet of this node's. IPv4 may go by an IPv6 neighbour (RTA_VIA, Linux 5.2); the kernel
+ * has no such thing the other way round.
  */
-export function planPeers(
-  nodes: readonly ClusterNode[],
-  accepted: ReadonlyMap<string, readonly string[]>,
-  own: readonly PodRange[],
-  underlayFamily: Family,
-  pathMtus: NetworkView['pathMtus'],
-): PeersPlan {
-  const peers: Peer[] = [];
-  const problems: string[] = [];
-  for (const node of nodes) {
-    const cidrs = accepted.get(node.name);
-    if (!cidrs) continue;
-    const underlay = node.internalIPs.find((ip) => familyOf(ip) === underlayFamily);
-    if (underlay === undefined)
-      problems.push(`node ${node.name} has no ${underlayFamily} address to reach it by`);
-    else peers.push({ mac: marks.vxlanMac(node.name), underlay, ranges: podRanges(cidrs) });
+function findNextHop(node: ClusterNode, family: Family, { subnets }: Standpoint): NextHop | undefined {
+  const carriers: readonly Family[] = family === 'ipv4' ? ['ipv4', 'ipv6'] : ['ipv6'];
+  for (const carrier of carriers) {
+    for (const gateway of node.internalIPs) {
+      if (familyOf(gateway) !== carrier) continue;
+      const subnet = subnets.find(({ cidr }) => positionIn(cidr, gateway) !== undefined);
+      if (subnet) return { link: subnet.link, gateway };
+    }
   }
-  const state = {
-    routes: peers.flatMap((peer) => peerRoutes(peer, own, pathMtus)),
-    neighbors: peers.flatMap((peer) => peerNeighbors(peer, own)),
-    fdb: peers.map(peerFdb),
-  };
-  return { state, problems };
+  return undefined;
 }
 
-/** A peer's range is behind its gateway, a neighbour on the vxlan. */
-function peerRoutes(peer: Peer, own: readonly PodRange[], pathMtus: NetworkView['pathMtus']): LinkRoute[] {
-  return sharedRanges(peer, own).map(({ range, source }) => {
-    const mtu = pathMtus.get(range.cidr);
-    return {
-      link: marks.vxlanName,
-      destination: range.cidr,
-      gateway: range.gateway,
-      onlink: true,
-      source,
-      ...(mtu === undefined ? {} : { mtu }),
-      protocol: marks.protocol,
-    };
-  });
-}
-
-function peerNeighbors(peer: Peer, own: readonly PodRange[]): LinkNeighbor[] {
-  return sharedRanges(peer, own).map(({ range }) => ({
-    link: marks.vxlanName,
-    address: range.gateway,
-    mac: peer.mac,
-    protocol: marks.protocol,
-  }));
-}
-
-function peerFdb({ mac, underlay }: Peer): LinkFdbEntry {
-  return { link: marks.vxlanName, mac, destination: underlay };
-}
-
-/** The peer's ranges of families that the node has too, with the node's own address of that family. */
-function sharedRanges(
-  peer: Peer,
-  own: readonly PodRange[],
-): { readonly range: PodRange; readonly source: string }[] {
-  return peer.ranges.flatMap((range) => {
+/** The peer's ranges of families that the node has too. */
+function shareRanges(ranges: readonly PodRange[], own: readonly PodRange[]): SharedRange[] {
+  return ranges.flatMap((range) => {
     const source = own.find(({ family }) => family === range.family)?.gateway;
     return source === undefined ? [] : [{ range, source }];
   });

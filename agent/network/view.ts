@@ -1,5 +1,6 @@
 import type { Family } from '../../netns/ip.ts';
 import type { DesiredState } from '../../netns/state.ts';
+import type { PeerTable } from './peer-table.ts';
 
 /** What the network needs to know of a node of the cluster. */
 export interface ClusterNode {
@@ -8,12 +9,34 @@ export interface ClusterNode {
   readonly created: string;
   readonly podCIDRs: readonly string[];
   readonly internalIPs: readonly string[];
+  /** How it wants to be reached, whatever others are set to. */
+  readonly mode?: NetworkMode;
 }
 
 /** A pod attached here. */
 export interface AttachedPod {
   readonly uid: string;
   readonly ips: readonly string[];
+}
+
+/**
+ * How packets reach pods of other nodes: by a route straight to the node where both are on one subnet and else by vxlan
+ * (`auto`), always one way (`direct`) or always the other (`vxlan`).
+ */
+export type NetworkMode = (typeof networkModes)[number];
+const networkModes = ['auto', 'direct', 'vxlan'] as const;
+
+export function isNetworkMode(word: string | undefined): word is NetworkMode {
+  return networkModes.some((mode) => mode === word);
+}
+
+/** The link that has the first node address, and where the node's addresses are. */
+export interface Underlay {
+  readonly name: string;
+  readonly mtu: number;
+  readonly acceptsRouters: boolean;
+  /** The subnets of the node's own addresses, with the links that these are on. */
+  readonly subnets: readonly { readonly link: string; readonly cidr: string }[];
 }
 
 /** Everything that a node's network follows from. */
@@ -25,8 +48,8 @@ export interface NetworkView {
   readonly nodes: readonly ClusterNode[];
   readonly dnsIPs: readonly string[];
   readonly vxlan: { readonly port: number; readonly vni: number };
-  /** The link that has the first node address. */
-  readonly underlay: { readonly name: string; readonly mtu: number; readonly acceptsRouters: boolean };
+  readonly mode: NetworkMode;
+  readonly underlay: Underlay;
   readonly pods: readonly AttachedPod[];
   /** The longest packet that reaches a peer's range, by that range, where it was found to be less than links say. */
   readonly pathMtus: ReadonlyMap<string, number>;
@@ -52,6 +75,8 @@ export interface NodePlan {
   readonly state: DesiredState;
   /** Absent while the node has no range of its own, or one that is somebody else's. */
   readonly pods?: PodPlan;
-  /** What is wrong with the cluster's nodes, a sentence each. */
+  /** The ways to the other nodes, all of which are in `state`; absent as {@link pods} is. */
+  readonly peers?: PeerTable;
+  /** What is wrong with this node, a sentence each. */
   readonly problems: readonly string[];
 }

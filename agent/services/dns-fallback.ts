@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import type { Node } from '../../api/kinds/node.ts';
 import { familyOf } from '../../iptables/address.ts';
 import type { CompiledService, Endpoint, Frontend } from '../../iptables/model.ts';
-import { assignRanges, podRanges } from '../network/ranges.ts';
+import { RangeTable } from '../network/ranges.ts';
 import { toClusterNode } from '../network/node-network.ts';
 import type { AgentContext } from '../subsystem.ts';
 
@@ -49,11 +49,11 @@ export function fallbackPartOf(node: Node) {
  * which pods need no other address than their own, and to which nobody beyond the cluster has a way.
  */
 function listServers(nodeName: string, all: readonly Node[]): Endpoint[] {
-  const { accepted } = assignRanges(all.map(toClusterNode));
+  const ranges = new RangeTable(all.map(toClusterNode));
   return all
     .filter((node) => node.metadata.name !== nodeName && isReady(node))
     .map(({ metadata: { name } }) => ({
-      servers: podRanges(accepted.get(name) ?? []).map(({ gateway }) => gateway),
+      servers: ranges.rangesOf(name).map(({ gateway }) => gateway),
       rank: hash('sha256', `${nodeName} ${name}`),
     }))
     .filter(({ servers }) => servers.length > 0)

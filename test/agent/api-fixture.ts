@@ -56,6 +56,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     nonMasqueradeCIDRs: [],
     announceInterfaces: [],
     backend: 'iptables',
+    networkMode: 'auto',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,

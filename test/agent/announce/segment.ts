@@ -234,6 +234,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     nonMasqueradeCIDRs: [],
     announceInterfaces: [],
     backend: 'nftables',
+    networkMode: 'auto',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,

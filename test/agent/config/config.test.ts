@@ -50,6 +50,7 @@ t.test('an empty configuration has the documented defaults', (t) => {
     backend: 'iptables',
     nodePortAddresses: [],
     nonMasqueradeCIDRs: [],
+    networkMode: 'vxlan',
     vxlan: { port: 8472, vni: 117 },
   });
   t.equal(joining.tokenFile, '/var/lib/weft/server/token');

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { NetworkMode } from '../../../agent/network/view.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import { ensureAddress } from '../../../netns/address.ts';
 import { createLink, getLink, setLink } from '../../../netns/link.ts';
@@ -123,8 +124,11 @@ export class TestCluster implements AsyncDisposable {
   readonly nodes: readonly TestNode[];
   readonly stateDir = mkdtempSync(path.join(tmpdir(), 'weft-test-'));
   readonly #podNamespaces = new Set<string>();
+  readonly #mode: NetworkMode;
 
-  constructor(count: number) {
+  /** @param mode how nodes reach each other's pods */
+  constructor(count: number, mode: NetworkMode = 'vxlan') {
+    this.#mode = mode;
     const switchName = testNamespace('switch');
     createNamespace(switchName).close();
     using socket = new NetlinkSocket({ namespace: switchName });
@@ -164,6 +168,7 @@ export class TestCluster implements AsyncDisposable {
       nodeIPs,
       stateDir,
       dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
+      networkMode: this.#mode,
     });
     using namespace = createNamespace(node.namespace);
     const peer = { name: 'eth0', namespaceFd: namespace.fd };

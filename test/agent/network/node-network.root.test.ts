@@ -147,7 +147,7 @@ if (skipUnlessRoot(t)) {
 
     await t.test('what others own stays', async (t) => {
       run(node1.namespace, 'ip', 'route', 'add', '10.99.0.0/24', 'via', '172.30.0.2');
-      run(node1.namespace, 'ip', 'route', 'add', '10.98.0.0/24', 'via', '172.30.0.2', 'proto', '117');
+      run(node1.namespace, 'ip', 'route', 'add', '10.98.0.0/24', 'via', '172.30.0.2', 'proto', '118');
       run(node1.namespace, 'ip', 'address', 'add', '10.97.0.1/32', 'dev', 'lo');
       run(node1.namespace, 'ip', 'link', 'add', 'other', 'type', 'bridge');
       t.equal(await changesOfNextPass(node1, objects), 0);

@@ -2,6 +2,7 @@
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
+import type { NetworkMode } from '../../../agent/network/view.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
 import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
 import type { Node } from '../../../api/kinds/node.ts';
@@ -11,6 +12,7 @@ export interface NodeSettings {
   readonly nodeIPs: readonly string[];
   readonly stateDir: string;
   readonly dnsIPs: readonly string[];
+  readonly networkMode?: NetworkMode;
 }
 
 /** A request from the test, answered with `{ id, result }` or `{ id, error }`. */
@@ -42,7 +44,12 @@ const context = {
   nodeName: settings.nodeName,
   metrics,
   log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
-  config: { nodeIPs: settings.nodeIPs, vxlan: { port: 8472, vni: 117 }, stateDir: settings.stateDir },
+  config: {
+    nodeIPs: settings.nodeIPs,
+    networkMode: settings.networkMode ?? 'auto',
+    vxlan: { port: 8472, vni: 117 },
+    stateDir: settings.stateDir,
+  } as const,
   cluster: { dnsIPs: settings.dnsIPs },
   caches: { nodes: cache },
 };
@@ -61,6 +68,24 @@ const verbs = {
     nodes = argument as readonly Node[];
     for (const listener of listeners) listener({ type: 'synced' });
   },
+  /** Hands over one node as a watch does: an event, and the object in the cache. */
+  changeNode(argument: unknown) {
+    const object = argument as Node;
+    const key = object.metadata.name;
+    const previous = cache.get(key);
+    nodes = previous ? nodes.map((node) => (node === previous ? object : node)) : [...nodes, object];
+    const event: CacheEvent<Node> = previous
+      ? { type: 'updated', key, object, previous }
+      : { type: 'added', key, object };
+    for (const listener of listeners) listener(event);
+  },
+  removeNode(argument: unknown) {
+    const key = String(argument);
+    const object = cache.get(key);
+    if (!object) return;
+    nodes = nodes.filter((node) => node !== object);
+    for (const listener of listeners) listener({ type: 'deleted', key, object });
+  },
   attach: (uid: unknown) => pods.attach(podIdentity(uid)),
   detach: (uid: unknown) => pods.detach(String(uid)),
   list: () => pods.list(),
@@ -70,10 +95,13 @@ const verbs = {
       metrics.getSingleMetric('weft_network_pass_seconds')?.get(),
       metrics.getSingleMetric('weft_network_changes_total')?.get(),
     ]);
-    const count = passes?.values.find(
+    const counts = (passes?.values ?? []).filter(
       (value) => 'metricName' in value && String(value.metricName).endsWith('_count'),
     );
-    return { passes: count?.value ?? 0, changes: changes?.values[0]?.value ?? 0 };
+    const count = (scope: string): number =>
+      counts.find(({ labels }) => labels['scope'] === scope)?.value ?? 0;
+    const [all, peers] = [count('all'), count('peers')];
+    return { passes: all + peers, fullPasses: all, changes: changes?.values[0]?.value ?? 0 };
   },
   cleanup: () => removeNodeNetwork(),
   stop: () => network.stop(),

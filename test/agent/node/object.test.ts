@@ -29,6 +29,7 @@ const config: AgentConfig = {
   backend: 'iptables',
   nodePortAddresses: [],
   nonMasqueradeCIDRs: [],
+  networkMode: 'auto',
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   forwarding,

@@ -266,6 +266,7 @@ export class FakeNode {
       nonMasqueradeCIDRs: [],
       announceInterfaces: [],
       backend: 'iptables',
+      networkMode: 'auto',
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
       forwarding,

@@ -1,0 +1,87 @@
+import type { NetworkState } from '../../netns/state.ts';
+import type { PeerWays, Standpoint } from './peers.ts';
+import { planPeer } from './peers.ts';
+import type { RangeTable } from './ranges.ts';
+import type { ClusterNode } from './view.ts';
+
+/** The part of a network that leads to other nodes. */
+export type PeersState = Pick<NetworkState, 'routes' | 'neighbors' | 'fdb'>;
+
+/** What a few nodes' ways were and shall be. */
+export interface PeersChange {
+  readonly before: PeersState;
+  readonly after: PeersState;
+}
+
+/** The ways to all other nodes, kept by node: one that changes costs itself, however many there are. */
+export class PeerTable {
+  readonly #ranges: RangeTable;
+  readonly #from: Standpoint;
+  readonly #nodes = new Map<string, ClusterNode>();
+  readonly #ways = new Map<string, PeerWays>();
+  readonly #problems = new Map<string, string>();
+
+  /** @param ranges who of these nodes has which ranges; belongs to the table from now on */
+  constructor(ranges: RangeTable, nodes: Iterable<ClusterNode>, from: Standpoint) {
+    this.#ranges = ranges;
+    this.#from = from;
+    for (const node of nodes) this.#nodes.set(node.name, node);
+    for (const name of this.#nodes.keys()) this.#plan(name);
+  }
+
+  /** The ways to all of them. */
+  get state(): PeersState {
+    return merge([...this.#ways.values()]);
+  }
+
+  /** What is wrong with single nodes, a sentence each. */
+  get problems(): string[] {
+    return [...this.#problems.values()];
+  }
+
+  /**
+   * Takes in the nodes of these names as they are now; `undefined` is one that is gone.
+   * @returns undefined when it concerns this node's own ranges: then everything has to be planned again
+   */
+  change(nodes: ReadonlyMap<string, ClusterNode | undefined>): PeersChange | undefined {
+    const concerned = new Set<string>();
+    for (const [name, node] of nodes) {
+      const judged = node ? this.#ranges.set(node) : this.#ranges.delete(name);
+      if (node) this.#nodes.set(name, node);
+      else this.#nodes.delete(name);
+      for (const each of [name, ...judged]) concerned.add(each);
+    }
+    if (concerned.has(this.#from.nodeName)) return undefined;
+    const ways = (): PeerWays[] => [...concerned].flatMap((name) => this.#ways.get(name) ?? []);
+    const before = merge(ways());
+    for (const name of concerned) this.#plan(name);
+    return { before, after: merge(ways()) };
+  }
+
+  #plan(name: string): void {
+    this.#ways.delete(name);
+    this.#problems.delete(name);
+    const node = this.#nodes.get(name);
+    if (!node || name === this.#from.nodeName) return;
+    const rival = this.#ranges.rivalOf(name);
+    if (rival !== undefined) this.#problems.set(name, describeRivalry(node, rival));
+    const ranges = this.#ranges.rangesOf(name);
+    if (ranges.length === 0) return;
+    const ways = planPeer(node, ranges, this.#from);
+    this.#ways.set(name, ways);
+    if (ways.problem !== undefined) this.#problems.set(name, ways.problem);
+  }
+}
+
+/** Says that a node has no network, and what to do about it. */
+export function describeRivalry({ name, podCIDRs }: ClusterNode, rival: string): string {
+  return `podCIDR ${podCIDRs.join(',')} of node ${name} is node ${rival}'s; delete one of them`;
+}
+
+function merge(ways: readonly PeerWays[]): PeersState {
+  return {
+    routes: ways.flatMap(({ routes }) => routes),
+    neighbors: ways.flatMap(({ neighbors }) => neighbors),
+    fdb: ways.flatMap(({ fdb }) => fdb),
+  };
+}
