@@ -83,7 +83,24 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
   const invalid = '-m conntrack --ctstate INVALID -j WEFT-INVALID';
   return new Map([
     // Through loopback the node's own client reaches the DNS address from that same address.
-    ['WEFT-INPUT', [...renderDnsInput(traits, settings), invalid, blocked]],
+    [
+      'WEFT-INPUT',
+      [
+        ...renderDnsInput(traits, settings),
+        `-d ${traits.loopback} ! -i lo -j WEFT-LOCALNET`,
+        invalid,
+        blocked,
+      ],
+    ],
+    [
+      // 127.0.0.1 leads to ports of pods, for which the pod bridge lets its addresses pass (route_localnet): answers only.
+      'WEFT-LOCALNET',
+      [
+        '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN',
+        '-m conntrack --ctstate DNAT -j RETURN',
+        '-j DROP',
+      ],
+    ],
     [
       'WEFT-FORWARD',
       [

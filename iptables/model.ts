@@ -20,7 +20,7 @@ export interface Endpoint {
 export interface Frontend {
   readonly family: Family;
   readonly protocol: Protocol;
-  readonly kind: 'clusterIP' | 'externalIP' | 'loadBalancer' | 'nodePort';
+  readonly kind: 'clusterIP' | 'externalIP' | 'loadBalancer' | 'nodePort' | 'hostPort';
   /** In the kernel's notation (RFC 5952). Undefined for a NodePort: every node address that serves NodePorts. */
   readonly address: string | undefined;
   readonly port: number;

@@ -60,6 +60,9 @@ function filterHooks(): SkeletonChain[] {
       ...forFamilies(({ suffix, nftProtocol: ip }) => [
         `${ip} daddr @dns${suffix} iifname != "lo" jump dns-only`,
       ]),
+      ...forFamilies(({ nftProtocol: ip, loopback }) => [
+        `${ip} daddr ${loopback} iifname != "lo" jump localnet`,
+      ]),
       'ct state invalid jump invalid',
       'ct state new jump blocked',
     ]),
@@ -167,6 +170,12 @@ function blockedChains(): SkeletonChain[] {
         `${ip} daddr @service-ranges${suffix} drop`,
         `${ip} saddr . meta l4proto . th sport @far${suffix} drop`,
       ]),
+    },
+    {
+      // 127.0.0.1 leads to ports of pods, for which the pod bridge lets its addresses pass (route_localnet): answers only.
+      name: 'localnet',
+      hook: '',
+      rules: ['ct state established,related return', 'ct status dnat return', 'drop'],
     },
     {
       name: 'blocked',

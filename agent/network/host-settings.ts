@@ -18,6 +18,8 @@ export function nodeSysctls({ name: underlay, acceptsRouters }: NetworkView['und
     // underlay address, whose way back is not the vxlan.
     { name: `${ipv4}/${marks.bridgeName}/rp_filter`, value: '1' },
     { name: `${ipv4}/${marks.vxlanName}/rp_filter`, value: '2' },
+    // 127.0.0.1 leads to ports of pods, too; what else comes for it from there is dropped by the rules.
+    { name: `${ipv4}/${marks.bridgeName}/route_localnet`, value: '1' },
     // br_netfilter, where it is loaded, shows bridged packets to the rules: one whose Service led it back onto the
     // bridge would then be switched to its pod instead of routed, and isolated ports drop it. All our pods' packets
     // are routed, so the rules see each of them without.

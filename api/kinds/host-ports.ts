@@ -36,7 +36,7 @@ export function clash(one: PortClaim, other: PortClaim): boolean {
 }
 
 /** Undefined: every address of both families. Without an address: all of one. */
-function placeOf({
+export function placeOf({
   hostIP,
 }: Pick<PortClaim, 'hostIP'>): { readonly isIPv6: boolean; readonly address?: string } | undefined {
   if (!hostIP) return undefined;

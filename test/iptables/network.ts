@@ -224,6 +224,8 @@ export class TestNetwork implements AsyncDisposable {
       'link set weft0 addrgenmode none',
       'link set weft0 up',
     );
+    // As NodeNetwork does, for ports of pods at 127.0.0.1.
+    await this.#sysctl('node', 'net.ipv4.conf.weft0.route_localnet=1');
     for (const family of familyNames) {
       const { also, bridge, outside, peer, dns } = addresses[family];
       await this.#ip(

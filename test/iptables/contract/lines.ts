@@ -3,6 +3,7 @@ import { affinityParts } from './affinity.ts';
 import { connectionParts } from './connections.ts';
 import { dnsParts } from './dns.ts';
 import { endpointParts } from './endpoints.ts';
+import { hostPortParts } from './host-ports.ts';
 import type { Part } from './scene.ts';
 import { sourceParts } from './source.ts';
 import { syncParts } from './sync.ts';
@@ -126,6 +127,31 @@ export const sections: Readonly<
           'a DNS server that is killed is replaced at once',
         ],
         elsewhere: ['test/agent/services/dns-fallback.test.ts'],
+      },
+    ],
+  },
+  'ports of pods on the node': {
+    parts: hostPortParts,
+    lines: [
+      {
+        must: 'hostPort at every address of the node, over TCP and UDP, from everywhere, with the client’s own address',
+        shownBy: ['hostPort: from outside, other nodes, pods, the pod itself and the node'],
+      },
+      {
+        must: 'hostIP: at this address only; 0.0.0.0 and ::, every one of the family',
+        shownBy: ['hostPort: at the addresses of hostIP only'],
+      },
+      {
+        must: '127.0.0.1 leads to it from the node itself and from nowhere else; nothing else of 127.0.0.0/8 is opened',
+        shownBy: ['hostPort: at 127.0.0.1 for the node alone'],
+      },
+      {
+        must: 'UDP: flows tracked before the port came and after it went are forgotten, others stay',
+        shownBy: ['hostPort: UDP flows follow a port that comes, moves and goes'],
+      },
+      {
+        must: 'A hostPort goes before a NodePort and an externalIP of the same number',
+        shownBy: ['hostPort: before Services'],
       },
     ],
   },

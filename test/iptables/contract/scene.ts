@@ -2,6 +2,8 @@ import type { Test } from 'tap';
 
 import { SharedValues } from '../../../agent/shared-values.ts';
 import { trimService, trimSlice } from '../../../agent/trim.ts';
+import { compileHostPorts, hostPortKey, servingAddresses } from '../../../agent/host-ports/compile.ts';
+import type { HostPort } from '../../../api/kinds/host-ports.ts';
 import { listStaleFlows } from '../../../agent/services/flows.ts';
 import { compileDnsFallback, dnsFallbackKey } from '../../../agent/services/dns-fallback.ts';
 import { compileContext, nodeSettings } from '../../../agent/services/view.ts';
@@ -94,6 +96,17 @@ export class Scene {
 
   async drop(...names: readonly string[]): Promise<void> {
     await this.#change(new Map(names.map((name) => [`default/${name}`, undefined])));
+  }
+
+  /** Gives a pod ports of the node instead of those it had. */
+  async claim(pod: 'pod1' | 'pod2', ...ports: readonly HostPort[]): Promise<void> {
+    const local = this.families.flatMap((family) => {
+      const { node, also, bridge, dns } = addresses[family];
+      return [node, also, bridge, dns, loopbacks[family]];
+    });
+    const ips = this.families.map((family) => addresses[family][pod]);
+    const serving = servingAddresses(local, this.settings());
+    await this.#change(new Map([[hostPortKey(pod), compileHostPorts({ id: pod, ips, ports }, serving)]]));
   }
 
   /** Makes the other node Ready or not, which is who answers DNS while this node does not. */
