@@ -7,6 +7,7 @@ import type { Service } from '../../api/kinds/service.ts';
 import type { Leftover } from '../../iptables/leftovers.ts';
 import type { CompiledService } from '../../iptables/model.ts';
 import { EventQueue } from './event-queue.ts';
+import type { Subject } from './rule-source.ts';
 
 type Services = ReadonlyMap<string, CompiledService>;
 type Refused = ReadonlyMap<string, Error>;
@@ -46,21 +47,22 @@ export class ServiceReports {
     changed: Iterable<string>,
     services: Services,
     refused: Refused,
-    find: (key: string) => Service | undefined,
+    find: (key: string) => Subject | undefined,
   ): void {
     for (const key of new Set([...changed, ...refused.keys(), ...this.#told.keys()])) {
       const problem = problemOf(services.get(key), refused.get(key));
-      const service = find(key);
-      if (problem === undefined || !service) this.#told.delete(key);
-      else if (this.#told.get(key) !== problem) this.#tellProblem(key, service, problem);
+      const subject = find(key);
+      if (problem === undefined || !subject) this.#told.delete(key);
+      else if (this.#told.get(key) !== problem) this.#tellProblem(key, subject, problem);
     }
   }
 
   /** Tells that load balancers cannot ask this node about a Service. */
   noteHealthCheckFailure(service: Service | undefined, message: string): void {
     if (!service) return;
+    const { namespace, object } = subjectOf(service);
     // kube-proxy's reason, which monitoring may look for.
-    this.#send(...referenceOf(service), 'FailedToStartServiceHealthcheck', message);
+    this.#send(namespace, object, 'FailedToStartServiceHealthcheck', message);
   }
 
   /** Tells that rules of ours were changed from outside, by whom as far as it is known, and put right. */
@@ -86,10 +88,10 @@ export class ServiceReports {
     this.#send('default', reference, reason, message);
   }
 
-  #tellProblem(key: string, service: Service, problem: string): void {
+  #tellProblem(key: string, { namespace, object, reason }: Subject, problem: string): void {
     this.#told.set(key, problem);
     this.#log.warn({ service: key, problem }, 'Service not wholly programmed');
-    this.#send(...referenceOf(service), 'ServiceNotProgrammed', problem);
+    this.#send(namespace, object, reason, problem);
   }
 
   #send(namespace: string, involvedObject: Event['involvedObject'], reason: string, message: string): void {
@@ -115,10 +117,11 @@ export class ServiceReports {
   }
 }
 
-/** Where an Event about a Service belongs, and what it names. */
-function referenceOf({ metadata }: Service): [namespace: string, involvedObject: Event['involvedObject']] {
+/** Where an Event about a Service that has not all its rules belongs, and what it names. */
+export function subjectOf({ metadata }: Service): Subject {
   const { namespace = 'default', name, uid = '' } = metadata;
-  return [namespace, { kind: 'Service', apiVersion: 'v1', namespace, name, uid }];
+  const object = { kind: 'Service', apiVersion: 'v1', namespace, name, uid };
+  return { namespace, object, reason: 'ServiceNotProgrammed' };
 }
 
 function problemOf(service: CompiledService | undefined, refusal: Error | undefined): string | undefined {

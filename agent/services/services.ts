@@ -12,6 +12,7 @@ import { listKubeProxyRules } from '../../iptables/leftovers.ts';
 import type { NodeSettings } from '../../iptables/model.ts';
 import { watchRules } from '../../iptables/rule-watch.ts';
 import { Conntrack } from '../../netns/conntrack.ts';
+import type { ConntrackFilter } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { CompiledServices } from './compiled.ts';
 import { compileDnsFallback, dnsFallbackKey, fallbackPartOf } from './dns-fallback.ts';
@@ -21,7 +22,8 @@ import { HealthChecks } from './health-check.ts';
 import { makeServiceMetrics } from './metrics.ts';
 import { listNodePortAddresses } from './node-addresses.ts';
 import { NodeView } from './node-view.ts';
-import { ServiceReports } from './reports.ts';
+import { ServiceReports, subjectOf } from './reports.ts';
+import type { RuleSource, Subject } from './rule-source.ts';
 import { ServiceView } from './view.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 
@@ -58,6 +60,7 @@ export class ServiceRules implements Subsystem {
   readonly #doors: ServiceDoors;
   readonly #log: Logger;
   readonly #view: ServiceView;
+  readonly #others: RuleSource | undefined;
   readonly #nodes: NodeView;
   readonly #compiled: CompiledServices;
   readonly #reports: ServiceReports;
@@ -75,16 +78,25 @@ export class ServiceRules implements Subsystem {
   #failure: string | undefined;
   #synced = false;
 
-  constructor(context: AgentContext, doors: Partial<ServiceDoors> = {}) {
+  /** @param others what wants rules beside Services */
+  constructor(context: AgentContext, doors: Partial<ServiceDoors> = {}, others?: RuleSource) {
     this.#context = context;
+    this.#others = others;
     this.#doors = { ...kernelDoors(), ...doors };
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
     this.#nodes = new NodeView(context);
     this.#compiled = new CompiledServices({
-      keys: () => [...this.#view.keys(), ...(this.#dnsFallback === true ? [dnsFallbackKey] : [])],
-      compile: (key, compileFor) =>
-        key === dnsFallbackKey ? compileDnsFallback(context) : this.#view.compile(key, compileFor),
+      keys: () => [
+        ...this.#view.keys(),
+        ...(this.#others?.keys() ?? []),
+        ...(this.#dnsFallback === true ? [dnsFallbackKey] : []),
+      ],
+      compile: (key, compileFor) => {
+        if (key === dnsFallbackKey) return compileDnsFallback(context);
+        if (others?.owns(key) === true) return others.compile(key, this.#nodes.settings);
+        return this.#view.compile(key, compileFor);
+      },
     });
     this.#reports = new ServiceReports(context.client, context.nodeName, this.#log);
     this.#healthChecks = new HealthChecks({
@@ -133,6 +145,7 @@ export class ServiceRules implements Subsystem {
         if (this.#dnsFallback === true && concernsFallback(event)) this.#mark([dnsFallbackKey]);
       }),
     ];
+    this.#others?.start((keys) => this.#mark(keys));
     this.#reports.start();
     this.#runner.start();
   }
@@ -140,6 +153,7 @@ export class ServiceRules implements Subsystem {
   async stop(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#unsubscribe = [];
+    this.#others?.stop();
     await this.#runner.stop();
     this.#drift[Symbol.dispose]();
     this.#doors.flows[Symbol.dispose]();
@@ -211,22 +225,34 @@ export class ServiceRules implements Subsystem {
 
   /** At the start nobody knows what was before: the kernel's own list is gone through, this once. */
   #forgetStaleFlows(settings: NodeSettings): void {
+    const { nodeIPs } = settings;
     const filters = this.#synced
-      ? [...this.#compiled.changes()].flatMap(({ before, after }) =>
-          listStaleFlows(before, after, settings.nodeIPs),
-        )
-      : listOrphanedFlows(this.#doors.flows.list('udp'), this.#compiled.all.values(), settings);
+      ? [...this.#compiled.changes()].flatMap(({ before, after }) => listStaleFlows(before, after, nodeIPs))
+      : this.#listOrphanedFlows(settings);
     if (filters.length > 0) this.#doors.flows.forget(filters);
+  }
+
+  #listOrphanedFlows(settings: NodeSettings): ConntrackFilter[] {
+    const nodeIPs = [...settings.nodeIPs, ...(this.#others?.addresses() ?? [])];
+    const flows = this.#doors.flows.list('udp');
+    return listOrphanedFlows(flows, this.#compiled.all.values(), { ...settings, nodeIPs });
   }
 
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {
     this.#drift.noteRefusals([...refused.values()].some(({ code }) => code === 'REFUSED'));
     this.#metrics.changes.inc(changes);
-    const services = this.#compiled.all.size - Number(this.#compiled.all.has(dnsFallbackKey));
+    const others = [dnsFallbackKey, ...(this.#others?.keys() ?? [])];
+    const services = this.#compiled.all.size - others.filter((key) => this.#compiled.all.has(key)).length;
     this.#metrics.programmed.set(services - refused.size);
     this.#metrics.lastSync.setToCurrentTime();
     if (changes > 0) this.#log.debug({ changes }, 'rules changed');
-    this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#view.service(key));
+    this.#reports.noteSync(changed, this.#compiled.all, refused, (key) => this.#subjectOf(key));
+  }
+
+  #subjectOf(key: string): Subject | undefined {
+    if (this.#others?.owns(key) === true) return this.#others.subjectOf(key);
+    const service = this.#view.service(key);
+    return service && subjectOf(service);
   }
 
   /** What another backend left would still rewrite packets. It goes only when ours stands; others' is only told of. */

@@ -1,5 +1,6 @@
 import t from 'tap';
 
+import { compileHostPorts } from '../../agent/host-ports/compile.ts';
 import type { Endpoint, Frontend, NodeSettings, Protocol, Ruleset } from '../../iptables/model.ts';
 import type { Trace } from '../../iptables/trace/packet.ts';
 import { tracePacket } from '../../iptables/trace/walk.ts';
@@ -78,6 +79,11 @@ const nodePort = { kind: 'nodePort', address: undefined, port: 30_080 } as const
 const local = { kind: 'loadBalancer', address: EXTERNAL } as const;
 const others = ['10.244.2.1', '10.244.3.1'];
 const both = rulesOf(frontend({}));
+
+/** A port of the node that leads to the pod. */
+const claim = { hostPort: 8081, containerPort: 8080, protocol: 'TCP' } as const;
+const claimed = compileHostPorts({ id: 'pod', ips: [POD], ports: [claim] }, [NODE, '127.0.0.1']);
+const hostPort = rulesOf(...(claimed?.frontends ?? []));
 
 /** The DNS address where it falls back on two other nodes. */
 const dns = {
@@ -175,6 +181,60 @@ const rows: readonly Row[] = [
     rules: rulesOf(frontend(nodePort)),
     packet: `${POD} ${PEER} 30080`,
     expect: 'pass 192.0.2.3:30080 1/1',
+  },
+  {
+    what: 'hostPort from outside',
+    rules: hostPort,
+    packet: `${CLIENT} ${NODE} 8081`,
+    expect: 'forward 10.244.1.2:8080 1/1',
+  },
+  {
+    what: 'hostPort from another pod',
+    rules: hostPort,
+    packet: `${NEIGHBOR} ${NODE} 8081`,
+    expect: 'forward 10.244.1.2:8080 1/1',
+  },
+  {
+    what: 'hostPort from its own pod',
+    rules: hostPort,
+    packet: `${POD} ${NODE} 8081`,
+    expect: 'forward 10.244.1.2:8080 1/1 masqueraded',
+  },
+  {
+    what: 'hostPort from the node',
+    rules: hostPort,
+    packet: `${NODE} ${NODE} 8081`,
+    expect: 'forward 10.244.1.2:8080 1/1 masqueraded',
+  },
+  {
+    what: 'hostPort on the bridge',
+    rules: hostPort,
+    packet: `${NEIGHBOR} ${BRIDGE} 8081`,
+    expect: 'pass 10.244.1.1:8081 1/1',
+  },
+  {
+    what: 'hostPort at loopback, from the node',
+    rules: hostPort,
+    packet: '127.0.0.1 127.0.0.1 8081',
+    expect: 'forward 10.244.1.2:8080 1/1 masqueraded',
+  },
+  {
+    what: 'hostPort at loopback, from outside',
+    rules: hostPort,
+    packet: `${CLIENT} 127.0.0.1 8081`,
+    expect: 'drop',
+  },
+  {
+    what: 'loopback from a pod',
+    rules: hostPort,
+    packet: `${POD} 127.0.0.1 8082`,
+    expect: 'drop',
+  },
+  {
+    what: 'a pod to outside, where it keeps its address',
+    rules: { ...both, settings: { ...settings, nonMasqueradeCIDRs: ['198.51.100.0/24'] } },
+    packet: `${POD} ${CLIENT} 80`,
+    expect: 'pass 198.51.100.9:80 1/1',
   },
   {
     what: 'Local from outside',

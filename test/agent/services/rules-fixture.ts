@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 
 import { ServiceRules } from '../../../agent/services/services.ts';
+import type { RuleSource } from '../../../agent/services/rule-source.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Event } from '../../../api/kinds/event.ts';
@@ -10,13 +11,13 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { FakeCache } from '../fake-cache.ts';
 
 /** Service rules of a dual-stack node for the namespace of this process, over caches that the test fills. */
-export function makeRules(backend: string, nodeIPs: readonly string[]) {
+export function makeRules(backend: string, nodeIPs: readonly string[], others?: RuleSource) {
   const services = new FakeCache<Service>(({ metadata }) => `default/${metadata.name}`);
   const endpointSlices = new FakeCache<EndpointSlice>(({ metadata }) => `default/${metadata.name}`);
   const nodes = new FakeCache<Node>(({ metadata }) => metadata.name);
   const [reasons, messages]: [string[], string[]] = [[], []];
   const metrics = new Registry();
-  const rules = new ServiceRules({
+  const context = {
     nodeName: 'node1',
     config: { backend, nodeIPs, externalIPs: [], nodePortAddresses: [], nonMasqueradeCIDRs: [] },
     cluster: {
@@ -35,7 +36,8 @@ export function makeRules(backend: string, nodeIPs: readonly string[]) {
     caches: { services, endpointSlices, nodes },
     log: pino({ level: 'silent' }),
     metrics,
-  } as unknown as AgentContext);
+  } as unknown as AgentContext;
+  const rules = new ServiceRules(context, {}, others);
   const sync = (): void => {
     for (const cache of [services, endpointSlices, nodes]) cache.sync();
   };

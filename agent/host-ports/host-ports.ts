@@ -1,0 +1,66 @@
+import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
+import type { RuleSource, Subject } from '../services/rule-source.ts';
+import { attachmentOfKey, compileHostPorts, hostPortKey, servingAddresses } from './compile.ts';
+import type { PortedAttachment } from './compile.ts';
+import { LocalAddresses } from './local-addresses.ts';
+
+/** Where attachments are known: the pod network. */
+export interface AttachmentSource {
+  attachments(): readonly PortedAttachment[];
+  attachment(id: string): PortedAttachment | undefined;
+  /** Tells of each that comes, changes or goes. */
+  subscribe(listener: (id: string) => void): () => void;
+}
+
+/** Makes the node's addresses lead to the ports that attachments ask for: those of our own pods and of other runtimes'. */
+export class HostPorts implements RuleSource {
+  readonly #source: AttachmentSource;
+  #undo = new DisposableStack();
+  #local: LocalAddresses | undefined;
+
+  constructor(source: AttachmentSource) {
+    this.#source = source;
+  }
+
+  start(onChange: (keys: readonly string[]) => void): void {
+    this.#undo.defer(this.#source.subscribe((id) => onChange([hostPortKey(id)])));
+    this.#local = this.#undo.use(new LocalAddresses(() => onChange(this.keys())));
+    onChange(this.keys());
+  }
+
+  stop(): void {
+    this.#undo.dispose();
+    this.#undo = new DisposableStack();
+  }
+
+  owns(key: string): boolean {
+    return attachmentOfKey(key) !== undefined;
+  }
+
+  keys(): string[] {
+    const claiming = this.#source.attachments().filter(({ ports = [] }) => ports.length > 0);
+    return claiming.map(({ id }) => hostPortKey(id));
+  }
+
+  compile(key: string, settings: NodeSettings): CompiledService | undefined {
+    const attachment = this.#find(key);
+    return attachment && compileHostPorts(attachment, servingAddresses(this.#local?.all ?? [], settings));
+  }
+
+  subjectOf(key: string): Subject | undefined {
+    const pod = this.#find(key)?.pod;
+    if (!pod) return undefined;
+    const { namespace, name, uid } = pod;
+    const object = { kind: 'Pod', apiVersion: 'v1', namespace, name, uid };
+    return { namespace, object, reason: 'HostPortNotServed' };
+  }
+
+  addresses(): readonly string[] {
+    return this.#local?.all ?? [];
+  }
+
+  #find(key: string): PortedAttachment | undefined {
+    const id = attachmentOfKey(key);
+    return id === undefined ? undefined : this.#source.attachment(id);
+  }
+}
