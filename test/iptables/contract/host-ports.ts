@@ -26,7 +26,9 @@ async function everyWay(t: Test, scene: Scene): Promise<void> {
     ['pod2', 'bridge:8081', 'refused', "never at the pod bridge's address"],
     ['pod2', 'dns:8081', 'refused', 'nor at the DNS address'],
   ]);
-  t.equal((await scene.restart()).changes, 0, 'a new process has nothing to do');
+  await scene.restart();
+  t.equal((await scene.backend.sync(scene.rules())).changes, 0, 'a new process leaves it as it is');
+  await scene.ask(t, [['outside', 'node:8081', 'pod1 sees outside', 'and it goes on']]);
   await scene.claim('pod1');
   await scene.ask(t, [['outside', 'node:8081', 'refused', 'until it goes']]);
   scene.nodePortAddresses = [];
