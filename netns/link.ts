@@ -3,6 +3,7 @@ import type { Attributes, Request } from './message.ts';
 import type { NetlinkSocket } from './netlink.ts';
 import { AF_INET6 } from './libc.ts';
 import { decodeIp, encodeIp } from './ip.ts';
+import { isErrno } from './kernel-error.ts';
 import { decodeMac, encodeMac } from './mac.ts';
 
 /** linux/rtnetlink.h */
@@ -104,6 +105,16 @@ export function listLinks(socket: NetlinkSocket): Link[] {
 export function getLink(socket: NetlinkSocket, name: string): Link {
   const payload = Buffer.concat([encodeHeader(0), m.encodeString(IFLA.ifname, name)]);
   return decodeLink(socket.get({ type: RTM_GETLINK, flags: 0, payload, name: 'RTM_GETLINK', about: name }));
+}
+
+/** One link by name, or undefined when there is none. */
+export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
+  try {
+    return getLink(socket, name);
+  } catch (error) {
+    if (isErrno(error, 'ENODEV')) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -47,6 +47,23 @@ export function openNamespace(nameOrPath: string): NamespaceHandle {
   return { path: file, fd, close, [Symbol.dispose]: close };
 }
 
+/** Whether there is a namespace behind the handle; the file may be a mere file. */
+export function probeNamespace(namespace: NamespaceHandle): boolean {
+  try {
+    runInNamespace(namespace, () => undefined);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EINVAL')) return false;
+    throw error;
+  }
+}
+
+/** Whether it is the one that the calling thread is in. */
+export function isOwnNamespace({ fd }: NamespaceHandle): boolean {
+  const [theirs, own] = [fs.fstatSync(fd), fs.fstatSync(homeNamespace())];
+  return theirs.ino === own.ino && theirs.dev === own.dev;
+}
+
 /**
  * Makes a named network namespace, as `ip netns add` does, and opens it. Its loopback device is down.
  * @throws Error EEXIST when the name is taken

@@ -1,6 +1,6 @@
 import { ensureAddress } from '../../netns/address.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
-import { createLink, getLink, listLinks, removeLink, setLink } from '../../netns/link.ts';
+import { createLink, findLink, getLink, removeLink, setLink } from '../../netns/link.ts';
 import type { Link } from '../../netns/link.ts';
 import {
   createNamespace,
@@ -128,8 +128,4 @@ function configureHost(host: LabHost, namespace: NamespaceHandle, plan: LabPlan)
       }),
     ),
   );
-}
-
-function findLink(socket: NetlinkSocket, name: string): Link | undefined {
-  return listLinks(socket).find((link) => link.name === name);
 }
