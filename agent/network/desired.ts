@@ -26,7 +26,7 @@ export function planNetwork(view: NetworkView): NodePlan {
   const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });
   const ways = peers.state;
   const state = {
-    links: [...nodeLinks(view, mtu), ...view.pods.map(({ uid }) => podLink(uid, mtu))],
+    links: [...nodeLinks(view, mtu), ...view.pods.map((pod) => podLink(pod, mtu))],
     addresses: [...dnsAddresses(view), ...own.flatMap(nodeAddresses)],
     routes: ways.routes,
     neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod))],

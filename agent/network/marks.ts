@@ -26,32 +26,32 @@ export const ownership: Ownership = {
   ownsLink: ({ alias }) => alias === bridgeAlias || alias === vxlanAlias || alias.startsWith(podAliasPrefix),
 };
 
-/** The alias of the node's end of a pod's veth. */
-export function podAlias(uid: string): string {
-  return podAliasPrefix + uid;
+/** The alias of the node's end of an attachment's veth. The kernel takes less than 256 bytes (IFALIASZ). */
+export function podAlias(id: string): string {
+  return podAliasPrefix + shorten(id);
 }
 
-/** The uid of the pod whose veth this is the node's end of, or undefined. */
+/** The id of the attachment whose veth this is the node's end of (a hash of one too long), or undefined. */
 export function podOfLink({ alias }: Link): string | undefined {
   return alias.startsWith(podAliasPrefix) ? alias.slice(podAliasPrefix.length) : undefined;
 }
 
-/** The name of the node's end of a pod's veth: 15 bytes are all that the kernel allows. */
-export function podHostLinkName(uid: string): string {
-  return `weft${createHash('sha256').update(uid).digest('hex').slice(0, 11)}`;
+/** The name of the node's end of an attachment's veth: 15 bytes are all that the kernel allows. */
+export function podHostLinkName(id: string): string {
+  return `weft${digest(id).slice(0, 11)}`;
 }
 
-/** The name of a pod's network namespace. */
-export function podNamespaceName(uid: string): string {
-  return `weft-${uid}`;
+/** The name of the network namespace that is made for an attachment that brings none. */
+export function podNamespaceName(id: string): string {
+  return `weft-${shorten(id)}`;
 }
 
 /**
  * Hardware addresses follow from names, so that pods and peers can have static neighbours: nothing has to be
  * asked, told or waited for, and a bridge that was made anew is the one that the pods know.
  */
-export function podMac(uid: string): string {
-  return deriveMac(`pod ${uid}`);
+export function podMac(id: string): string {
+  return deriveMac(`pod ${id}`);
 }
 
 export function bridgeMac(nodeName: string): string {
@@ -60,4 +60,13 @@ export function bridgeMac(nodeName: string): string {
 
 export function vxlanMac(nodeName: string): string {
   return deriveMac(`vxlan ${nodeName}`);
+}
+
+/** Ids are as long as those who make them like; a name in the kernel or in a directory is not. */
+function shorten(id: string): string {
+  return id.length <= 200 ? id : `sha256-${digest(id)}`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -249,7 +249,7 @@ export class NodeNetwork implements Subsystem {
   /** Those with a link: one whose link is just being made or was taken by hand has nothing to be kept right. */
   #connectedPods(socket: NetlinkSocket): NetworkView['pods'] {
     const names = new Set(listLinks(socket).map(({ alias }) => alias));
-    return this.#pods.listAttached().filter(({ uid }) => names.has(podAlias(uid)));
+    return this.#pods.attachments().filter(({ id }) => names.has(podAlias(id)));
   }
 }
 

@@ -1,35 +1,25 @@
 import path from 'node:path';
 import { Histogram } from 'prom-client';
+import { IpamError } from '../../cni/ipam-error.ts';
 import { Ipam } from '../../cni/ipam.ts';
+import type { Lease } from '../../cni/pool.ts';
 import { listLinks } from '../../netns/link.ts';
-import { removeNamespace } from '../../netns/namespace.ts';
+import { namespacePath, removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import type { AgentContext } from '../subsystem.ts';
-import type { AttachedPod, PodPlan } from './view.ts';
-import { podNamespaceName, podOfLink } from './marks.ts';
+import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
+import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+import { checkPodLink } from './pod-check.ts';
 import { ensurePodLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
+import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
+import type { PodPlan } from './view.ts';
 
 /** How long an address rests after its pod is gone. */
 const restMs = 30_000;
 /** How long a pod waits for the node's own network before it is told to try again. */
 const planTimeoutMs = 10_000;
 const sweepMs = 100;
-
-/** Which pod a namespace is for. */
-export interface PodIdentity {
-  readonly uid: string;
-  readonly namespace: string;
-  readonly name: string;
-}
-
-/** A pod's place in the network. */
-export interface PodAttachment {
-  /** Path of the pod's network namespace, e.g. `/run/netns/weft-<uid>`. */
-  readonly netns: string;
-  /** Its addresses, primary family first. */
-  readonly ips: readonly string[];
-}
 
 type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
   readonly config: Pick<AgentContext['config'], 'stateDir'>;
@@ -38,7 +28,7 @@ type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
 /** Gives pods their network namespaces, links, addresses and routes, and takes them away again. */
 export class PodNetwork {
   readonly #log: AgentContext['log'];
-  readonly #ipam: Ipam;
+  readonly #ipam: Ipam<AttachmentRecord>;
   readonly #attachSeconds: Histogram;
   readonly #planned = Promise.withResolvers<undefined>();
   #plan: PodPlan | undefined;
@@ -72,46 +62,63 @@ export class PodNetwork {
   }
 
   /**
-   * Gives a pod its namespace, link, addresses and routes. Idempotent: attaching an attached pod completes and
-   * returns what it has. On failure nothing is left behind.
-   * @throws NetworkError `not-ready`, `kernel`; IpamError `exhausted`, `resting`
+   * Gives a namespace (its own, or one that is given) a link, addresses and routes. Idempotent: attaching again what
+   * is attached completes and returns what it has. On failure nothing is left behind.
+   * @throws NetworkError `not-ready`, `bad-namespace`, `exists`, `kernel`; IpamError
    */
-  async attach({ uid }: PodIdentity): Promise<PodAttachment> {
+  async attach({ id, addresses: asked = [], spans = [], ...record }: AttachmentRequest): Promise<Attachment> {
     const plan = await this.#whenPlanned();
     const observe = this.#attachSeconds.startTimer();
-    const { addresses: ips, saved } = this.#ipam.allocate(uid);
+    const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
+    const attachment = describe(id, { addresses, record });
     try {
-      const netns = connect(uid, ips, plan);
+      connect(attachment, plan, record.netns === undefined);
       await saved;
       observe();
-      return { netns, ips };
+      return attachment;
     } catch (error) {
       // Whatever the disk says of the lease, it ends here; the first error is the one that matters.
       await Promise.allSettled([saved]);
-      await Promise.allSettled([this.detach(uid)]);
-      throw new NetworkError('kernel', `cannot connect pod ${uid}: ${messageOf(error)}`, { cause: error });
+      await Promise.allSettled([this.detach(id)]);
+      if (error instanceof NetworkError || error instanceof IpamError) throw error;
+      throw new NetworkError('kernel', `cannot connect pod ${id}: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  /** Takes a pod's link, namespace and addresses away. A pod that has none is fine. */
-  async detach(uid: string): Promise<void> {
+  /** Takes an attachment's link, own namespace and addresses away. One that is not there is fine. */
+  async detach(id: string): Promise<void> {
     using socket = new NetlinkSocket();
-    retirePodLink(socket, uid, this.#ipam.leases.get(uid)?.addresses ?? []);
-    removeNamespace(podNamespaceName(uid));
+    retirePodLink(socket, describe(id, this.#ipam.leases.get(id)));
+    // Where somebody else's namespace was given there is none of this name.
+    removeNamespace(podNamespaceName(id));
     this.#sweepSoon();
-    await this.#ipam.release(uid);
+    await this.#ipam.release(id);
   }
 
-  /** The uids of all pods that have an address or a link here. */
+  /**
+   * What of an attachment is not in the kernel as it shall be, a sentence each; empty: all is well.
+   * @throws NetworkError `not-ready`
+   */
+  async check(id: string): Promise<string[]> {
+    const plan = await this.#whenPlanned();
+    const lease = this.#ipam.leases.get(id);
+    if (!lease) return [`${id} has no addresses here`];
+    using socket = new NetlinkSocket();
+    return checkPodLink(socket, describe(id, lease), plan);
+  }
+
+  /** The ids of all that have an address or a link here. */
   list(): string[] {
     using socket = new NetlinkSocket();
-    const linked = listLinks(socket).flatMap((link) => podOfLink(link) ?? []);
-    return [...new Set([...this.#ipam.leases.keys(), ...linked])];
+    const leased = [...this.#ipam.leases.keys()];
+    const known = new Set(leased.map(podAlias));
+    const others = listLinks(socket).filter(({ alias }) => !known.has(alias));
+    return [...leased, ...others.flatMap((link) => podOfLink(link) ?? [])];
   }
 
-  /** The pods that have addresses here. */
-  listAttached(): AttachedPod[] {
-    return Array.from(this.#ipam.leases, ([uid, { addresses: ips }]) => ({ uid, ips }));
+  /** All that have addresses here. */
+  attachments(): Attachment[] {
+    return Array.from(this.#ipam.leases, ([id, lease]) => describe(id, lease));
   }
 
   async #whenPlanned(): Promise<PodPlan> {
@@ -138,9 +145,24 @@ export class PodNetwork {
   }
 }
 
-function connect(uid: string, ips: readonly string[], plan: PodPlan): string {
+/** What there shall be in the kernel for a lease. */
+function describe(id: string, lease?: Lease<AttachmentRecord>): Attachment {
+  const { netns = namespacePath(podNamespaceName(id)), ...rest } = lease?.record ?? {};
+  return {
+    ifname: podLinkName,
+    mac: podMac(id),
+    ...rest,
+    id,
+    netns,
+    ips: lease?.addresses ?? [],
+    hostLink: podHostLinkName(id),
+  };
+}
+
+function connect(attachment: Attachment, plan: PodPlan, hasOwnNamespace: boolean): void {
   using socket = new NetlinkSocket();
-  return ensurePodLink(socket, { uid, ips, plan });
+  using namespace = hasOwnNamespace ? ensurePodNamespace(attachment.id) : enterNamespace(attachment.netns);
+  ensurePodLink(socket, namespace, attachment, plan);
 }
 
 function messageOf(error: unknown): string {

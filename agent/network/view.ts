@@ -13,10 +13,13 @@ export interface ClusterNode {
   readonly mode?: NetworkMode;
 }
 
-/** A pod attached here. */
+/** A pod attached here: one of our own, or a container of somebody else's runtime. */
 export interface AttachedPod {
-  readonly uid: string;
+  /** A pod's uid, or how its runtime is told from others and the container by it. */
+  readonly id: string;
+  /** Primary family first. */
   readonly ips: readonly string[];
+  readonly mac: string;
 }
 
 /**

@@ -1,11 +1,11 @@
 /** What the pods need of the node's network: implemented by agent/network, faked by tests. */
 export interface PodNetworkDoor {
   /** Gives the pod its namespace and addresses; attaching an attached pod returns the same. */
-  attach(pod: {
-    readonly uid: string;
-    readonly namespace: string;
-    readonly name: string;
+  attach(request: {
+    /** The pod's uid. */
+    readonly id: string;
+    readonly pod: { readonly uid: string; readonly namespace: string; readonly name: string };
   }): Promise<{ readonly netns: string; readonly ips: readonly string[] }>;
   /** Takes everything back. A missing pod is fine. */
-  detach(uid: string): Promise<void>;
+  detach(id: string): Promise<void>;
 }

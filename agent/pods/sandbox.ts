@@ -46,7 +46,7 @@ export async function ensureSandbox(
 
 async function attach(tools: NodeTools, record: PodRecord): Promise<PodRecord> {
   const { uid, namespace, name } = record;
-  const { netns, ips } = await tools.network.attach({ uid, namespace, name });
+  const { netns, ips } = await tools.network.attach({ id: uid, pod: { uid, namespace, name } });
   return { ...record, netns, ips };
 }
 

@@ -72,12 +72,9 @@ async function measurePods(stateDir: string): Promise<Pick<AttachTimes, 'attach'
   };
   const network = new PodNetwork(context);
   network.configure(plan);
-  const identity = (i: number): { uid: string; namespace: string; name: string } => {
-    const uid = `${prefix}-${i}`;
-    return { uid, namespace: 'default', name: uid };
-  };
-  const attach = await measure(pods, (i) => network.attach(identity(i)));
-  const detach = await measure(pods, (i) => network.detach(identity(i).uid));
+  const id = (i: number): string => `${prefix}-${i}`;
+  const attach = await measure(pods, (i) => network.attach({ id: id(i) }));
+  const detach = await measure(pods, (i) => network.detach(id(i)));
   return { attach, detach };
 }
 

@@ -153,6 +153,12 @@ export class TestCluster implements AsyncDisposable {
     return uid;
   }
 
+  /** A namespace that somebody else made, as a runtime would: its path. */
+  foreignNamespace(name: string): string {
+    using namespace = createNamespace(testNamespace(`foreign-${name}`));
+    return namespace.path;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes) await node.kill();
     for (const name of [...listNamespaces(prefix), ...this.#podNamespaces]) removeNamespace(name);

@@ -97,7 +97,7 @@ t.test('an IPv6 underlay costs 20 bytes more', (t) => {
 });
 
 t.test('pods', (t) => {
-  const pods = [{ uid: 'x', ips: ['10.244.1.2', 'fd00:10:244:1::2'] }];
+  const pods = [{ id: 'x', ips: ['10.244.1.2', 'fd00:10:244:1::2'], mac: '02:00:00:00:00:02' }];
   const { state } = planNetwork({ ...view, pods });
   t.match(state.links[2], {
     name: marks.podHostLinkName('x'),
@@ -108,8 +108,8 @@ t.test('pods', (t) => {
   t.same(
     state.neighbors.filter(({ link }) => link === 'weft0').map(({ address, mac }) => [address, mac]),
     [
-      ['10.244.1.2', marks.podMac('x')],
-      ['fd00:10:244:1::2', marks.podMac('x')],
+      ['10.244.1.2', '02:00:00:00:00:02'],
+      ['fd00:10:244:1::2', '02:00:00:00:00:02'],
     ],
   );
   t.ok(marks.podHostLinkName('x').length <= 15);

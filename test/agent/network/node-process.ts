@@ -1,6 +1,7 @@
 /** One node's network in a process of its own, as an agent would run it: started inside the node's namespace. */
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode } from '../../../agent/network/view.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
@@ -56,11 +57,9 @@ const context = {
 const pods = new PodNetwork(context);
 const network = new NodeNetwork(context, pods);
 
-const podIdentity = (uid: unknown): { uid: string; namespace: string; name: string } => ({
-  uid: String(uid),
-  namespace: 'default',
-  name: String(uid),
-});
+/** What to attach: an id, or all of a request. */
+const toRequest = (argument: unknown): AttachmentRequest =>
+  typeof argument === 'string' ? { id: argument } : (argument as AttachmentRequest);
 
 const verbs = {
   start: () => network.start(),
@@ -86,9 +85,11 @@ const verbs = {
     nodes = nodes.filter((node) => node !== object);
     for (const listener of listeners) listener({ type: 'deleted', key, object });
   },
-  attach: (uid: unknown) => pods.attach(podIdentity(uid)),
-  detach: (uid: unknown) => pods.detach(String(uid)),
+  attach: (request: unknown) => pods.attach(toRequest(request)),
+  detach: (id: unknown) => pods.detach(String(id)),
+  check: (id: unknown) => pods.check(String(id)),
   list: () => pods.list(),
+  attachments: () => pods.attachments(),
   health: () => network.health(),
   async counters() {
     const [passes, changes] = await Promise.all([

@@ -94,7 +94,7 @@ if (skipUnlessRoot(t)) {
       const refused = cluster.uid('refused');
       const links = podLinks(node);
       mkdirSync(`${leases}.new`);
-      await t.rejects(node.ask('attach', refused), { message: /cannot connect pod .*EISDIR/ });
+      await t.rejects(node.ask('attach', refused), { message: /cannot save addresses .*EISDIR/ });
       rmdirSync(`${leases}.new`);
       t.same(listNamespaces(`weft-${refused}`), []);
       t.same(podLinks(node), links);

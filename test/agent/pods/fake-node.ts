@@ -224,7 +224,7 @@ function selectedKey({ plural }: { plural: string }, { namespace, fieldSelector 
 class FakeNetwork implements PodNetworkDoor {
   readonly attached = new Map<string, { netns: string; ips: string[] }>();
 
-  attach({ uid }: { readonly uid: string }): Promise<{ netns: string; ips: string[] }> {
+  attach({ id: uid }: { readonly id: string }): Promise<{ netns: string; ips: string[] }> {
     const known = this.attached.get(uid);
     if (known) return Promise.resolve(known);
     if (fs.existsSync(`/run/netns/weft-${uid}`)) {

@@ -1,0 +1,67 @@
+import type { AddressSpan } from '../../cni/span.ts';
+import type { AttachedPod } from './view.ts';
+
+/** Who an attachment is for, as the API names it. */
+export interface PodIdentity {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A port of the node that leads to one of the attachment's own. */
+export interface PortMapping {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
+  /** The node's address that it is for; absent: all of them. */
+  readonly hostIP?: string;
+}
+
+/** Limits of one direction: a token bucket. */
+export interface BandwidthLimit {
+  /** Bits per second. */
+  readonly rate: number;
+  /** Bits that may go at once. */
+  readonly burst: number;
+}
+
+/** How fast packets may come to the pod, and leave it. */
+export interface Bandwidth {
+  readonly ingress?: BandwidthLimit;
+  readonly egress?: BandwidthLimit;
+}
+
+/**
+ * What an attachment's lease remembers of it, as plain data: all that a daemon which just started, a garbage
+ * collection or an audit has to know beside its addresses.
+ */
+export interface AttachmentRecord {
+  /** Path of somebody else's namespace, entered and never removed; absent: one of our own, which comes and goes with it. */
+  readonly netns?: string;
+  /** The interface inside. Default: `eth0`. */
+  readonly ifname?: string;
+  /** The interface's hardware address. Default: follows from the id. */
+  readonly mac?: string;
+  readonly ports?: readonly PortMapping[];
+  readonly bandwidth?: Bandwidth;
+  readonly pod?: PodIdentity;
+}
+
+/** What somebody wants of the network: one interface, with addresses, in one namespace. */
+export interface AttachmentRequest extends AttachmentRecord {
+  /** Names the attachment on this node, for ever the same: a pod's uid, `cni:<containerID>:<ifname>`. */
+  readonly id: string;
+  /** These very addresses, at most one of a family. */
+  readonly addresses?: readonly string[];
+  /** Only out of these parts of the node's ranges. */
+  readonly spans?: readonly AddressSpan[];
+}
+
+/** What there is in the kernel for a request. */
+export interface Attachment extends AttachedPod {
+  /** The namespace's path, e.g. `/run/netns/weft-<uid>`. */
+  readonly netns: string;
+  readonly ifname: string;
+  /** The node's end of the link. */
+  readonly hostLink: string;
+}
