@@ -2,14 +2,14 @@ import type { AddressSpan } from '../../cni/span.ts';
 import type { AttachedPod } from './view.ts';
 
 /** Who an attachment is for, as the API names it. */
-export interface PodIdentity {
+interface PodIdentity {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
 }
 
 /** A port of the node that leads to one of the attachment's own. */
-export interface PortMapping {
+interface PortMapping {
   readonly hostPort: number;
   readonly containerPort: number;
   readonly protocol: 'TCP' | 'UDP' | 'SCTP';
@@ -18,7 +18,7 @@ export interface PortMapping {
 }
 
 /** Limits of one direction: a token bucket. */
-export interface BandwidthLimit {
+interface BandwidthLimit {
   /** Bits per second. */
   readonly rate: number;
   /** Bits that may go at once. */
@@ -26,7 +26,7 @@ export interface BandwidthLimit {
 }
 
 /** How fast packets may come to the pod, and leave it. */
-export interface Bandwidth {
+interface Bandwidth {
   readonly ingress?: BandwidthLimit;
   readonly egress?: BandwidthLimit;
 }
