@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import type { Attachment, AttachmentRequest } from '../../../agent/network/attachment.ts';
@@ -147,7 +147,7 @@ if (skipUnlessRoot(t)) {
       for (const gateway of gateways) t.ok(pings(netns, gateway), gateway);
       await node.ask('detach', request.id);
       await eventually('no link is left', () => linkNames(netns).length === 1);
-      t.ok(listNamespaces(testNamespace('foreign-a')).length === 1, 'the namespace is not ours to remove');
+      t.ok(existsSync(netns), 'the namespace is not ours to remove');
       await node.ask('detach', request.id);
       t.same(await node.ask('list'), []);
       await eventually(
