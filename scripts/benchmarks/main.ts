@@ -12,12 +12,13 @@ import { bench as api } from './api.ts';
 import { bench as attach } from './attach.ts';
 import { bench as dns } from './dns.ts';
 import { bench as lab } from './lab.ts';
+import { bench as network } from './network.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
 import { renderPlot } from './plot.ts';
 import type { Bench, BenchResult } from './result.ts';
 import { bench as services } from './services.ts';
 
-const benches: readonly Bench[] = [api, attach, dns, lab, services];
+const benches: readonly Bench[] = [api, attach, dns, lab, network, services];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
 const { positionals, values: options } = parseArgs({
