@@ -81,6 +81,13 @@ function addUp(lab: Command): void {
         'nftables',
       ]),
     )
+    .addOption(
+      new Option('--network-mode <mode>', 'how packets reach pods of other nodes (vxlan)').choices([
+        'auto',
+        'direct',
+        'vxlan',
+      ]),
+    )
     .option('--api-port <port>', 'where kubectl reaches the API on 127.0.0.1 (6443)', wholeNumber(1, 65535))
     .action(async function (this: Command) {
       const { labUp } = await import('../lab/lab-up.ts');

@@ -40,6 +40,7 @@ export function renderAgentConfig(plan: LabPlan, host: LabHost): string {
     // The outside reaches them: the guide's `https://<ExternalIP>:<nodePort>` works from there.
     externalIPs: host.addresses,
     backend: plan.settings.backend,
+    networkMode: plan.settings.networkMode,
     upstreams: plan.outside.addresses,
   });
 }

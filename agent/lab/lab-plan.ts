@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { AgentConfig } from '../config/config.ts';
 
 /** Where labs live; a real installation's own state is beside them. */
 export const labsStateDir = '/var/lib/weft/labs';
@@ -9,6 +10,8 @@ export interface LabSettings {
   readonly name: string;
   readonly nodes: number;
   readonly backend: 'iptables' | 'nftables';
+  /** How packets reach pods of other nodes. */
+  readonly networkMode: AgentConfig['networkMode'];
   /** Port on the machine's 127.0.0.1 at which kubectl reaches the API. */
   readonly apiPort: number;
 }

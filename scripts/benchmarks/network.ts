@@ -19,7 +19,6 @@ class Paths implements Disposable {
   readonly flannel: NetworkPath;
   readonly flannelUnderlay: NetworkPath;
   readonly bridged: NetworkPath;
-  readonly routed: NetworkPath;
 
   constructor() {
     using undo = new DisposableStack();
@@ -27,13 +26,11 @@ class Paths implements Disposable {
       undo.use(new NetworkLab({ name, apiPort, flags }));
     const direct = open('bench-direct', 16443, '--network-mode', 'direct');
     const vxlan = open('bench-vxlan', 16444, '--network-mode', 'vxlan');
-    const routed = open('bench-routed', 16445, '--pod-link', 'routed');
     const flannel = undo.use(new FlannelSite());
     this.underlay = direct.underlay('underlay');
     this.direct = direct.across('direct');
     this.vxlan = vxlan.across('vxlan');
     this.bridged = direct.within('bridge');
-    this.routed = routed.within('routed');
     this.flannel = flannel.pods;
     this.flannelUnderlay = flannel.underlay;
     this.#undo.use(undo.move());
@@ -45,8 +42,8 @@ class Paths implements Disposable {
 
   /** The values of each way, round by round: what disturbs one disturbs its neighbours in the round. */
   async measure(action: (path: NetworkPath) => Promise<number>): Promise<(path: NetworkPath) => number[]> {
-    const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged, routed } = this;
-    const paths = [underlay, direct, vxlan, flannel, flannelUnderlay, bridged, routed];
+    const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged } = this;
+    const paths = [underlay, direct, vxlan, flannel, flannelUnderlay, bridged];
     const values = new Map(paths.map((path) => [path, [] as number[]]));
     for (let round = 0; round < rounds; round += 1) {
       for (const path of round % 2 === 0 ? paths : paths.toReversed()) {
@@ -67,7 +64,7 @@ async function throughput(paths: Paths): Promise<BenchFigure[]> {
   const values = await paths.measure(measureThroughput);
   const gigabits = (path: NetworkPath): number => median(values(path));
   const shared = { unit: 'Gb/s', higherIsBetter: true } as const;
-  const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged, routed } = paths;
+  const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged } = paths;
   return [
     {
       name: 'throughput: direct ÷ underlay',
@@ -96,7 +93,6 @@ async function throughput(paths: Paths): Promise<BenchFigure[]> {
       name: 'throughput: same node, bridge',
       value: gigabits(bridged),
       ...shared,
-      peers: { routed: gigabits(routed) },
     },
   ];
 }
@@ -104,7 +100,7 @@ async function throughput(paths: Paths): Promise<BenchFigure[]> {
 async function latency(paths: Paths): Promise<BenchFigure[]> {
   const values = await paths.measure(measureRoundTrip);
   const micros = (path: NetworkPath): number => median(values(path));
-  const { underlay, direct, vxlan, flannel, bridged, routed } = paths;
+  const { underlay, direct, vxlan, flannel, bridged } = paths;
   return [
     {
       name: 'round trip p50: direct ÷ underlay',
@@ -124,7 +120,6 @@ async function latency(paths: Paths): Promise<BenchFigure[]> {
       name: 'round trip p50: same node, bridge',
       value: micros(bridged),
       unit: 'µs',
-      peers: { routed: micros(routed) },
     },
   ];
 }
