@@ -11,6 +11,7 @@ import type { AgentConfig, JoinConfig } from './config/config.ts';
 import { startHealthServer } from './health.ts';
 import type { HealthSource } from './health.ts';
 import { HeapKeeper } from './heap.ts';
+import { HostWatch } from './host/host-watch.ts';
 import { Membership } from './node/join.ts';
 import type { NodeIdentity } from './node/join.ts';
 import { acquireLock, isHeld } from './node/lock.ts';
@@ -134,6 +135,7 @@ export async function startAgent({
   const working: Subsystem[] = [
     network,
     rules,
+    new HostWatch(context, () => rules.health().ready),
     new Announcer(context, () => rules.health().ready),
     pods,
     streams,

@@ -44,9 +44,9 @@ export function watchRules(rules: RuleInterface, options: WatchOptions): RuleWat
 }
 
 /** linux/netfilter/nfnetlink.h: bit of NFNLGRP_NFTABLES */
-const nftablesGroup = 1 << 6;
+export const nftablesGroup = 1 << 6;
 /** linux/netfilter/nf_tables.h */
-const NEWGEN = (NFNL_SUBSYS_NFTABLES << 8) | 15;
+export const NEWGEN = (NFNL_SUBSYS_NFTABLES << 8) | 15;
 
 /**
  * Listens to nf_tables, which tells each object of a transaction and then the new generation with who made it.

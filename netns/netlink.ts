@@ -207,6 +207,9 @@ export const RTMGRP_IPV4_IFADDR = 0x10;
 export const RTMGRP_IPV4_ROUTE = 0x40;
 export const RTMGRP_IPV6_IFADDR = 0x100;
 export const RTMGRP_IPV6_ROUTE = 0x400;
+/** Forwarding, rp_filter and a few settings more of a link or of all changed (RTNLGRP_IPV4_NETCONF, …IPV6_NETCONF). */
+export const RTMGRP_IPV4_NETCONF = 1 << 23;
+export const RTMGRP_IPV6_NETCONF = 1 << 24;
 
 /** Listens to the kernel's notifications from construction until {@link close}. */
 export class NetlinkMonitor implements Disposable {

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import type { Config } from '../config/config.ts';
+import { reloadManager } from '../host/checks.ts';
+import { hostDirectories, removeFiles } from '../host/link-managers.ts';
 import { labsRunDir, labsStateDir } from '../lab/lab-plan.ts';
 import { acquireLock, isHeld } from '../node/lock.ts';
 import { removeNodeNetwork } from '../network/node-network.ts';
@@ -28,6 +30,7 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
     () => removePods(agent),
     () => removeRules(),
     () => removeNodeNetwork(),
+    () => removeFiles(hostDirectories).forEach(reloadManager),
     () => emptyDirectory(agent.runDir, basename(labsRunDir)),
     () => keepState || emptyDirectory(agent.stateDir, basename(labsStateDir)),
   ];

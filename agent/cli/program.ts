@@ -3,6 +3,7 @@ import { version } from '../version.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { addDaemonCommands } from './daemon-commands.ts';
 import { addDnsCommands } from './dns-commands.ts';
+import { addDoctorCommand } from './doctor-commands.ts';
 import { addImageCommands } from './image-commands.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addTraceCommand } from './trace-commands.ts';
@@ -18,6 +19,7 @@ export function buildProgram(): Command {
   addLabCommands(program);
   addImageCommands(program);
   addTraceCommand(program);
+  addDoctorCommand(program);
   addDnsCommands(program);
   addClusterCommands(program);
   return program;

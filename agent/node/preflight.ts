@@ -21,12 +21,9 @@ type Program = keyof typeof packages;
  * Throws {@link AgentErrors} with all of it, each with its remedy.
  */
 export async function checkAgentNeeds(config: AgentConfig): Promise<void> {
-  const backend = config.backend === 'nftables' ? 'nft' : 'iptables-restore';
   const errors = [
     ...listMissingRoot(),
-    ...listMissingPrograms(['runc', 'conmon', backend]),
-    ...listMissingFileSystems(['overlay']),
-    ...listMissingLinkKinds(),
+    ...listMissing(config.backend),
     ...(await listBusyPorts([
       { name: 'agentPort', port: config.port },
       { name: 'healthPort', port: config.healthPort },
@@ -34,6 +31,15 @@ export async function checkAgentNeeds(config: AgentConfig): Promise<void> {
     ...(await listBusyDns()),
   ];
   if (errors.length > 0) throw new AgentErrors(errors);
+}
+
+/** The programs and kernel features that are not there. */
+export function listMissing(backend: AgentConfig['backend']): AgentError[] {
+  return [
+    ...listMissingPrograms(['runc', 'conmon', backend === 'nftables' ? 'nft' : 'iptables-restore']),
+    ...listMissingFileSystems(['overlay']),
+    ...listMissingLinkKinds(),
+  ];
 }
 
 /** Throws {@link AgentErrors} when this process is not root. */

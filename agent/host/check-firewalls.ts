@@ -1,0 +1,77 @@
+import { runCommand } from '../../iptables/command.ts';
+import type { Run } from '../../iptables/command.ts';
+import { families } from '../../iptables/family.ts';
+import { planPassage, withoutPassage } from '../../iptables/passage.ts';
+import type { TracedNode } from '../../iptables/trace/packet.ts';
+import { parseIptablesSave } from '../../iptables/trace/iptables.ts';
+import { readNode } from '../../iptables/trace/node.ts';
+import { readRuleSources } from '../../iptables/trace/sources.ts';
+import type { RuleSource } from '../../iptables/trace/sources.ts';
+import { listCrossings } from './crossings.ts';
+import type { Crossing } from './crossings.ts';
+import type { Finding } from './finding.ts';
+import { describeBlocks, judgeSource } from './firewalls.ts';
+import type { Judgement } from './firewalls.ts';
+import { observeHost } from './observe.ts';
+import { describeSource } from './rule-owners.ts';
+import type { HostView } from './view.ts';
+
+/** Tables that stop no packets of pods by their nature: our own, and those that only rewrite. */
+const leftOut = ['nat', 'inet weft'];
+
+/**
+ * Follows packets of the cluster through everybody's rules in this network namespace. With `mend`, filter tables of
+ * iptables that would stop them get rules of ours in front; others' tables are only told of.
+ * @throws RulesError REFUSED
+ */
+export async function checkFirewalls(
+  known: Parameters<typeof observeHost>[0],
+  { mend, run = runCommand }: { readonly mend: boolean; readonly run?: Run },
+): Promise<Finding[]> {
+  const node = readNode();
+  const view = observeHost(known, node);
+  const crossings = listCrossings(view);
+  const findings: Finding[] = [];
+  for (const source of await readRuleSources(run, leftOut)) {
+    const checked = mend ? await mendSource(source, { node, crossings, view, run }) : undefined;
+    findings.push(...(checked ?? describeBlocks(source, judgeSource(source, node, crossings), view)));
+  }
+  if (findings.length > 0) return findings;
+  const found =
+    crossings.length === 0
+      ? 'this node has no pod network yet: no rules were followed'
+      : `nobody's rules stop packets of pods (${crossings.length} ways followed)`;
+  return [{ check: 'firewall', state: crossings.length === 0 ? 'unclear' : 'well', found }];
+}
+
+interface Circumstances {
+  readonly node: TracedNode;
+  readonly crossings: readonly Crossing[];
+  readonly view: HostView;
+  readonly run: Run;
+}
+
+/** Undefined where a passage is not ours to make: the table is not iptables' filter, or Service rules hold it. */
+async function mendSource(
+  source: RuleSource,
+  { node, crossings, view, run }: Circumstances,
+): Promise<Finding[] | undefined> {
+  const traits = families.find(({ command }) => source.program.startsWith(`${command}-`));
+  if (!traits || source.table !== 'filter' || /^:WEFT-FORWARD /m.test(source.text)) return undefined;
+  const judge = (text: string): Judgement =>
+    judgeSource({ chains: () => parseIptablesSave(text, traits.family) }, node, crossings);
+  const bare = judge(withoutPassage(source.text));
+  const isNeeded = bare.blocks.some(({ need }) => need === 'pods' || need === 'dns');
+  const input = planPassage(source.text, traits, isNeeded ? view : undefined);
+  if (input !== undefined) await run(`${source.program}-restore`, ['--noflush', '-w', '10'], input);
+  if (!isNeeded) return describeBlocks(source, bare, view);
+  const text = await run(`${source.program}-save`, ['-t', source.table]);
+  const now = judge(text);
+  const passing = bare.blocks.filter(({ rule }) => now.blocks.every((block) => block.rule !== rule));
+  const mended = passing.map(({ rule, what }): Finding => ({
+    check: 'firewall',
+    state: 'mended',
+    found: `${describeSource(source)} would stop packets ${what.join(', ')}: ${rule}; rules of weft let them through`,
+  }));
+  return [...mended, ...describeBlocks({ ...source, text }, now, view)];
+}

@@ -1,0 +1,93 @@
+import { RulesError } from '../../iptables/error.ts';
+import type { TracedNode } from '../../iptables/trace/packet.ts';
+import type { RuleSource } from '../../iptables/trace/sources.ts';
+import type { BaseChain } from '../../iptables/trace/program.ts';
+import { tracePacket } from '../../iptables/trace/walk.ts';
+import type { Crossing, Need } from './crossings.ts';
+import type { Finding } from './finding.ts';
+import { describeSource, remedyFor } from './rule-owners.ts';
+import type { HostView } from './view.ts';
+
+/** A rule that stops packets of the cluster. */
+export interface Block {
+  readonly need: Need;
+  /** As its tool lists it, with the chain it stands in. */
+  readonly rule: string;
+  /** The chain that the kernel calls and that led to it: what is put first there comes before. */
+  readonly chain: string;
+  /** Which packets, for people. */
+  readonly what: readonly string[];
+}
+
+/** What a table does with packets that must pass. */
+export interface Judgement {
+  readonly blocks: readonly Block[];
+  /** Why some could not be followed. */
+  readonly unclear: readonly string[];
+}
+
+/**
+ * Finds what of the crossings a table stops. Each chain that the kernel calls is asked by itself: who is stopped by one is
+ * stopped, and it shows where a rule that comes before would have to stand.
+ */
+export function judgeSource(
+  source: Pick<RuleSource, 'chains'>,
+  node: TracedNode,
+  crossings: readonly Crossing[],
+): Judgement {
+  const blocks = new Map<string, Block>();
+  const unclear = new Set<string>();
+  const attempt = <T>(act: () => T): T | undefined => {
+    try {
+      return act();
+    } catch (error) {
+      if (!(error instanceof RulesError)) throw error;
+      unclear.add(error.message);
+      return undefined;
+    }
+  };
+  for (const chain of attempt(() => source.chains()) ?? []) {
+    for (const crossing of crossings) {
+      const block = attempt(() => findBlock(chain, node, crossing));
+      if (!block) continue;
+      const key = [block.need, block.chain, block.rule].join('\n');
+      const what = new Set([...(blocks.get(key)?.what ?? []), ...block.what]);
+      blocks.set(key, { ...block, what: [...what] });
+    }
+  }
+  return { blocks: [...blocks.values()], unclear: [...unclear] };
+}
+
+function findBlock(chain: BaseChain, node: TracedNode, { what, need, packet }: Crossing): Block | undefined {
+  const device = node.deviceTo?.(packet.source);
+  const { outcomes } = tracePacket([chain], node, { ...packet, ...(device !== undefined && { device }) });
+  const stopped = outcomes.find(({ verdict }) => verdict === 'drop' || verdict === 'reject');
+  const step = stopped?.decidedBy;
+  return step && { need, rule: `"${step.rule}" in ${step.chain}`, chain: chain.name, what: [what] };
+}
+
+/** Says of a table what it stops and what to do about it. */
+export function describeBlocks(
+  source: RuleSource,
+  { blocks, unclear }: Judgement,
+  view: HostView,
+): Finding[] {
+  const whose = describeSource(source);
+  return [
+    ...blocks.map((block): Finding => ({
+      check: 'firewall',
+      state: 'trouble',
+      found: `${whose} stop packets ${listed(block.what)}: ${block.rule}`,
+      remedy: remedyFor(source, block, view),
+    })),
+    ...unclear.map((why): Finding => ({
+      check: 'firewall',
+      state: 'unclear',
+      found: `whether ${whose} stop packets of pods could not be told: ${why}`,
+    })),
+  ];
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
+}

@@ -1,0 +1,149 @@
+import { Gauge } from 'prom-client';
+import { EventRecorder } from '../../api/controllers/event-recorder.ts';
+import { watchAllRules } from '../../iptables/rule-news.ts';
+import * as netlink from '../../netns/netlink.ts';
+import { NetlinkMonitor } from '../../netns/netlink.ts';
+import { Runner } from '../runner.ts';
+import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
+import { checkFirewalls } from './check-firewalls.ts';
+import { checkLinkManagers, findUnderlay } from './checks.ts';
+import type { Finding } from './finding.ts';
+import { renderFinding } from './finding.ts';
+import { hostDirectories } from './link-managers.ts';
+import { hostSysctls, SettingsKeeper } from './settings.ts';
+
+/** Settings and links take a fraction of a millisecond to look at; not all changes of them are told. */
+const quickIntervalMs = { min: 50, max: 2_000 } as const;
+/** Following packets through everybody's rules runs a few programs. */
+const rulesIntervalMs = { min: 3_000, max: 60_000 } as const;
+
+/**
+ * Watches what other programs on the host do to the way of pods' packets: rules, kernel settings, links. Puts right what
+ * is ours to put right and names everything else with its remedy. Never a reason to be not ready: what it finds is judged
+ * from outside, and a node that is taken out of service for a misjudgement would be the greater harm.
+ */
+export class HostWatch implements Subsystem {
+  readonly name = 'host';
+  readonly #context: AgentContext;
+  readonly #rulesStand: () => boolean;
+  readonly #log: AgentContext['log'];
+  readonly #events: EventRecorder;
+  readonly #settings = new SettingsKeeper();
+  readonly #quick: Runner;
+  readonly #rules: Runner;
+  /** What each kind of look found last. */
+  readonly #findings = new Map<'quick' | 'rules', readonly Finding[]>();
+  #undo = new DisposableStack();
+
+  /** @param rulesStand whether our own rules are in the kernel: before, packets would seem stopped that are not */
+  constructor(context: AgentContext, rulesStand: () => boolean) {
+    this.#context = context;
+    this.#rulesStand = rulesStand;
+    this.#log = context.log.child({ subsystem: this.name });
+    this.#events = new EventRecorder(context.client, this.#log);
+    const runner = (
+      intervals: { readonly min: number; readonly max: number },
+      run: () => Promise<void>,
+    ): Runner =>
+      new Runner({
+        run,
+        minIntervalMs: intervals.min,
+        maxIntervalMs: intervals.max,
+        onError: (err, retryMs) => this.#log.warn({ err, retryMs }, 'the host could not be looked at'),
+      });
+    this.#quick = runner(quickIntervalMs, () => {
+      this.#note('quick', this.#lookQuickly());
+      return Promise.resolve();
+    });
+    this.#rules = runner(rulesIntervalMs, async () => {
+      if (!this.#rulesStand()) throw new Error('the rules of weft do not stand yet');
+      this.#note('rules', await checkFirewalls(this.#known(), { mend: true }));
+    });
+    const metric = new Gauge({
+      name: 'weft_host_troubles',
+      help: 'What on this host is in the way of pods and somebody else’s to put right, by kind.',
+      labelNames: ['check'],
+      registers: [context.metrics],
+      collect: () => {
+        metric.reset();
+        for (const { check } of this.#troubles()) metric.inc({ check });
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    const { RTMGRP_LINK, RTMGRP_IPV4_NETCONF, RTMGRP_IPV6_NETCONF } = netlink;
+    const request = (): void => this.#quick.request();
+    const groups = RTMGRP_LINK | RTMGRP_IPV4_NETCONF | RTMGRP_IPV6_NETCONF;
+    this.#undo.use(new NetlinkMonitor({ groups, onMessage: request, onOverrun: request }));
+    try {
+      this.#undo.use(watchAllRules(() => this.#rules.request()));
+    } catch (error) {
+      this.#log.warn({ err: error }, 'changes of rules are not told; looking every minute');
+    }
+    this.#quick.start();
+    this.#rules.start();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#undo.dispose();
+    this.#undo = new DisposableStack();
+    await Promise.all([this.#quick.stop(), this.#rules.stop()]);
+  }
+
+  health(): Health {
+    const troubles = this.#troubles().map(renderFinding);
+    return troubles.length === 0 ? { ready: true } : { ready: true, reason: troubles.join('; ') };
+  }
+
+  #lookQuickly(): Finding[] {
+    const underlay = findUnderlay(this.#context.config.nodeIPs[0]);
+    const settings = underlay === undefined ? [] : this.#settings.correct(hostSysctls(underlay));
+    return [...settings, ...checkLinkManagers(hostDirectories, { mend: true })];
+  }
+
+  #known(): Parameters<typeof checkFirewalls>[0] {
+    const { config, cluster } = this.#context;
+    const { clusterCIDRs, dnsIPs } = cluster;
+    return {
+      clusterCIDRs,
+      dnsIPs,
+      vxlanPort: config.vxlan.port,
+      agentPort: config.port,
+      nodeIPs: config.nodeIPs,
+    };
+  }
+
+  #troubles(): Finding[] {
+    return [...this.#findings.values()].flat().filter(({ state }) => state === 'trouble');
+  }
+
+  /** Tells what was not so at the last look. */
+  #note(look: 'quick' | 'rules', findings: readonly Finding[]): void {
+    const before = new Set((this.#findings.get(look) ?? []).map(({ found }) => found));
+    this.#findings.set(look, findings);
+    for (const finding of findings.filter(({ found }) => !before.has(found))) this.#tell(finding);
+  }
+
+  #tell(finding: Finding): void {
+    const { check, state, found, remedy } = finding;
+    if (state === 'well') return;
+    if (state === 'unclear') {
+      this.#log.info({ check }, found);
+      return;
+    }
+    this.#log.warn({ check, remedy }, found);
+    const object = this.#context.caches.nodes.get(this.#context.nodeName);
+    if (!object) return;
+    this.#events.record({
+      component: 'weft',
+      apiVersion: 'v1',
+      kind: 'Node',
+      object,
+      type: state === 'mended' ? 'Normal' : 'Warning',
+      reason: state === 'mended' ? 'HostMended' : 'HostTrouble',
+      message: renderFinding(finding),
+    });
+  }
+}

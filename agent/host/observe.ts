@@ -1,0 +1,53 @@
+import type { KernelNode } from '../../iptables/trace/node.ts';
+import { listAddresses } from '../../netns/address.ts';
+import { addressAt, families, familyOf, parseCidr } from '../../netns/ip.ts';
+import type { Family } from '../../netns/ip.ts';
+import { listLinks } from '../../netns/link.ts';
+import { listFdb } from '../../netns/neighbor.ts';
+import { NetlinkSocket } from '../../netns/netlink.ts';
+import { listRoutes } from '../../netns/route.ts';
+import { bridgeName, protocol, vxlanName } from '../network/marks.ts';
+import { elsewhere } from './crossings.ts';
+import type { HostView } from './view.ts';
+
+type Known = Omit<HostView, 'pods' | 'farPods' | 'otherNodes' | 'leaving'>;
+
+/** Reads from the kernel where pods are and by which ways, as far as the network of the node stands. */
+export function observeHost(known: Known, node: KernelNode): HostView {
+  using socket = new NetlinkSocket();
+  const links = listLinks(socket);
+  const indexOf = (name: string): number => links.find((link) => link.name === name)?.ifindex ?? -1;
+  const routes = listRoutes(socket, protocol);
+  const vxlan = indexOf(vxlanName);
+  const entries = vxlan < 0 ? [] : listFdb(socket, vxlan);
+  const bridge = indexOf(bridgeName);
+  const own = listAddresses(socket).filter(({ ifindex }) => ifindex === bridge);
+  // A route per link and family: the others differ in nothing that rules could see.
+  const ways = new Map(
+    routes.flatMap((route) => {
+      const cidr = parseCidr(route.destination);
+      const isRange = cidr.prefix < families[cidr.family].bits;
+      return isRange ? [[`${route.ifindex} ${cidr.family}`, { ...route, cidr }] as const] : [];
+    }),
+  );
+  const others = [
+    ...entries.map(({ destination }) => destination),
+    ...[...ways.values()].flatMap(({ ifindex, gateway }) => (ifindex === vxlan ? [] : (gateway ?? []))),
+  ];
+  return {
+    ...known,
+    pods: own.map(({ address, prefix }) => {
+      const cidr = parseCidr(`${address}/${prefix}`);
+      return { family: cidr.family, addresses: [addressAt(cidr, 2n), addressAt(cidr, 3n)] };
+    }),
+    farPods: [...ways.values()].map(({ cidr }) => addressAt(cidr, 2n)),
+    otherNodes: Object.values(onePerFamily(others)),
+    leaving: (['ipv4', 'ipv6'] as const).filter((family) => node.deviceTo(elsewhere[family]) !== undefined),
+  };
+}
+
+function onePerFamily(addresses: readonly string[]): Partial<Record<Family, string>> {
+  const found: Partial<Record<Family, string>> = {};
+  for (const address of addresses) found[familyOf(address)] ??= address;
+  return found;
+}
