@@ -14,8 +14,16 @@ import { hostSysctls, SettingsKeeper } from './settings.ts';
 
 /** Settings and links take a fraction of a millisecond to look at; not all changes of them are told. */
 const quickIntervalMs = { min: 50, max: 2_000 } as const;
-/** Following packets through everybody's rules runs a few programs. */
-const rulesIntervalMs = { min: 3_000, max: 60_000 } as const;
+/** Following packets through everybody's rules runs a few programs: some 50 ms of a processor. */
+const rulesIntervalMs = { min: 2_000, max: 60_000 } as const;
+
+/** What it needs of the agent. */
+export type HostContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
+  readonly client: Pick<AgentContext['client'], 'create' | 'patch'>;
+  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'port'>;
+  readonly cluster: Pick<AgentContext['cluster'], 'clusterCIDRs' | 'dnsIPs'>;
+  readonly caches: { readonly nodes: Pick<AgentContext['caches']['nodes'], 'get'> };
+};
 
 /**
  * Watches what other programs on the host do to the way of pods' packets: rules, kernel settings, links. Puts right what
@@ -24,7 +32,7 @@ const rulesIntervalMs = { min: 3_000, max: 60_000 } as const;
  */
 export class HostWatch implements Subsystem {
   readonly name = 'host';
-  readonly #context: AgentContext;
+  readonly #context: HostContext;
   readonly #rulesStand: () => boolean;
   readonly #log: AgentContext['log'];
   readonly #events: EventRecorder;
@@ -35,8 +43,15 @@ export class HostWatch implements Subsystem {
   readonly #findings = new Map<'quick' | 'rules', readonly Finding[]>();
   #undo = new DisposableStack();
 
-  /** @param rulesStand whether our own rules are in the kernel: before, packets would seem stopped that are not */
-  constructor(context: AgentContext, rulesStand: () => boolean) {
+  /**
+   * @param rulesStand whether our own rules are in the kernel: before, packets would seem stopped that are not
+   * @param intervals how often everybody's rules are followed
+   */
+  constructor(
+    context: HostContext,
+    rulesStand: () => boolean,
+    intervals: { readonly min: number; readonly max: number } = rulesIntervalMs,
+  ) {
     this.#context = context;
     this.#rulesStand = rulesStand;
     this.#log = context.log.child({ subsystem: this.name });
@@ -55,7 +70,7 @@ export class HostWatch implements Subsystem {
       this.#note('quick', this.#lookQuickly());
       return Promise.resolve();
     });
-    this.#rules = runner(rulesIntervalMs, async () => {
+    this.#rules = runner(intervals, async () => {
       if (!this.#rulesStand()) throw new Error('the rules of weft do not stand yet');
       this.#note('rules', await checkFirewalls(this.#known(), { mend: true }));
     });

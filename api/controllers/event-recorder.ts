@@ -23,12 +23,12 @@ const memory = 1000;
  * event that cannot be written is logged and forgotten: no controller waits for it.
  */
 export class EventRecorder {
-  readonly #client: ApiClient;
+  readonly #client: Pick<ApiClient, 'create' | 'patch'>;
   readonly #log: Logger;
   readonly #known = new Map<string, { readonly name: string; count: number }>();
   #last: Promise<void> = Promise.resolve();
 
-  constructor(client: ApiClient, log: Logger) {
+  constructor(client: Pick<ApiClient, 'create' | 'patch'>, log: Logger) {
     this.#client = client;
     this.#log = log;
   }
