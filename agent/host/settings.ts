@@ -24,7 +24,7 @@ export function hostSysctls(underlay: string): Sysctl[] {
     name: `net/ipv4/conf/${link}/forwarding`,
     value: '1',
   }));
-  return [...nodeSysctls({ name: underlay, mtu: 0, acceptsRouters: false }), ...perLink];
+  return [...nodeSysctls({ name: underlay, acceptsRouters: false }), ...perLink];
 }
 
 /** Keeps settings that others change as they shall be, and notices when somebody keeps changing them. */

@@ -3,7 +3,10 @@ import * as marks from './marks.ts';
 import type { NetworkView } from './view.ts';
 
 /** What the host's kernel must be told to forward pods' packets past nobody's rules. */
-export function nodeSysctls({ name: underlay, acceptsRouters }: NetworkView['underlay']): Sysctl[] {
+export function nodeSysctls({
+  name: underlay,
+  acceptsRouters,
+}: Pick<NetworkView['underlay'], 'name' | 'acceptsRouters'>): Sysctl[] {
   const ipv4 = 'net/ipv4/conf';
   return [
     { name: 'net/ipv4/ip_forward', value: '1' },
