@@ -9,7 +9,7 @@ import { describeSource, remedyFor } from './rule-owners.ts';
 import type { HostView } from './view.ts';
 
 /** A rule that stops packets of the cluster. */
-export interface Block {
+interface Block {
   readonly need: Need;
   /** As its tool lists it, with the chain it stands in. */
   readonly rule: string;

@@ -12,7 +12,7 @@ export interface SettingsDoor {
   write(setting: Sysctl): void;
 }
 
-export const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
+const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
 
 /** So many corrections of one setting within this time are a quarrel. */
 const quarrel = { times: 3, withinMs: 600_000 } as const;
