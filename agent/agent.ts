@@ -6,6 +6,7 @@ import { ApiClient } from '../api/client/client.ts';
 import { AgentError } from './agent-error.ts';
 import { Announcer } from './announce/announcer.ts';
 import { AgentCaches } from './caches.ts';
+import { ContainerRuntimes } from './cni/container-runtimes.ts';
 import { loadClusterConfig } from './config/cluster-config.ts';
 import type { AgentConfig, JoinConfig } from './config/config.ts';
 import { startHealthServer } from './health.ts';
@@ -138,6 +139,7 @@ export async function startAgent({
     new HostWatch(context, () => rules.health().ready),
     new Announcer(context, () => rules.health().ready),
     pods,
+    new ContainerRuntimes(context, podNetwork),
     streams,
     certificate,
   ];

@@ -1,7 +1,8 @@
 /**
  * Bundles the daemon into `dist/weft.js` and its DNS workers into `dist/names-worker.js`: half the start time and three
- * quarters of the memory of the sources.
+ * quarters of the memory of the sources. Compiles the CNI plugin, `dist/weft-cni`, where there is a C compiler.
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -29,3 +30,16 @@ await build({
   logLevel: 'warning',
 });
 for (const name of Object.keys(entryPoints)) chmodSync(join(outdir, `${name}.js`), 0o644);
+compilePlugin();
+
+/** Static: it starts in half the time, and in whatever a container runtime calls its root. */
+function compilePlugin(): void {
+  const compiler = process.env['CC'] ?? 'cc';
+  const options = ['-static', '-s', '-Os', '-Wall', '-Wextra', '-Werror'];
+  const files = ['-o', join(outdir, 'weft-cni'), join(root, 'cni/weft-cni.c')];
+  const { error, status } = spawnSync(compiler, [...options, ...files], { stdio: 'inherit' });
+  if (error !== undefined) {
+    const remedy = 'apt-get install gcc libc6-dev, and build again';
+    process.stderr.write(`no C compiler, so no CNI plugin for container runtimes: ${remedy}\n`);
+  } else if (status !== 0) process.exitCode = 1;
+}

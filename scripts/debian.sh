@@ -101,9 +101,9 @@ ensure_node_modules() {
   export PATH
 }
 
-# Builds dist/weft.js unless it is newer than every source file.
+# Builds dist/weft.js unless it is newer than every source file, and the CNI plugin once there is a compiler.
 ensure_bundle() {
-  if [ ! -f "$root/dist/weft.js" ] ||
+  if [ ! -f "$root/dist/weft.js" ] || { [ ! -f "$root/dist/weft-cni" ] && command -v cc >/dev/null; } ||
     [ -n "$(find "$root"/{agent,api,cni,netns,iptables,dns,scripts/build.ts,package-lock.json} -newer "$root/dist/weft.js" -type f -print -quit)" ]; then
     say 'building dist/weft.js'
     (cd "$root" && node scripts/build.ts) || die 'the build failed'

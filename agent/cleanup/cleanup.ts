@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
+import { removeCni } from '../cni/installation.ts';
 import type { Config } from '../config/config.ts';
 import { reloadManager } from '../host/checks.ts';
 import { hostDirectories, removeFiles } from '../host/link-managers.ts';
@@ -27,6 +28,7 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
     throw new AgentError('already-running', message, 'stop it first: systemctl stop weft@agent');
   }
   const steps: (() => unknown)[] = [
+    () => removeCni(agent.cni),
     () => removePods(agent),
     () => removeRules(),
     () => removeNodeNetwork(),

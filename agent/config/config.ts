@@ -34,6 +34,8 @@ export interface AgentConfig {
   readonly dnsWorkers: number;
   /** Which DNS queries are logged; undefined: none. */
   readonly dnsQueryLog?: QueryLogConfig | undefined;
+  /** Where container runtimes look for networks' configurations and for plugins. */
+  readonly cni: { readonly configDir: string; readonly binDirs: readonly string[] };
   /** Port of the agent's HTTPS server for exec, port-forward and logs (10250), on the node's addresses. */
   readonly port: number;
   /** Port of /healthz, /readyz and /metrics (10256), on loopback and the node's addresses. */

@@ -86,6 +86,11 @@ function parseValues(given: readonly GivenValue[]): { understood: GivenSettings;
   return { understood, mistakes };
 }
 
+/** Debian's runtimes look in the second place, too, which exists where one of its CNI packages is installed. */
+function defaultBinDirs(): string[] {
+  return ['/opt/cni/bin', ...['/usr/lib/cni'].filter((directory) => existsSync(directory))];
+}
+
 function forwardingDefaults(given: GivenSettings): ForwardingConfig {
   return {
     policy: given.upstreamPolicy ?? 'sequential',
@@ -149,6 +154,10 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
     },
     dnsWorkers: given.dnsWorkers ?? defaultWorkers(),
     dnsQueryLog: given.dnsQueryLog,
+    cni: {
+      configDir: given.cniConfigDir ?? '/etc/cni/net.d',
+      binDirs: given.cniBinDirs ?? defaultBinDirs(),
+    },
     port: given.agentPort ?? 10250,
     healthPort: given.healthPort ?? 10256,
     nodeLabels: given.nodeLabels ?? {},

@@ -132,6 +132,12 @@ export const settings = {
     values.integer(2, 65_535),
     'queries of each thread that wait for DNS servers, shared among clients (1000)',
   ),
+  cniConfigDir: setting('agent', values.path, 'where container runtimes look for networks (/etc/cni/net.d)'),
+  cniBinDirs: setting(
+    'agent',
+    values.listOf(values.path),
+    'where container runtimes look for plugins (/opt/cni/bin, and /usr/lib/cni where it exists)',
+  ),
   agentPort: setting('agent', port, 'port for exec, port-forward and logs (10250)'),
   healthPort: setting('agent', port, 'port of /healthz, /readyz and /metrics (10256)'),
   nodeLabels: setting('agent', values.labels, 'labels for the Node object'),

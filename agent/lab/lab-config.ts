@@ -42,6 +42,9 @@ export function renderAgentConfig(plan: LabPlan, host: LabHost): string {
     backend: plan.settings.backend,
     networkMode: plan.settings.networkMode,
     upstreams: plan.outside.addresses,
+    // A lab's nodes share the machine's files, and its runtimes are not theirs.
+    cniConfigDir: join(host.runDir, 'cni', 'net.d'),
+    cniBinDirs: [join(host.runDir, 'cni', 'bin')],
   });
 }
 
@@ -60,6 +63,8 @@ export function hostEnvironment(plan: LabPlan, host: LabHost): Record<string, st
     KUBECONFIG: adminKubeconfig(plan),
     // The lock is per file, not per network namespace: nodes must not wait for each other, nor for the machine.
     XTABLES_LOCKFILE: join(host.runDir, 'xtables.lock'),
-    ...(host === plan.outside ? {} : { WEFT_CONFIG: join(host.stateDir, 'weft.yaml') }),
+    ...(host === plan.outside
+      ? {}
+      : { WEFT_CONFIG: join(host.stateDir, 'weft.yaml'), WEFT_RUN_DIR: host.runDir }),
   };
 }

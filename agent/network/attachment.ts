@@ -45,6 +45,8 @@ export interface AttachmentRecord {
   readonly ports?: readonly PortMapping[];
   readonly bandwidth?: Bandwidth;
   readonly pod?: PodIdentity;
+  /** Which network's a runtime's attachment is, and which container's, as CNI calls them. */
+  readonly cni?: { readonly network: string; readonly containerId: string };
 }
 
 /** What somebody wants of the network: one interface, with addresses, in one namespace. */
@@ -64,4 +66,5 @@ export interface Attachment extends AttachedPod {
   readonly ifname: string;
   /** The node's end of the link. */
   readonly hostLink: string;
+  readonly cni?: AttachmentRecord['cni'];
 }

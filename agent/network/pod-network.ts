@@ -20,6 +20,7 @@ const restMs = 30_000;
 /** How long a pod waits for the node's own network before it is told to try again. */
 const planTimeoutMs = 10_000;
 const sweepMs = 100;
+const notUp = "the node's network is not up yet";
 
 type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
   readonly config: Pick<AgentContext['config'], 'stateDir'>;
@@ -49,6 +50,20 @@ export class PodNetwork {
   /** The node's own addresses in its pod ranges, one per family; none before the network is up. */
   get gateways(): readonly string[] {
     return this.#plan?.ranges.map(({ gateway }) => gateway) ?? [];
+  }
+
+  /** Resolves once pods can be connected. */
+  get whenReady(): Promise<undefined> {
+    return this.#planned.promise;
+  }
+
+  /**
+   * Whether an attachment that asks for nothing special could be made now.
+   * @throws NetworkError `not-ready`; IpamError `exhausted`, `resting`
+   */
+  probe(): void {
+    if (!this.#plan) throw new NetworkError('not-ready', notUp);
+    this.#ipam.probe();
   }
 
   /** Tells how pods are connected from now on; the first time lets waiting pods in. */
@@ -128,7 +143,7 @@ export class PodNetwork {
       await Promise.race([this.#planned.promise, timeout.promise]);
       clearTimeout(timer);
     }
-    if (!this.#plan) throw new NetworkError('not-ready', "the node's network is not up yet");
+    if (!this.#plan) throw new NetworkError('not-ready', notUp);
     return this.#plan;
   }
 

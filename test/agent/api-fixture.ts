@@ -63,6 +63,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     clusterDns,
     dnsWorkers: 1,
     port: 10250,
+    cni: { configDir: '/etc/cni/net.d', binDirs: [] },
     healthPort: 10256,
     nodeLabels: {},
   };

@@ -241,6 +241,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     clusterDns,
     dnsWorkers: 1,
     port: 10250,
+    cni: { configDir: '/etc/cni/net.d', binDirs: [] },
     healthPort: 10256,
     nodeLabels: {},
   };

@@ -1,7 +1,9 @@
 /** One node's network in a process of its own, as an agent would run it: started inside the node's namespace. */
+import { join } from 'node:path';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
+import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode } from '../../../agent/network/view.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
@@ -50,12 +52,18 @@ const context = {
     networkMode: settings.networkMode ?? 'auto',
     vxlan: { port: 8472, vni: 117 },
     stateDir: settings.stateDir,
+    runDir: join(settings.stateDir, 'run'),
+    cni: {
+      configDir: join(settings.stateDir, 'cni', 'net.d'),
+      binDirs: [join(settings.stateDir, 'cni', 'bin')],
+    },
   } as const,
-  cluster: { dnsIPs: settings.dnsIPs },
+  cluster: { dnsIPs: settings.dnsIPs, zone: 'cluster.local' },
   caches: { nodes: cache },
 };
 const pods = new PodNetwork(context);
 const network = new NodeNetwork(context, pods);
+const runtimes = new ContainerRuntimes(context, pods);
 
 /** What to attach: an id, or all of a request. */
 const toRequest = (argument: unknown): AttachmentRequest =>
@@ -105,7 +113,11 @@ const verbs = {
     return { passes: all + peers, fullPasses: all, changes: changes?.values[0]?.value ?? 0 };
   },
   cleanup: () => removeNodeNetwork(),
-  stop: () => network.stop(),
+  serveRuntimes: () => runtimes.start(),
+  stop: async () => {
+    await runtimes.stop();
+    await network.stop();
+  },
 };
 
 async function answer({ id, verb, argument }: Command): Promise<void> {

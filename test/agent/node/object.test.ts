@@ -36,6 +36,7 @@ const config: AgentConfig = {
   clusterDns,
   dnsWorkers: 1,
   port: 10250,
+  cni: { configDir: '/etc/cni/net.d', binDirs: [] },
   healthPort: 10256,
   nodeLabels: { disk: 'ssd' },
 };

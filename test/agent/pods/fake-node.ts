@@ -273,6 +273,7 @@ export class FakeNode {
       clusterDns,
       dnsWorkers: 1,
       port: 10250,
+      cni: { configDir: '/etc/cni/net.d', binDirs: [] },
       healthPort: 10256,
       nodeLabels: {},
     };

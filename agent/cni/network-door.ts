@@ -1,0 +1,21 @@
+import type { Attachment, AttachmentRequest } from '../network/attachment.ts';
+
+/** What the CNI verbs need of the node's network: implemented by PodNetwork, faked by tests. */
+export interface CniNetwork {
+  /** The node's addresses in its pod ranges: the containers' gateways, one per family. */
+  readonly gateways: readonly string[];
+  attach(request: AttachmentRequest): Promise<Attachment>;
+  detach(id: string): Promise<void>;
+  /** What of an attachment is not in the kernel as it shall be, a sentence each. */
+  check(id: string): Promise<string[]>;
+  /** All that have addresses here, our own pods included. */
+  attachments(): Attachment[];
+  /** Whether an attachment that asks for nothing special could be made now. Throws why not. */
+  probe(): void;
+}
+
+/**
+ * Lets a container in: what must be in force before its first packet, e.g. network policies. Nobody waits for it after
+ * `signal`. A gate that throws keeps the container out.
+ */
+export type Gate = (attachment: Attachment, signal: AbortSignal) => Promise<void>;
