@@ -52,7 +52,11 @@ export function ensureState(
     send(remove.map(({ ifindex }) => removeLink(ifindex)));
     // A bridge must be there before its ports can name it, and so each link is looked up when its turn comes.
     for (const link of links.create) send(encodeCreation(link, indexesOf(socket)));
-    for (const link of links.update) send(encodeUpdate(link, indexesOf(socket)));
+    for (const link of links.update) {
+      // In its place: what leads to the peers stays on the device. By itself: the kernel takes no MTU along with it.
+      if (link.vxlan) send([setLink(link.name, { vxlanLocal: link.vxlan.local })]);
+      send(encodeUpdate(link, indexesOf(socket)));
+    }
     // What was on a link goes and comes with it.
     observed = observe(socket, own, sysctls);
   }

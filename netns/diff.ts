@@ -1,3 +1,4 @@
+import { familyOf } from './ip.ts';
 import type { Link } from './link.ts';
 import type {
   DesiredLink,
@@ -121,7 +122,8 @@ function isOtherDevice(want: DesiredLink, have: Link): boolean {
   if (want.kind !== have.kind) return true;
   const { vxlan } = want;
   if (!vxlan) return false;
-  return vxlan.vni !== have.vxlan?.vni || vxlan.port !== have.vxlan.port || vxlan.local !== have.vxlan.local;
+  const { vni, port, local = '' } = have.vxlan ?? {};
+  return vxlan.vni !== vni || vxlan.port !== port || familyOf(vxlan.local) !== familyOf(local);
 }
 
 function isOtherwiseSet(want: DesiredLink, have: Link, indexes: ReadonlyMap<string, number>): boolean {
@@ -134,6 +136,7 @@ function isOtherwiseSet(want: DesiredLink, have: Link, indexes: ReadonlyMap<stri
     alias !== have.alias ||
     isolated !== have.isolated ||
     linkLocal !== have.linkLocal ||
+    want.vxlan?.local !== have.vxlan?.local ||
     master !== have.master
   );
 }

@@ -75,6 +75,8 @@ export interface LinkSettings {
   readonly group?: number;
   readonly isolated?: boolean;
   readonly linkLocal?: boolean;
+  /** The source of a vxlan's encapsulated packets, of the family that it has. */
+  readonly vxlanLocal?: string;
   /** A namespace's fd: moves the link there. */
   readonly namespaceFd?: number;
   readonly name?: string;
@@ -155,6 +157,7 @@ export function setLink(link: string | number, settings: LinkSettings): Request 
     ...encodeSettings(settings),
     ...(settings.linkLocal === undefined ? [] : [encodeAddressGeneration(settings.linkLocal)]),
     ...(settings.isolated === undefined ? [] : [encodeIsolation(settings.isolated)]),
+    ...(settings.vxlanLocal === undefined ? [] : [encodeVxlanLocal(settings.vxlanLocal)]),
   ]);
   return { type: RTM_NEWLINK, flags: 0, payload, name: 'RTM_NEWLINK', about: String(link) };
 }
@@ -237,16 +240,25 @@ function encodeKindData(kind: LinkKind): Buffer {
     }
     case 'vxlan': {
       const { vni, port, local } = kind.vxlan;
-      const address = encodeIp(local);
       return Buffer.concat([
         m.encodeU32(IFLA_VXLAN.id, vni),
         m.encodeU16BE(IFLA_VXLAN.port, port),
-        m.encodeAttribute(address.length === 4 ? IFLA_VXLAN.local : IFLA_VXLAN.local6, address),
+        encodeLocal(local),
         // Who is where is written into the FDB; a packet never teaches it.
         m.encodeU8(IFLA_VXLAN.learning, 0),
       ]);
     }
   }
+}
+
+function encodeLocal(local: string): Buffer {
+  const address = encodeIp(local);
+  return m.encodeAttribute(address.length === 4 ? IFLA_VXLAN.local : IFLA_VXLAN.local6, address);
+}
+
+function encodeVxlanLocal(local: string): Buffer {
+  const data = m.encodeNested(IFLA_INFO.data, encodeLocal(local));
+  return m.encodeNested(IFLA.linkinfo, m.encodeString(IFLA_INFO.kind, 'vxlan'), data);
 }
 
 function decodeVxlan(data: Attributes): Vxlan {

@@ -4,7 +4,7 @@ import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
 import { parseCidr, renderCidr } from '../../netns/ip.ts';
-import { listLinks } from '../../netns/link.ts';
+import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
 import { Runner } from '../runner.ts';
@@ -97,6 +97,8 @@ export class NodeNetwork implements Subsystem {
       if (!isAlarming(type, payload, this.#links)) return;
       if (isRemoval(type) && this.#untoldRemovals > 0) this.#untoldRemovals -= 1;
       else requestFull();
+      // What was refused for a link that was down, or not there, need not wait for its next turn.
+      if (type === RTM_NEWLINK) this.#runner.wake();
     };
     this.#monitor = this.#undo.use(
       new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun: requestFull }),
@@ -118,6 +120,7 @@ export class NodeNetwork implements Subsystem {
 
   /** Follows the node's addresses of now, also one whose absence made passes fail. */
   noteAddresses(): void {
+    this.#isFullDue = true;
     this.#runner.wake();
   }
 

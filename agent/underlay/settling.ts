@@ -14,10 +14,15 @@ const changeOfMindMs = 5_000;
 export function settlingMs(current: Choice, next: Choice, { addresses }: HostView): number {
   if (current.addresses.length === 0) return 0;
   if (next.addresses.length === 0) return Infinity;
-  const families = new Set(next.addresses.map(familyOf));
   if (next.ifindex === current.ifindex) {
-    return current.addresses.every((address) => families.has(familyOf(address))) ? 0 : changeOfMindMs;
+    const successors = current.addresses.map((address) => next.addresses.find(isOfFamily(address)));
+    const isExchange = successors.some((each, i) => each !== undefined && each !== current.addresses[i]);
+    return isExchange || !successors.includes(undefined) ? 0 : changeOfMindMs;
   }
   const isHere = addresses.some(({ address }) => address === current.addresses[0]);
   return isHere ? changeOfMindMs : comeBackMs;
+}
+
+function isOfFamily(address: string): (other: string) => boolean {
+  return (other) => familyOf(other) === familyOf(address);
 }

@@ -73,6 +73,18 @@ t.test('links', (t) => {
       title: 'a vxlan of another node address',
       want: [{ ...wanted, kind: 'vxlan', vxlan }],
       have: [{ ...link, kind: 'vxlan', vxlan: { ...vxlan, local: '172.30.0.12' } }],
+      expected: { update: ['weft0'] },
+    },
+    {
+      title: 'a vxlan over another family',
+      want: [{ ...wanted, kind: 'vxlan', vxlan }],
+      have: [{ ...link, kind: 'vxlan', vxlan: { ...vxlan, local: 'fd00:172:30::11' } }],
+      expected: { create: ['weft0'], remove: ['weft0'] },
+    },
+    {
+      title: 'a vxlan of another network',
+      want: [{ ...wanted, kind: 'vxlan', vxlan }],
+      have: [{ ...link, kind: 'vxlan', vxlan: { ...vxlan, vni: 118 } }],
       expected: { create: ['weft0'], remove: ['weft0'] },
     },
     {

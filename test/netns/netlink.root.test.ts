@@ -170,9 +170,34 @@ if (skipUnlessRoot(t)) {
     ]);
     t.match(JSON.stringify(ip(name, '-6', 'address', 'show', 'lo')), /"fd00:10:96::a".*"deprecated":true/);
     const listed = address.listAddresses(socket).filter(({ protocol }) => protocol === 117);
-    t.same(listed, passive);
+    const settled = { tentative: false, secondary: false };
+    t.same(
+      listed,
+      passive.map((each) => ({ ...each, ...settled })),
+    );
     socket.request(listed.map(address.removeAddress));
     t.notMatch(JSON.stringify(ip(name, 'address', 'show', 'lo')), /10\.96\.0\.10|fd00/);
+    t.end();
+  });
+
+  t.test('what keeps an address from being used is told', (t) => {
+    ip(name, 'link', 'add', 'lan', 'type', 'bridge');
+    ip(name, 'address', 'add', '192.0.2.1/24', 'dev', 'lan');
+    ip(name, 'address', 'add', '192.0.2.2/24', 'dev', 'lan');
+    // On a link that is down nothing can be proved to be unique.
+    ip(name, 'address', 'add', '2001:db8::1/64', 'dev', 'lan');
+    ip(name, 'address', 'add', '2001:db8::2/64', 'dev', 'lan', 'nodad');
+    using socket = new NetlinkSocket({ namespace: name });
+    const { ifindex } = link.getLink(socket, 'lan');
+    const listed = address.listAddresses(socket).filter((each) => each.ifindex === ifindex);
+    const facts = listed.map((each) => [each.address, each.secondary, each.tentative]);
+    t.same(facts.sort(), [
+      ['192.0.2.1', false, false],
+      ['192.0.2.2', true, false],
+      ['2001:db8::1', false, true],
+      ['2001:db8::2', false, false],
+    ]);
+    ip(name, 'link', 'delete', 'lan');
     t.end();
   });
 

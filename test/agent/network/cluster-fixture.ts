@@ -126,15 +126,18 @@ export class TestCluster implements AsyncDisposable {
   readonly #podNamespaces = new Set<string>();
   readonly #mode: NetworkMode;
 
-  /** @param mode how nodes reach each other's pods */
-  constructor(count: number, mode: NetworkMode = 'vxlan') {
+  /**
+   * @param mode how nodes reach each other's pods
+   * @param ranges where the nodes' addresses are found; absent: they are told which they have
+   */
+  constructor(count: number, mode: NetworkMode = 'vxlan', ranges?: readonly string[]) {
     this.#mode = mode;
     const switchName = testNamespace('switch');
     createNamespace(switchName).close();
     using socket = new NetlinkSocket({ namespace: switchName });
     socket.request([createLink('switch', { kind: 'bridge' }), setLink('switch', { up: true })]);
     const { ifindex: master } = getLink(socket, 'switch');
-    this.nodes = Array.from({ length: count }, (_, i) => this.#createNode(socket, master, i + 1));
+    this.nodes = Array.from({ length: count }, (_, i) => this.#createNode(socket, master, i + 1, ranges));
   }
 
   /** The Node objects as the API would have them. */
@@ -165,13 +168,19 @@ export class TestCluster implements AsyncDisposable {
     rmSync(this.stateDir, { recursive: true });
   }
 
-  #createNode(socket: NetlinkSocket, master: number, number: number): TestNode {
+  #createNode(
+    socket: NetlinkSocket,
+    master: number,
+    number: number,
+    ranges: readonly string[] | undefined,
+  ): TestNode {
     const name = `node${number}`;
     const nodeIPs = [`172.30.0.${10 + number}`, `fd00:172:30::${10 + number}`];
     const stateDir = path.join(this.stateDir, name);
     const node = new TestNode(name, {
       nodeName: name,
       nodeIPs,
+      ...(ranges ? { ranges } : {}),
       stateDir,
       dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
       networkMode: this.#mode,

@@ -7,12 +7,15 @@ import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode } from '../../../agent/network/view.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
+import { Underlay } from '../../../agent/underlay/underlay.ts';
 import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 
 export interface NodeSettings {
   readonly nodeName: string;
   readonly nodeIPs: readonly string[];
+  /** Where its addresses are found; absent: they are {@link nodeIPs}, come what may. */
+  readonly ranges?: readonly string[];
   readonly stateDir: string;
   readonly dnsIPs: readonly string[];
   readonly networkMode?: NetworkMode;
@@ -43,12 +46,24 @@ const cache: ReadCache<Node> = {
 };
 
 const metrics = new Registry();
+const log = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' });
+const underlay = new Underlay(
+  {
+    nodeIPs: settings.ranges ?? settings.nodeIPs,
+    nodeInterface: undefined,
+    advertiseAddress: undefined,
+    server: '127.0.0.1',
+  },
+  log,
+);
 const context = {
   nodeName: settings.nodeName,
   metrics,
-  log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
+  log,
   config: {
-    nodeIPs: settings.nodeIPs,
+    get nodeIPs() {
+      return underlay.addresses;
+    },
     networkMode: settings.networkMode ?? 'auto',
     vxlan: { port: 8472, vni: 117 },
     stateDir: settings.stateDir,
@@ -70,7 +85,13 @@ const toRequest = (argument: unknown): AttachmentRequest =>
   typeof argument === 'string' ? { id: argument } : (argument as AttachmentRequest);
 
 const verbs = {
-  start: () => network.start(),
+  async start() {
+    underlay.subscribe(() => network.noteAddresses());
+    await underlay.start();
+    await network.start();
+  },
+  addresses: () => underlay.addresses,
+  underlayHealth: () => underlay.health(),
   setNodes(argument: unknown) {
     nodes = argument as readonly Node[];
     for (const listener of listeners) listener({ type: 'synced' });

@@ -34,5 +34,6 @@ t.test('what is exchanged is followed at once, what may come back is waited for'
   const dual = on(2, a, '2001:db8::1');
   t.equal(settlingMs(dual, on(2, a), host(a)), long, 'a link that goes down loses its IPv6 addresses');
   t.equal(settlingMs(dual, on(2, b, '2001:db8::1'), host(b)), atOnce);
+  t.equal(settlingMs(dual, on(2, b), host(b)), atOnce, 'one exchanged and the other away');
   t.end();
 });

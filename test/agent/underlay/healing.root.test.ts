@@ -1,0 +1,203 @@
+import t from 'tap';
+import type { Test } from 'tap';
+import type { NetworkMode } from '../../../agent/network/view.ts';
+import type { Node } from '../../../api/kinds/node.ts';
+import { families, familyOf } from '../../../netns/ip.ts';
+import type { Family } from '../../../netns/ip.ts';
+import { listNamespaces } from '../../../netns/namespace.ts';
+import type { TestNode } from '../network/cluster-fixture.ts';
+import { eventually, ip, pings, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
+import { skipUnlessRoot } from '../../root.ts';
+import { Traffic } from './traffic.ts';
+
+interface Attachment {
+  netns: string;
+  ips: string[];
+}
+
+const ranges: Readonly<Record<Family, string>> = { ipv4: '172.30.0.0/16', ipv6: 'fd00:172:30::/64' };
+const moved: Readonly<Record<Family, { from: string; to: string; prefix: number }>> = {
+  ipv4: { from: '172.30.0.12', to: '172.30.0.112', prefix: 24 },
+  ipv6: { from: 'fd00:172:30::12', to: 'fd00:172:30::112', prefix: 64 },
+};
+
+/** Two nodes that find their own addresses, a pod on each, and connections of both families between the pods. */
+class Scene implements AsyncDisposable {
+  readonly cluster: TestCluster;
+  readonly node1: TestNode;
+  readonly node2: TestNode;
+  readonly #undo = new DisposableStack();
+  #objects: Node[];
+  #traffic: Traffic[] = [];
+  /** In the namespace of node2. */
+  pod: Attachment = { netns: '', ips: [] };
+
+  constructor(mode: NetworkMode, primary: Family) {
+    const order = (Object.keys(families) as Family[]).toSorted((a) => (a === primary ? -1 : 1));
+    this.cluster = new TestCluster(
+      2,
+      mode,
+      order.map((family) => ranges[family]),
+    );
+    [this.node1, this.node2] = this.cluster.nodes as [TestNode, TestNode];
+    this.#objects = this.cluster.objects();
+  }
+
+  async start(): Promise<void> {
+    const { cluster, node1, node2 } = this;
+    // After a link has come up the kernel proves its link-local address unique for a second or two (RFC 4862); until then
+    // it asks for no neighbours on behalf of others. That is not what is looked at here.
+    this.onNode2('sh', '-c', 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad');
+    await Promise.all(cluster.nodes.map((node) => node.start(this.#objects)));
+    const far = await node1.ask<Attachment>('attach', cluster.uid('far'));
+    this.pod = await node2.ask<Attachment>('attach', cluster.uid('near'));
+    for (const address of far.ips) {
+      this.#traffic.push(this.#undo.use(await Traffic.between(this.pod.netns, far.netns, address)));
+    }
+  }
+
+  onNode2(...command: string[]): string {
+    return run(this.node2.namespace, ...command);
+  }
+
+  /** Waits until node2 has taken over these addresses, and tells all nodes, as its Node object does. */
+  async announce(addresses: readonly string[]): Promise<void> {
+    await eventually(`node2 is ${addresses.join(', ')}`, async () => {
+      return JSON.stringify(await this.node2.ask('addresses')) === JSON.stringify(addresses);
+    });
+    const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+    this.#objects = this.#objects.map((node) =>
+      node.metadata.name === this.node2.name ? { ...node, status } : node,
+    );
+    await Promise.all(this.cluster.nodes.map((node) => node.ask('setNodes', this.#objects)));
+  }
+
+  /** All connections go on, within less time than the next regular look at the network takes to come (30 s). */
+  async goesOn(t: Test, what: string): Promise<void> {
+    await Promise.all(this.#traffic.map((each) => each.goesOn()));
+    const gaps = this.#traffic.map((each) => each.takeLongestGapMs());
+    t.pass(`${what}: connections go on; longest gap ${Math.max(...gaps)} ms`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#undo.dispose();
+    await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+function linkOf(node: TestNode, name: string): Record<string, unknown> | undefined {
+  return ip(node.namespace, '-d', 'link').find(({ ifname }) => ifname === name);
+}
+
+if (skipUnlessRoot(t)) {
+  for (const mode of ['vxlan', 'direct'] as const)
+    t.test(`${mode}, under traffic: what happens to a node and its links is healed`, async (t) => {
+      await using scene = new Scene(mode, 'ipv4');
+      const { node2 } = scene;
+      await scene.start();
+      const vxlanMac = linkOf(node2, 'weft-vxlan')?.['address'];
+
+      await t.test('a renamed interface', async (t) => {
+        scene.onNode2('ip', 'link', 'set', 'eth0', 'down');
+        scene.onNode2('ip', 'link', 'set', 'eth0', 'name', 'lan0', 'up');
+        scene.onNode2('ip', '-6', 'address', 'replace', `${moved.ipv6.from}/64`, 'dev', 'lan0', 'nodad');
+        await scene.goesOn(t, 'renamed');
+      });
+
+      await t.test('an interface that goes down and comes up again', async (t) => {
+        scene.onNode2('ip', 'link', 'set', 'lan0', 'down');
+        scene.onNode2('ip', 'link', 'set', 'lan0', 'up');
+        scene.onNode2('ip', '-6', 'address', 'replace', `${moved.ipv6.from}/64`, 'dev', 'lan0', 'nodad');
+        await scene.goesOn(t, 'bounced');
+        t.same(
+          await node2.ask('addresses'),
+          [moved.ipv4.from, moved.ipv6.from],
+          'nothing was changed for it',
+        );
+      });
+
+      await t.test('another hardware address of the interface', async (t) => {
+        // One by which nothing leaves the node: who sends there hears of the change from nobody else.
+        scene.onNode2('ip', 'address', 'add', '172.30.0.200/24', 'dev', 'lan0');
+        t.ok(pings(scene.node1.namespace, '172.30.0.200'), 'a neighbour knows it');
+        scene.onNode2('ip', 'link', 'set', 'lan0', 'address', '02:00:5e:00:53:99');
+        t.ok(pings(scene.node1.namespace, '172.30.0.200'), 'and is told');
+        await scene.goesOn(t, 'another hardware address');
+        t.equal(linkOf(node2, 'weft-vxlan')?.['address'], vxlanMac, "the vxlan's stays");
+      });
+
+      await t.test('deleted devices', async (t) => {
+        for (const link of ['weft0', 'weft-vxlan']) {
+          scene.onNode2('ip', 'link', 'delete', link);
+          await scene.goesOn(t, `deleted ${link}`);
+        }
+        t.equal(linkOf(node2, 'weft-vxlan')?.['address'], vxlanMac, 'the same hardware address as before');
+      });
+
+      await t.test('hardware addresses of devices set by others', async (t) => {
+        for (const link of ['weft0', 'weft-vxlan']) {
+          const before = linkOf(node2, link)?.['address'];
+          scene.onNode2('ip', 'link', 'set', link, 'address', '02:00:5e:00:53:01');
+          await eventually('set back', () => linkOf(node2, link)?.['address'] === before);
+          await scene.goesOn(t, `hardware address of ${link}`);
+        }
+      });
+
+      await t.test('another MTU, of the interface or set by others', async (t) => {
+        const mtus = (): unknown[] => ['weft-vxlan', 'weft0'].map((name) => linkOf(node2, name)?.['mtu']);
+        scene.onNode2('ip', 'link', 'set', 'lan0', 'mtu', '1400');
+        await eventually('smaller', () => JSON.stringify(mtus()) === '[1350,1350]');
+        await scene.goesOn(t, 'smaller MTU');
+        scene.onNode2('ip', 'link', 'set', 'lan0', 'mtu', '1500');
+        await eventually('as before', () => JSON.stringify(mtus()) === '[1450,1450]');
+        scene.onNode2('ip', 'link', 'set', 'weft-vxlan', 'mtu', '1300');
+        await eventually('set back', () => JSON.stringify(mtus()) === '[1450,1450]');
+        await scene.goesOn(t, 'MTU');
+      });
+
+      await t.test('another node address', async (t) => {
+        const { from, to, prefix } = moved.ipv4;
+        const before = linkOf(node2, 'weft-vxlan')?.['ifindex'];
+        scene.onNode2('ip', 'address', 'delete', `${from}/${prefix}`, 'dev', 'lan0');
+        scene.onNode2('ip', 'address', 'add', `${to}/${prefix}`, 'dev', 'lan0');
+        await scene.announce([to, moved.ipv6.from]);
+        await scene.goesOn(t, 'another address');
+        t.match(
+          linkOf(node2, 'weft-vxlan'),
+          { ifindex: before, linkinfo: { info_data: { local: to } } },
+          'in place',
+        );
+      });
+
+      await t.test('a node without any address waits for one', async (t) => {
+        scene.onNode2('ip', 'address', 'flush', 'dev', 'lan0');
+        await eventually('told', async () => {
+          const { ready, reason } = await node2.ask<{ ready: boolean; reason?: string }>('underlayHealth');
+          return !ready && reason?.includes('correct nodeIPs') === true;
+        });
+        scene.onNode2('ip', 'address', 'add', `${moved.ipv4.from}/24`, 'dev', 'lan0');
+        scene.onNode2('ip', 'address', 'add', `${moved.ipv6.from}/64`, 'dev', 'lan0', 'nodad');
+        await scene.announce([moved.ipv4.from, moved.ipv6.from]);
+        await scene.goesOn(t, 'away and back');
+      });
+    });
+
+  t.test('an IPv6 underlay: another node address under traffic', async (t) => {
+    await using scene = new Scene('vxlan', 'ipv6');
+    await scene.start();
+    const { from, to, prefix } = moved.ipv6;
+    scene.onNode2('ip', 'address', 'delete', `${from}/${prefix}`, 'dev', 'eth0');
+    // Proving it unique would take the kernel a second or two.
+    scene.onNode2('ip', 'address', 'add', `${to}/${prefix}`, 'dev', 'eth0', 'nodad');
+    await scene.announce([to, moved.ipv4.from]);
+    await scene.goesOn(t, 'another address');
+    t.equal(familyOf(to), 'ipv6');
+    t.match(linkOf(scene.node2, 'weft-vxlan'), { linkinfo: { info_data: { local6: to } } });
+  });
+
+  t.test('nothing is left behind', (t) => {
+    t.same(listNamespaces(testNamespace('')), []);
+    t.same(listNamespaces(`weft-test${process.pid}`), []);
+    t.end();
+  });
+}
