@@ -14,11 +14,12 @@ import { bench as dns } from './dns.ts';
 import { bench as lab } from './lab.ts';
 import { bench as network } from './network.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
+import { bench as peers } from './peers.ts';
 import { renderPlot } from './plot.ts';
 import type { Bench, BenchResult } from './result.ts';
 import { bench as services } from './services.ts';
 
-const benches: readonly Bench[] = [api, attach, dns, lab, network, services];
+const benches: readonly Bench[] = [api, attach, dns, lab, network, peers, services];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
 const { positionals, values: options } = parseArgs({
