@@ -28,6 +28,11 @@ const iptablesTables = ['raw', 'mangle', 'nat', 'filter', 'security'];
  * @throws RulesError REFUSED
  */
 export async function readRuleSources(run: Run, leaveOut: readonly string[]): Promise<RuleSource[]> {
+  // Before anything is waited for: the thread may be in another network namespace then.
+  const legacy = families.flatMap((traits) =>
+    // Merely listing other legacy tables would create them.
+    listLegacyTables(traits).map((table) => ({ traits, table })),
+  );
   const names = await listNftTables(run);
   const sources: RuleSource[] = [];
   for (const name of names.filter((each) => !leaveOut.includes(each))) {
@@ -38,12 +43,9 @@ export async function readRuleSources(run: Run, leaveOut: readonly string[]): Pr
     const source = isIptables ? await readSave(run, traits, 'nft', table) : undefined;
     sources.push(source ?? (await readNftTable(run, name)));
   }
-  for (const traits of families) {
-    // Merely listing other legacy tables would create them.
-    for (const table of listLegacyTables(traits).filter((each) => !leaveOut.includes(each))) {
-      const source = await readSave(run, traits, 'legacy', table);
-      if (source) sources.push(source);
-    }
+  for (const { traits, table } of legacy.filter((each) => !leaveOut.includes(each.table))) {
+    const source = await readSave(run, traits, 'legacy', table);
+    if (source) sources.push(source);
   }
   return sources;
 }
