@@ -2,6 +2,8 @@ import * as libc from './libc.ts';
 import type { FilterInstruction } from './libc.ts';
 import { encodeIp } from './ip.ts';
 import { isErrno } from './kernel-error.ts';
+import type { NamespaceHandle } from './namespace.ts';
+import { runInNamespace } from './namespace.ts';
 import { encodeLinkAddress } from './sockaddr.ts';
 import { WatchedSocket } from './watched-socket.ts';
 
@@ -65,6 +67,18 @@ export class PacketSocket implements Disposable {
       if (length === undefined) return;
       this.#onFrame(this.#buffer.subarray(0, length));
     }
+  }
+}
+
+/** Sends frames on a link of a namespace. @throws KernelError ENETDOWN, ENXIO, ENOBUFS */
+export function sendFrames(namespace: NamespaceHandle, ifindex: number, frames: readonly Uint8Array[]): void {
+  const fd = runInNamespace(namespace, () => libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0));
+  try {
+    // Of protocol 0: it is never given anything.
+    libc.bind(fd, encodeLinkAddress(ifindex, 0), `link ${ifindex}`);
+    for (const frame of frames) libc.send(fd, frame);
+  } finally {
+    libc.close(fd);
   }
 }
 

@@ -18,15 +18,15 @@ interface PortMapping {
 }
 
 /** Limits of one direction: a token bucket. */
-interface BandwidthLimit {
+export interface BandwidthLimit {
   /** Bits per second. */
   readonly rate: number;
-  /** Bits that may go at once. */
-  readonly burst: number;
+  /** Bits that may go at once. Default: what the rate brings in 50 ms. */
+  readonly burst?: number;
 }
 
 /** How fast packets may come to the pod, and leave it. */
-interface Bandwidth {
+export interface Bandwidth {
   readonly ingress?: BandwidthLimit;
   readonly egress?: BandwidthLimit;
 }
@@ -60,7 +60,7 @@ export interface AttachmentRequest extends AttachmentRecord {
 }
 
 /** What there is in the kernel for a request. */
-export interface Attachment extends AttachedPod {
+export interface Attachment extends AttachedPod, Pick<AttachmentRecord, 'ports' | 'bandwidth' | 'pod'> {
   /** The namespace's path, e.g. `/run/netns/weft-<uid>`. */
   readonly netns: string;
   readonly ifname: string;

@@ -171,6 +171,7 @@ export class NodeNetwork implements Subsystem {
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
       const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));
       this.#links = new Set(ours.map(({ ifindex }) => ifindex));
+      this.#pods.ensureGuards(socket, ours);
       const names = ours.map(({ name }) => name);
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
       this.#plan = plan;

@@ -4,6 +4,7 @@ import { findLink } from '../../netns/link.ts';
 import type { NamespaceHandle } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { listRoutes } from '../../netns/route.ts';
+import { listQdiscs } from '../../netns/traffic-control.ts';
 import type { Attachment } from './attachment.ts';
 import * as marks from './marks.ts';
 import { NetworkError } from './network-error.ts';
@@ -18,6 +19,10 @@ export function checkPodLink(socket: NetlinkSocket, attachment: Attachment, plan
   const outer = findLink(socket, hostLink);
   if (outer?.alias !== marks.podAlias(id)) problems.push(`the node has no link ${hostLink} for ${id}`);
   else if (!outer.up) problems.push(`link ${hostLink} of ${id} is down`);
+  const isGuarded = listQdiscs(socket).some(
+    ({ ifindex, kind }) => ifindex === outer?.ifindex && kind === 'clsact',
+  );
+  if (outer && !isGuarded) problems.push(`link ${hostLink} of ${id} lets any source address pass`);
   let namespace: NamespaceHandle;
   try {
     namespace = enterNamespace(attachment.netns);

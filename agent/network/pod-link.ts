@@ -2,17 +2,23 @@ import { ensureAddress } from '../../netns/address.ts';
 import { families, familyOf } from '../../netns/ip.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
 import { createLink, findLink, getLink, removeLink, removeLinkGroup, setLink } from '../../netns/link.ts';
+import type { Request } from '../../netns/message.ts';
 import type { NamespaceHandle } from '../../netns/namespace.ts';
-import { runInNamespace } from '../../netns/namespace.ts';
+import { openNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { ensureNeighbor, removeNeighbor } from '../../netns/neighbor.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
+import { sendFrames } from '../../netns/packet-socket.ts';
 import { replaceRoute } from '../../netns/route.ts';
 import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
-import type { Attachment } from './attachment.ts';
+import { ensureFilterPoint, ensureIngressFilter, ensureTokenBucket } from '../../netns/traffic-control.ts';
+import { announcementsOf } from '../announce/frames.ts';
+import type { Attachment, BandwidthLimit } from './attachment.ts';
+import { toBucket } from './bandwidth.ts';
 import * as marks from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { defaultRoutes } from './pods.ts';
-import type { PodPlan } from './view.ts';
+import { guardSources } from './source-guard.ts';
+import type { AttachedPod, PodPlan } from './view.ts';
 
 /**
  * Connects a namespace, or completes what is there. Synchronous, so nobody sees it half done.
@@ -56,6 +62,18 @@ export function retirePodLink(
   if (error) throw error;
 }
 
+/** Sends gratuitous ARP and unsolicited neighbour advertisements from inside (RFC 5227, RFC 4861 section 7.2.6). */
+export function announcePodLink({ netns, ifname, mac, ips }: Attachment): void {
+  using namespace = openNamespace(netns);
+  using inside = new NetlinkSocket({ namespace });
+  const { ifindex } = getLink(inside, ifname);
+  sendFrames(
+    namespace,
+    ifindex,
+    ips.flatMap((address) => announcementsOf(address, mac)),
+  );
+}
+
 /** Removes the links that were retired and did not go with their namespaces. */
 export function removeRetiredLinks(socket: NetlinkSocket): void {
   const [error] = socket.attempt([removeLinkGroup(marks.goneGroup)]);
@@ -66,17 +84,32 @@ function ensureVeth(
   socket: NetlinkSocket,
   inside: NetlinkSocket,
   namespace: NamespaceHandle,
-  { id, hostLink: name, ifname, mac }: Attachment,
+  attachment: Attachment,
   { mtu, master }: { readonly mtu: number; readonly master: number },
 ): void {
+  const { id, hostLink: name, ifname, mac, bandwidth } = attachment;
   const isWhole = isConnected(socket, inside, { id, name, ifname });
   const peer = { name: ifname, mac, mtu, namespaceFd: namespace.fd };
   socket.request([
     // The peer is born inside the pod: a pair made here and moved takes ten times as long.
     ...(isWhole ? [] : [createLink(name, { kind: 'veth', peer }, { mtu, master })]),
     setLink(name, { alias: marks.podAlias(id), group: 0, master, mtu, linkLocal: false }),
-    setLink(name, { isolated: true, up: true }),
   ]);
+  const { ifindex } = getLink(socket, name);
+  socket.request([
+    ...guardLink(ifindex, attachment),
+    ...limitLink(ifindex, mtu, bandwidth?.ingress),
+    setLink(ifindex, { isolated: true, up: true }),
+  ]);
+}
+
+/** Asks that only what a pod may send gets past its node's end. */
+export function guardLink(ifindex: number, pod: Pick<AttachedPod, 'mac' | 'ips'>): Request[] {
+  return [ensureFilterPoint(ifindex), ensureIngressFilter(ifindex, 'weft-guard', guardSources(pod))];
+}
+
+function limitLink(ifindex: number, mtu: number, limit: BandwidthLimit | undefined): Request[] {
+  return limit ? [ensureTokenBucket(ifindex, toBucket(limit, mtu))] : [];
 }
 
 /**
@@ -107,7 +140,11 @@ function allowIpv6(namespace: NamespaceHandle, ifname: string): void {
   });
 }
 
-function configureInside(inside: NetlinkSocket, { ips, ifname, mac }: Attachment, plan: PodPlan): void {
+function configureInside(
+  inside: NetlinkSocket,
+  { ips, ifname, mac, bandwidth }: Attachment,
+  plan: PodPlan,
+): void {
   inside.request([
     setLink('lo', { up: true }),
     setLink(ifname, { linkLocal: false, mtu: plan.mtu, mac }),
@@ -115,6 +152,7 @@ function configureInside(inside: NetlinkSocket, { ips, ifname, mac }: Attachment
   ]);
   const { ifindex } = getLink(inside, ifname);
   const { protocol } = marks;
+  inside.request(limitLink(ifindex, plan.mtu, bandwidth?.egress));
   inside.request(
     ips.flatMap((address) => {
       const family = familyOf(address);

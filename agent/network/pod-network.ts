@@ -3,15 +3,17 @@ import { Histogram } from 'prom-client';
 import { IpamError } from '../../cni/ipam-error.ts';
 import { Ipam } from '../../cni/ipam.ts';
 import type { Lease } from '../../cni/pool.ts';
+import type { Link } from '../../netns/link.ts';
 import { listLinks } from '../../netns/link.ts';
 import { namespacePath, removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
+import { listQdiscs } from '../../netns/traffic-control.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
 import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
-import { ensurePodLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
+import { announcePodLink, ensurePodLink, guardLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
 import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
 import type { PodPlan } from './view.ts';
 
@@ -90,7 +92,6 @@ export class PodNetwork {
       connect(attachment, plan, record.netns === undefined);
       await saved;
       observe();
-      return attachment;
     } catch (error) {
       // Whatever the disk says of the lease, it ends here; the first error is the one that matters.
       await Promise.allSettled([saved]);
@@ -98,6 +99,8 @@ export class PodNetwork {
       if (error instanceof NetworkError || error instanceof IpamError) throw error;
       throw new NetworkError('kernel', `cannot connect pod ${id}: ${messageOf(error)}`, { cause: error });
     }
+    this.#announce(attachment);
+    return attachment;
   }
 
   /** Takes an attachment's link, own namespace and addresses away. One that is not there is fine. */
@@ -134,6 +137,37 @@ export class PodNetwork {
   /** All that have addresses here. */
   attachments(): Attachment[] {
     return Array.from(this.#ipam.leases, ([id, lease]) => describe(id, lease));
+  }
+
+  /**
+   * Hangs the guard before those pods' links that have none: somebody took it away, or an earlier version of ours made
+   * the link.
+   */
+  ensureGuards(socket: NetlinkSocket, links: readonly Link[]): void {
+    const guarded = new Set(
+      listQdiscs(socket).flatMap(({ ifindex, kind }) => (kind === 'clsact' ? [ifindex] : [])),
+    );
+    const bare = new Map(
+      links
+        .filter((link) => podOfLink(link) !== undefined && !guarded.has(link.ifindex))
+        .map((link) => [link.alias, link]),
+    );
+    if (bare.size === 0) return;
+    const requests = this.attachments().flatMap((attachment) => {
+      const link = bare.get(podAlias(attachment.id));
+      return link ? guardLink(link.ifindex, attachment) : [];
+    });
+    socket.request(requests);
+  }
+
+  /** Tells the bridge, and whoever may still know somebody else by these addresses, where they are now. */
+  #announce(attachment: Attachment): void {
+    try {
+      announcePodLink(attachment);
+    } catch (error) {
+      // It is taken away already, or its queue is full: packets of its own will tell.
+      this.#log.debug({ err: error, id: attachment.id }, 'addresses were not announced');
+    }
   }
 
   async #whenPlanned(): Promise<PodPlan> {

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../api/kinds/pod.ts';
+import { readBandwidth } from '../network/bandwidth.ts';
 import { renderTime } from './events.ts';
 import { renderHosts, renderNodeHosts } from './hosts-file.ts';
 import type { NodeTools } from './node-tools.ts';
@@ -35,7 +36,7 @@ export async function ensureSandbox(
 ): Promise<PodRecord> {
   // Noted before it is made: whatever happens from here on, this pod's leftovers are known by its directory.
   writeRecord(paths.record, record);
-  const attached = pod.spec.hostNetwork ? record : await attach(tools, record);
+  const attached = pod.spec.hostNetwork ? record : await attach(tools, pod, record);
   fs.mkdirSync(paths.etc, { recursive: true, mode: 0o755 });
   for (const [name, content] of Object.entries(renderEtc(tools, pod, attached.ips))) {
     fs.writeFileSync(join(paths.etc, name), content, { mode: 0o644 });
@@ -44,9 +45,14 @@ export async function ensureSandbox(
   return attached;
 }
 
-async function attach(tools: NodeTools, record: PodRecord): Promise<PodRecord> {
+async function attach(tools: NodeTools, pod: Pod, record: PodRecord): Promise<PodRecord> {
   const { uid, namespace, name } = record;
-  const { netns, ips } = await tools.network.attach({ id: uid, pod: { uid, namespace, name } });
+  const bandwidth = readBandwidth(pod.metadata.annotations ?? {});
+  const { netns, ips } = await tools.network.attach({
+    id: uid,
+    pod: { uid, namespace, name },
+    ...(bandwidth ? { bandwidth } : {}),
+  });
   return { ...record, netns, ips };
 }
 
