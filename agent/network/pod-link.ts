@@ -123,7 +123,9 @@ function isConnected(
 ): boolean {
   const outer = findLink(socket, name);
   const inner = findLink(inside, ifname);
-  if (outer && inner?.kind === 'veth' && inner.peer === outer.ifindex) return true;
+  // A retired one still has the addresses of before.
+  const isInService = outer?.alias === marks.podAlias(id) || outer?.alias === '';
+  if (outer && isInService && inner?.kind === 'veth' && inner.peer === outer.ifindex) return true;
   if (outer) socket.request([removeLink(outer.ifindex)]);
   if (inner && findLink(inside, ifname)) removeRetiredLinks(socket);
   if (inner && findLink(inside, ifname)) {
