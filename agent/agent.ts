@@ -11,6 +11,7 @@ import { loadClusterConfig } from './config/cluster-config.ts';
 import type { AgentConfig, JoinConfig } from './config/config.ts';
 import { startHealthServer } from './health.ts';
 import type { HealthSource } from './health.ts';
+import { HostPorts } from './host-ports/host-ports.ts';
 import { HeapKeeper } from './heap.ts';
 import { HostWatch } from './host/host-watch.ts';
 import { Membership } from './node/join.ts';
@@ -129,7 +130,7 @@ export async function startAgent({
     client.useCertificate(renewed.cert, renewed.key);
     streams.useTls(renewed);
   };
-  const rules = new ServiceRules(context);
+  const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
   const network = new NodeNetwork(context, podNetwork);
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.

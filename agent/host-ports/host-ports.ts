@@ -15,6 +15,8 @@ export interface AttachmentSource {
 /** Makes the node's addresses lead to the ports that attachments ask for: those of our own pods and of other runtimes'. */
 export class HostPorts implements RuleSource {
   readonly #source: AttachmentSource;
+  /** The keys of those that ask for ports. */
+  readonly #keys = new Set<string>();
   #undo = new DisposableStack();
   #local: LocalAddresses | undefined;
 
@@ -23,8 +25,12 @@ export class HostPorts implements RuleSource {
   }
 
   start(onChange: (keys: readonly string[]) => void): void {
-    this.#undo.defer(this.#source.subscribe((id) => onChange([hostPortKey(id)])));
+    const follow = (id: string): void => {
+      if (this.#note(id, this.#source.attachment(id))) onChange([hostPortKey(id)]);
+    };
+    this.#undo.defer(this.#source.subscribe(follow));
     this.#local = this.#undo.use(new LocalAddresses(() => onChange(this.keys())));
+    for (const attachment of this.#source.attachments()) this.#note(attachment.id, attachment);
     onChange(this.keys());
   }
 
@@ -38,8 +44,7 @@ export class HostPorts implements RuleSource {
   }
 
   keys(): string[] {
-    const claiming = this.#source.attachments().filter(({ ports = [] }) => ports.length > 0);
-    return claiming.map(({ id }) => hostPortKey(id));
+    return [...this.#keys];
   }
 
   compile(key: string, settings: NodeSettings): CompiledService | undefined {
@@ -57,6 +62,15 @@ export class HostPorts implements RuleSource {
 
   addresses(): readonly string[] {
     return this.#local?.all ?? [];
+  }
+
+  /** Returns whether the attachment asks for ports, or did. */
+  #note(id: string, attachment: PortedAttachment | undefined): boolean {
+    const key = hostPortKey(id);
+    const isClaiming = (attachment?.ports ?? []).length > 0;
+    const wasClaiming = this.#keys.delete(key);
+    if (isClaiming) this.#keys.add(key);
+    return isClaiming || wasClaiming;
   }
 
   #find(key: string): PortedAttachment | undefined {

@@ -1,3 +1,4 @@
+import type { HostPort } from '../../api/kinds/host-ports.ts';
 import type { AddressSpan } from '../../cni/span.ts';
 import type { AttachedPod } from './view.ts';
 
@@ -6,15 +7,6 @@ interface PodIdentity {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-}
-
-/** A port of the node that leads to one of the attachment's own. */
-interface PortMapping {
-  readonly hostPort: number;
-  readonly containerPort: number;
-  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
-  /** The node's address that it is for; absent: all of them. */
-  readonly hostIP?: string;
 }
 
 /** Limits of one direction: a token bucket. */
@@ -42,7 +34,8 @@ export interface AttachmentRecord {
   readonly ifname?: string;
   /** The interface's hardware address. Default: follows from the id. */
   readonly mac?: string;
-  readonly ports?: readonly PortMapping[];
+  /** Ports of the node that lead to its own. */
+  readonly ports?: readonly HostPort[];
   readonly bandwidth?: Bandwidth;
   readonly pod?: PodIdentity;
   /** Which network's a runtime's attachment is, and which container's, as CNI calls them. */

@@ -1,6 +1,6 @@
 /**
  * Why the network is not as it shall be: `not-ready` (the node has no place in the cluster yet; try again),
- * `no-address` (a node address is on no link), `conflict` (a podCIDR is somebody else's), `bad-namespace` (there is
+ * `no-address` (a node address is on no link), `conflict` (a podCIDR, or a port of the node, is somebody else's), `bad-namespace` (there is
  * none, or one that pods may not be in), `exists` (an interface of that name, and it is not ours), `kernel` (it
  * refused; see `cause`).
  */

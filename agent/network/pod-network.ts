@@ -8,6 +8,7 @@ import { listLinks } from '../../netns/link.ts';
 import { namespacePath, removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { listQdiscs } from '../../netns/traffic-control.ts';
+import { describeClash } from '../host-ports/clash.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
 import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
@@ -34,6 +35,7 @@ export class PodNetwork {
   readonly #ipam: Ipam<AttachmentRecord>;
   readonly #attachSeconds: Histogram;
   readonly #planned = Promise.withResolvers<undefined>();
+  readonly #listeners = new Set<(id: string) => void>();
   #plan: PodPlan | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -81,16 +83,18 @@ export class PodNetwork {
   /**
    * Gives a namespace (its own, or one that is given) a link, addresses and routes. Idempotent: attaching again what
    * is attached completes and returns what it has. On failure nothing is left behind.
-   * @throws NetworkError `not-ready`, `bad-namespace`, `exists`, `kernel`; IpamError
+   * @throws NetworkError `not-ready`, `conflict`, `bad-namespace`, `exists`, `kernel`; IpamError
    */
   async attach({ id, addresses: asked = [], spans = [], ...record }: AttachmentRequest): Promise<Attachment> {
     const plan = await this.#whenPlanned();
     const observe = this.#attachSeconds.startTimer();
+    this.#checkPorts(id, record);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
     const attachment = describe(id, { addresses, record });
     try {
       connect(attachment, plan, record.netns === undefined);
       await saved;
+      this.#tell(id);
       observe();
     } catch (error) {
       // Whatever the disk says of the lease, it ends here; the first error is the one that matters.
@@ -110,7 +114,9 @@ export class PodNetwork {
     // Where somebody else's namespace was given there is none of this name.
     removeNamespace(podNamespaceName(id));
     this.#sweepSoon();
-    await this.#ipam.release(id);
+    const released = this.#ipam.release(id);
+    this.#tell(id);
+    await released;
   }
 
   /**
@@ -168,6 +174,30 @@ export class PodNetwork {
       // It is taken away already, or its queue is full: packets of its own will tell.
       this.#log.debug({ err: error, id: attachment.id }, 'addresses were not announced');
     }
+  }
+
+  attachment(id: string): Attachment | undefined {
+    const lease = this.#ipam.leases.get(id);
+    return lease && describe(id, lease);
+  }
+
+  /** Tells of each attachment that comes, is asked for again or goes. */
+  subscribe(listener: (id: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(id: string): void {
+    for (const listener of this.#listeners) listener(id);
+  }
+
+  #checkPorts(id: string, { ports = [] }: AttachmentRecord): void {
+    if (ports.length === 0) return;
+    const clash = describeClash(
+      ports,
+      this.attachments().filter((other) => other.id !== id),
+    );
+    if (clash !== undefined) throw new NetworkError('conflict', clash);
   }
 
   async #whenPlanned(): Promise<PodPlan> {

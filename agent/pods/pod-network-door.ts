@@ -1,3 +1,4 @@
+import type { HostPort } from '../../api/kinds/host-ports.ts';
 import type { Bandwidth } from '../network/attachment.ts';
 
 /** What the pods need of the node's network: implemented by agent/network, faked by tests. */
@@ -6,6 +7,7 @@ export interface PodNetworkDoor {
   attach(request: {
     /** The pod's uid. */
     readonly id: string;
+    readonly ports?: readonly HostPort[];
     readonly pod: { readonly uid: string; readonly namespace: string; readonly name: string };
     readonly bandwidth?: Bandwidth;
   }): Promise<{ readonly netns: string; readonly ips: readonly string[] }>;

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { hostPortsOf } from '../../api/kinds/host-ports.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { readBandwidth } from '../network/bandwidth.ts';
 import { renderTime } from './events.ts';
@@ -47,10 +48,12 @@ export async function ensureSandbox(
 
 async function attach(tools: NodeTools, pod: Pod, record: PodRecord): Promise<PodRecord> {
   const { uid, namespace, name } = record;
+  const ports = hostPortsOf(pod.spec);
   const bandwidth = readBandwidth(pod.metadata.annotations ?? {});
   const { netns, ips } = await tools.network.attach({
     id: uid,
     pod: { uid, namespace, name },
+    ...(ports.length > 0 ? { ports } : {}),
     ...(bandwidth ? { bandwidth } : {}),
   });
   return { ...record, netns, ips };

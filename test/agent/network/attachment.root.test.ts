@@ -108,6 +108,28 @@ if (skipUnlessRoot(t)) {
       t.same(await node.ask('list'), [request.id]);
     });
 
+    await t.test(
+      'a port of the node that is somebody else’s is refused, and who has it is named',
+      async (t) => {
+        const late = { id: 'cni:late:eth0', netns: cluster.foreignNamespace('late') };
+        const port = { hostPort: 8080, containerPort: 81, protocol: 'TCP' } as const;
+        const before = linkNames(node.namespace);
+        await t.rejects(attach({ ...late, ports: [port] }), {
+          message: 'hostPort 8080/TCP belongs to pod default/web',
+        });
+        t.same(linkNames(node.namespace), before);
+        t.same(await node.ask('list'), [request.id]);
+        await attach({
+          ...late,
+          ports: [
+            { ...port, hostIP: '172.30.0.12' },
+            { ...port, protocol: 'UDP' },
+          ],
+        });
+        await node.ask('detach', late.id);
+      },
+    );
+
     await t.test('addresses that were asked for', async (t) => {
       const asks = cluster.foreignNamespace('asks');
       const wish = { id: 'cni:asks:eth0', netns: asks, addresses: ['10.244.1.77'] };
