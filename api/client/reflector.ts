@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ApiError } from './api-error.ts';
+import { ApiError, isAway } from './api-error.ts';
 import type { CacheEvent, RestorableCache, VersionedCache } from './cache.ts';
 import type { ApiClient } from './client.ts';
 import { objectKey } from './resource.ts';
@@ -238,6 +238,12 @@ export class Reflector<T extends ApiObject> implements VersionedCache<T>, Restor
       // As client-go: five to ten minutes, spread out.
       timeoutSeconds: Math.round(300 * (1 + Math.random())),
       idleMs,
+      // Where nothing changes nothing is told for a minute: that a broken watch goes on ends the error. Not so one that
+      // fell silent: it was open, too.
+      onOpen: () => {
+        const error = revision === undefined ? undefined : this.#lastError;
+        if (error && isAway(error) && error.reason !== 'Stale') this.#lastError = undefined;
+      },
       signal: this.#stop.signal,
     });
     let fresh = revision === undefined ? new Map<string, T>() : undefined;

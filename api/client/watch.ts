@@ -21,6 +21,8 @@ export interface WatchOptions {
   readonly timeoutSeconds?: number | undefined;
   /** A watch without a single event for this long counts as dead and throws `Stale`. Default: never. */
   readonly idleMs?: number | undefined;
+  /** The server has taken the watch: whatever changes from now on will be told. */
+  readonly onOpen?: () => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,6 +63,7 @@ export async function* readWatch<T extends ApiObject>(
   };
   try {
     const response = await http.open({ method: 'GET', path, query, signal });
+    options.onOpen?.();
     for await (const line of readLines(response)) {
       idle.touch();
       const event = JSON.parse(line) as RawEvent;

@@ -158,6 +158,7 @@ t.test('keeps its last state while the API is away', async (t) => {
   api.failures.push(503, 500, 503);
   api.cutWatches();
   await eventually('it watches again', () => api.failures.length === 0 && api.watchCount === 1);
+  await eventually('that it goes on is known', () => reflector.lastError === undefined);
   t.equal(reflector.synced, true);
   t.notOk(told.includes('deleted default/a 1'));
   t.ok(before !== undefined);
