@@ -13,7 +13,7 @@ import { hostDirectories } from './link-managers.ts';
 import { hostSysctls, SettingsKeeper } from './settings.ts';
 
 /** Settings and links take a fraction of a millisecond to look at; not all changes of them are told. */
-const quickIntervalMs = { min: 50, max: 2_000 } as const;
+const quickIntervalMs = { min: 250, max: 2_000 } as const;
 /** Following packets through everybody's rules runs a few programs: some 50 ms of a processor. */
 const rulesIntervalMs = { min: 2_000, max: 60_000 } as const;
 

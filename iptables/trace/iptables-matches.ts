@@ -1,4 +1,6 @@
+import { cidrContains } from '../address.ts';
 import { RulesError } from '../error.ts';
+import { traitsOf } from '../family.ts';
 import type { Option, ParsedRule } from './iptables-words.ts';
 import { hasSocket, isLocal, parseAddress } from './packet.ts';
 import type { Flight, TracedNode } from './packet.ts';
@@ -57,6 +59,14 @@ const makers: Readonly<Record<string, Maker | undefined>> = {
     name === '--ctstate' ? connectionState(states) : undefined,
   state: ({ name, values: [states = ''] }) => (name === '--state' ? connectionState(states) : undefined),
   recent,
+  // The first packet of a connection is below every rate.
+  limit: () => always,
+  // None of the packets traced here is an ICMP message, has a routing header or was only switched.
+  icmp: () => never,
+  icmp6: () => never,
+  rt: () => never,
+  physdev: ({ name }) => (name === '--physdev-is-bridged' ? never : undefined),
+  pkttype: ({ values: [type] }) => (type === 'unicast' ? always : never),
 };
 
 function basic({ name, values: [value = ''] }: Option): Match | undefined {
@@ -135,6 +145,11 @@ function portMatch(ranges: readonly string[], of: (flight: Flight) => number): M
 }
 
 function addrtype({ name, values: [type] }: Option): Match | undefined {
+  if (type === 'MULTICAST' && name === '--dst-type') {
+    return ({ destination: { family, text } }) => Number(cidrContains(traitsOf(family).multicast, text));
+  }
+  // Nobody connects to all hosts of a network at once.
+  if (type === 'BROADCAST') return never;
   if (type !== 'LOCAL') return undefined;
   if (name === '--dst-type') return ({ destination }, node) => Number(isLocal(node, destination));
   if (name === '--src-type') return ({ source }, node) => Number(isLocal(node, source));

@@ -9,6 +9,8 @@ export interface Effect {
   readonly act: (flight: Flight) => Branch;
   /** Whether it rewrites or stops the packet, instead of only leading on. */
   readonly decides: boolean;
+  /** Whether it makes no difference to the packet. */
+  readonly idle?: boolean;
 }
 
 const decided = (verdict: Verdict): Effect => ({ act: (flight) => ({ flight, verdict }), decides: true });
@@ -31,7 +33,7 @@ const idle = [
 
 /** The effect of a rule's target; undefined when this tracer does not know it. */
 export function compileTarget(target: ParsedRule['target'], chains: ReadonlySet<string>): Effect | undefined {
-  if (!target || idle.includes(target.name)) return led({ kind: 'continue' });
+  if (!target || idle.includes(target.name)) return { ...led({ kind: 'continue' }), idle: true };
   if (chains.has(target.name)) return led({ kind: target.goto ? 'goto' : 'jump', chain: target.name });
   switch (target.name) {
     case 'ACCEPT':

@@ -123,6 +123,8 @@ class IptablesRule implements Rule {
         chance *= match(flight, node);
         if (chance === 0) return undefined;
       }
+      // What only writes a log line does not matter, whatever it is about.
+      if (unknown.length > 0 && effect?.idle === true) return undefined;
       if (unknown.length > 0) throw this.#notKnown(`the match ${unknown.join(', ')}`);
       if (!effect) throw this.#notKnown(`the target ${parsed.target?.name ?? ''} with its options`);
       return fork(flight, chance, (taken) => effect.act(noteStep(taken, step)));

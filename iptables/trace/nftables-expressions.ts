@@ -70,11 +70,14 @@ function evaluatePayload(body: Json, { flight }: Run): Value | undefined {
     if (flight.source.family !== family) return undefined;
     if (field === 'saddr') return flight.source;
     if (field === 'daddr') return flight.destination;
+    if (field === 'protocol' || field === 'nexthdr') return flight.protocol;
   } else if (protocol === 'th' || protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp') {
     if (protocol !== 'th' && protocol !== flight.protocol) return undefined;
     if (field === 'sport') return flight.sourcePort;
     if (field === 'dport') return flight.port;
   }
+  // None of the packets traced here is an ICMP message.
+  if (protocol === 'icmp' || protocol === 'icmpv6') return undefined;
   return notKnown('expression', { payload: body });
 }
 
@@ -88,6 +91,12 @@ function evaluateMeta(key: Json | undefined, { flight }: Run): Value {
       return flight.source.family;
     case 'protocol':
       return flight.source.family === 'ipv4' ? 'ip' : 'ip6';
+    case 'iifname':
+      return flight.inDevice ?? notKnown('device of', key);
+    case 'oifname':
+      return flight.outDevice ?? notKnown('device of', key);
+    case 'pkttype':
+      return 'unicast';
     default:
       return notKnown('expression', { meta: { key } });
   }
@@ -163,6 +172,7 @@ function compileComparison(left: Json, right: Json): (run: Run) => boolean | und
       return names.some((name) => has.includes(name));
     };
   }
+  if (kind === 'fib' && member(body, 'result') === 'oif') return compileWay(body, right);
   if (kind === 'fib' && right !== 'local') return () => notKnown('type of address', right);
   if (typeof right === 'string' && right.startsWith('@')) {
     return (run) => {
@@ -175,6 +185,20 @@ function compileComparison(left: Json, right: Json): (run: Run) => boolean | und
   return (run) => {
     const value = evaluate(left, run);
     return value === undefined ? undefined : set.find(value) !== undefined;
+  };
+}
+
+/** Whether there is a way to an address, with `iif` by the device that the packet came in by: a filter of routes. */
+function compileWay(body: Json, right: Json): (run: Run) => boolean {
+  const flags = listOf(member(body, 'flags'));
+  // libnftables-json(5): `missing` is false, `exists` true.
+  const wanted: unknown = right;
+  if (typeof wanted !== 'boolean') return () => notKnown('device', right);
+  return ({ flight, node }) => {
+    const address = flags.includes('saddr') ? flight.source : flight.destination;
+    const device = isLocal(node, address) ? 'lo' : node.deviceTo?.(address.text);
+    const found = device !== undefined && (!flags.includes('iif') || device === flight.inDevice);
+    return found === wanted;
   };
 }
 

@@ -68,6 +68,9 @@ const makers: Readonly<Record<string, ((body: Json) => Statement) | undefined>> 
   log: () => unchanged,
   set: () => unchanged,
   map: () => unchanged,
+  // The first packet of a connection is below every rate, and above none.
+  limit: (body) =>
+    member(body, 'inv') === undefined ? unchanged : ({ flight }) => ({ flight, verdict: broken }),
 };
 
 const rewriteSource: Statement = ({ flight }) => ({
