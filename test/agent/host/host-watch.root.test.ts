@@ -7,6 +7,7 @@ import { listNamespaces, runInNamespace } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import { eventually, pings, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
+import { administrator, docker, firewalld, ufw } from './foreign-rules.ts';
 
 interface Attachment {
   netns: string;
@@ -55,75 +56,6 @@ class Watch implements Disposable {
     this.#child.kill('SIGKILL');
   }
 }
-
-/** Rules in the shape in which these programs leave them on a host. */
-const docker = (program: string): string => `${program}-restore <<'E'
-*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
-:DOCKER - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION-STAGE-1
--A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -o docker0 -j DOCKER
--A FORWARD -i docker0 ! -o docker0 -j ACCEPT
--A DOCKER-ISOLATION-STAGE-1 -j RETURN
--A DOCKER-USER -j RETURN
-COMMIT
-E`;
-
-const ufw = `iptables-nft-restore <<'E'
-*filter
-:INPUT DROP [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
-:ufw-before-input - [0:0]
-:ufw-before-forward - [0:0]
-:ufw-user-input - [0:0]
--A INPUT -j ufw-before-input
--A FORWARD -j ufw-before-forward
--A ufw-before-input -i lo -j ACCEPT
--A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A ufw-before-input -m conntrack --ctstate INVALID -j DROP
--A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT
--A ufw-before-input -j ufw-user-input
--A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-COMMIT
-E`;
-
-const firewalld = `nft -f - <<'E'
-table inet firewalld {
-  chain filter_FORWARD {
-    type filter hook forward priority filter + 10; policy accept;
-    ct state { established, related } accept
-    ct status dnat accept
-    iifname "lo" accept
-    ct state invalid drop
-    ip6 daddr { ::/96, 2002::/24 } reject with icmpv6 addr-unreachable
-    jump filter_FORWARD_POLICIES
-    reject with icmpx admin-prohibited
-  }
-  chain filter_FORWARD_POLICIES {
-    iifname "eth0" oifname "eth0" accept
-    iifname "eth0" reject with icmpx admin-prohibited
-  }
-}
-E`;
-
-const debian = `nft -f - <<'E'
-table inet filter {
-  chain input {
-    type filter hook input priority filter; policy accept;
-  }
-  chain forward {
-    type filter hook forward priority filter; policy drop;
-    ct state established,related accept
-  }
-}
-E`;
 
 if (skipUnlessRoot(t)) {
   t.test('rules and settings that others break', async (t) => {
@@ -210,20 +142,20 @@ if (skipUnlessRoot(t)) {
         reason,
         /the rules of firewalld \(nft table inet firewalld\) stop packets between pods of this node, /,
       );
-      t.match(reason, /"reject with icmpx admin-prohibited" in inet firewalld filter_FORWARD/);
+      t.match(reason, /"reject with icmpx admin-prohibited" in inet firewalld filter_FWD_public/);
       t.match(reason, 'firewall-cmd --permanent --zone=trusted --add-source=10.244.0.0/16 && ');
       t.notOk(pings(pod.netns, v4), 'it is true');
       t.match(await watch.ask('troubles'), /weft_host_troubles\{check="firewall"\} [1-9]/);
       // What the commands come to: a zone for these sources.
-      sh("nft 'insert rule inet firewalld filter_FORWARD_POLICIES ip saddr 10.244.0.0/16 accept'");
-      sh("nft 'insert rule inet firewalld filter_FORWARD_POLICIES ip6 saddr fd00:10:244::/56 accept'");
+      sh("nft 'insert rule inet firewalld filter_FORWARD_ZONES ip saddr 10.244.0.0/16 accept'");
+      sh("nft 'insert rule inet firewalld filter_FORWARD_ZONES ip6 saddr fd00:10:244::/56 accept'");
       await eventually('well', isWell);
       t.ok(reaches());
       sh(clear);
     });
 
     await t.test("an administrator's own nft rules: the remedy is what helps", async (t) => {
-      sh(debian);
+      sh(administrator);
       await eventually('named', async () => (await watch.reason()).includes('remedy'));
       t.notOk(pings(pod.netns, v4), 'it is true');
       const doctor = path.join(import.meta.dirname, '../../../agent/main.ts');

@@ -108,7 +108,7 @@ t.test('what is not known is an error that names it, if it matters', (t) => {
     ['-m set --match-set x src -j DROP', /match -m set --match-set, .*-A FORWARD -m set/],
     ['-m statistic --mode nth --every 2 --packet 0 -j DROP', /-m statistic --mode/],
     ['-m socket --transparent -j DROP', /-m socket --transparent/],
-    ['-m addrtype --dst-type BROADCAST -j DROP', /-m addrtype --dst-type/],
+    ['-m addrtype --dst-type BLACKHOLE -j DROP', /-m addrtype --dst-type/],
     ['-j TPROXY --on-port 1', /target TPROXY/],
     ['-j SOMEWHERE', /target SOMEWHERE/],
   ];
@@ -183,5 +183,36 @@ t.test('rules are named as iptables-save prints them', (t) => {
     { chain: 'filter A', rule: '-A A -p tcp -j DROP', elements: [], decides: true },
   ]);
   t.strictSame(outcome?.decidedBy, outcome?.steps[1]);
+  t.end();
+});
+
+t.test('what ufw and Docker write is understood', (t) => {
+  const stopped = ['drop 203.0.113.7:80 1'];
+  const passes = ['pass 203.0.113.7:80 1'];
+  const rows: readonly (readonly [match: string, outcome: readonly string[]])[] = [
+    ['-m limit --limit 3/min --limit-burst 10', stopped],
+    ['-m icmp --icmp-type 8', passes],
+    ['-m rt --rt-type 0', passes],
+    ['-m physdev --physdev-is-bridged', passes],
+    ['-m physdev ! --physdev-is-bridged', stopped],
+    ['-m pkttype --pkt-type multicast', passes],
+    ['-m pkttype --pkt-type unicast', stopped],
+    ['-m addrtype --dst-type MULTICAST', passes],
+    ['-m addrtype ! --dst-type MULTICAST', stopped],
+    ['-m addrtype --dst-type BROADCAST', passes],
+  ];
+  for (const [match, outcome] of rows)
+    t.strictSame(trace('filter', `-A FORWARD ${match} -j DROP`), outcome, match);
+  const multicast = { destination: '224.0.0.251' };
+  t.strictSame(trace('filter', '-A FORWARD -m addrtype --dst-type MULTICAST -j DROP', multicast), [
+    'drop 224.0.0.251:80 1',
+  ]);
+  t.end();
+});
+
+t.test('what only writes a log line is passed over, whatever it looks at', (t) => {
+  const logged = '-A FORWARD -m length --length 100 -j LOG --log-prefix "[UFW BLOCK] "\n-A FORWARD -j DROP';
+  t.strictSame(trace('filter', logged), ['drop 203.0.113.7:80 1']);
+  t.throws(() => trace('filter', '-A FORWARD -m length --length 100 -j DROP'), { code: 'UNREADABLE' });
   t.end();
 });

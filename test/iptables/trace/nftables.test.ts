@@ -224,7 +224,7 @@ t.test('what is not known is an error that names it, if a packet comes to it', (
     [match({ fib: { result: 'type', flags: ['daddr'] } }, 'broadcast'), /type of address .*broadcast/],
     [match(daddr, '@nosuch'), /set .*@nosuch/],
     [{ queue: { num: 1 } }, /statement .*queue/],
-    [{ limit: { rate: 1, per: 'second' } }, /statement .*limit/],
+    [{ quota: { val: 1 } }, /statement .*quota/],
     [{ mangle: { key: { ct: { key: 'mark' } }, value: 1 } }, /change of .*ct/],
   ];
   for (const [expression, message] of rows) {
@@ -232,5 +232,35 @@ t.test('what is not known is an error that names it, if a packet comes to it', (
     t.match(trace({ forward: [[match(dport, 81), expression]] }), [/^pass/], 'nobody comes to it');
   }
   t.throws(() => parseNftListing('{}'), { code: 'UNREADABLE' });
+  t.end();
+});
+
+t.test('what firewalls of others write is understood', (t) => {
+  const fib = (...flags: string[]) => ({ fib: { result: 'oif', flags } });
+  const rows: readonly (readonly [statement: unknown, fits: boolean])[] = [
+    [match(payload('ip', 'protocol'), 'tcp'), true],
+    [match(payload('ip', 'protocol'), 'udp'), false],
+    [match(payload('ip6', 'nexthdr'), 'tcp'), false],
+    [match(payload('icmp', 'type'), 'echo-request'), false],
+    [match(payload('icmpv6', 'type'), { set: ['nd-neighbor-solicit'] }), false],
+    [match(meta('pkttype'), { set: ['broadcast', 'multicast'] }), false],
+    [match(meta('pkttype'), 'unicast'), true],
+    [match(fib('saddr', 'mark', 'iif'), false), false],
+    [match(fib('saddr', 'mark', 'iif'), true), true],
+    [{ limit: { rate: 3, per: 'minute' } }, true],
+    [{ limit: { rate: 3, per: 'minute', inv: true } }, false],
+    [{ vmap: { key: meta('oifname'), data: { set: [['eth0', drop]] } } }, true],
+    [{ vmap: { key: meta('iifname'), data: { set: [['weft0', drop]] } } }, false],
+  ];
+  for (const [statement, fits] of rows) {
+    const outcome = fits ? 'drop 203.0.113.7:80 1.0000' : 'pass 203.0.113.7:80 1.0000';
+    t.strictSame(trace({ forward: [[statement, drop]] }), [outcome], JSON.stringify(statement));
+  }
+  const spoofed = { device: 'eth1' };
+  t.strictSame(
+    trace({ forward: [[match(fib('saddr', 'iif'), false), drop]] }, [], spoofed),
+    ['drop 203.0.113.7:80 1.0000'],
+    'the way back is another one',
+  );
   t.end();
 });
