@@ -15,6 +15,7 @@ import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOf
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
 import { announcePodLink, ensurePodLink, guardLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
+import { setPodMtu } from './pod-mtu.ts';
 import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
 import type { PodPlan } from './view.ts';
 
@@ -72,6 +73,7 @@ export class PodNetwork {
 
   /** Tells how pods are connected from now on; the first time lets waiting pods in. */
   configure(plan: PodPlan): void {
+    if (plan.mtu !== this.#plan?.mtu) this.#resize(plan.mtu);
     this.#plan = plan;
     this.#ipam.useRanges(
       plan.ranges.map(({ cidr }) => cidr),
@@ -164,6 +166,18 @@ export class PodNetwork {
       return link ? guardLink(link.ifindex, attachment) : [];
     });
     socket.request(requests);
+  }
+
+  /** A pod whose packets are larger than what the way takes would have to learn it from each destination. */
+  #resize(mtu: number): void {
+    for (const attachment of this.attachments()) {
+      try {
+        setPodMtu(attachment, mtu);
+      } catch (error) {
+        // A pod that is on its way out; another one must not wait for it.
+        this.#log.debug({ err: error, id: attachment.id, mtu }, 'the MTU inside was not set');
+      }
+    }
   }
 
   /** Tells the bridge, and whoever may still know somebody else by these addresses, where they are now. */
