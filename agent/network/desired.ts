@@ -1,7 +1,7 @@
 import type { Family } from '../../netns/ip.ts';
 import { families, familyOf, parseCidr } from '../../netns/ip.ts';
 import type { DesiredState, LinkAddress } from '../../netns/state.ts';
-import { nodeSysctls } from './host-settings.ts';
+import { neighborSysctls, nodeSysctls } from './host-settings.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
 import { describeRivalry, PeerTable } from './peer-table.ts';
@@ -31,7 +31,7 @@ export function planNetwork(view: NetworkView): NodePlan {
     routes: ways.routes,
     neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod))],
     fdb: ways.fdb,
-    sysctls: nodeSysctls(view.underlay),
+    sysctls: [...nodeSysctls(view.underlay), ...neighborSysctls(view.underlay)],
   };
   const pods = { mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
   return { state, pods, peers, problems };

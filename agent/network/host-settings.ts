@@ -13,10 +13,6 @@ export function nodeSysctls({
     { name: 'net/ipv6/conf/all/forwarding', value: '1' },
     // A forwarding host no longer listens to routers, and would lose a default route it learned from one; 2: still.
     ...(acceptsRouters ? [{ name: `net/ipv6/conf/${underlay}/accept_ra`, value: '2' }] : []),
-    // Neighbours are told when the link comes up and when it has another hardware address: they would go on sending to
-    // the old one for up to half a minute.
-    { name: `${ipv4}/${underlay}/arp_notify`, value: '1' },
-    { name: `net/ipv6/conf/${underlay}/ndisc_notify`, value: '1' },
     // Between two pods of a node packets leave by the link they came in on. A pod told so would go past the rules.
     // Either of the two would be enough to send redirects.
     { name: `${ipv4}/all/send_redirects`, value: '0' },
@@ -32,5 +28,16 @@ export function nodeSysctls({
     // are routed, so the rules see each of them without.
     { name: 'net/bridge/bridge-nf-call-iptables', value: '0' },
     { name: 'net/bridge/bridge-nf-call-ip6tables', value: '0' },
+  ];
+}
+
+/**
+ * Neighbours are told when the underlay's link comes up and when it has another hardware address: they would go on
+ * sending to the old one for up to half a minute.
+ */
+export function neighborSysctls({ name }: Pick<NetworkView['underlay'], 'name'>): Sysctl[] {
+  return [
+    { name: `net/ipv4/conf/${name}/arp_notify`, value: '1' },
+    { name: `net/ipv6/conf/${name}/ndisc_notify`, value: '1' },
   ];
 }
