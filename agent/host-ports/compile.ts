@@ -8,6 +8,8 @@ import type { CompiledService, Endpoint, Frontend, NodeSettings } from '../../ip
 export interface PortedAttachment {
   readonly id: string;
   readonly ips: readonly string[];
+  /** The node's end of its link. */
+  readonly hostLink: string;
   readonly ports?: readonly HostPort[];
   readonly pod?: { readonly uid: string; readonly namespace: string; readonly name: string };
 }
@@ -51,7 +53,7 @@ export function servingAddresses(local: readonly string[], ranges: Ranges): stri
  * @param serving see {@link servingAddresses}
  */
 export function compileHostPorts(
-  attachment: PortedAttachment,
+  attachment: Omit<PortedAttachment, 'hostLink'>,
   serving: readonly string[],
 ): CompiledService | undefined {
   const { id, ports = [] } = attachment;
@@ -103,7 +105,7 @@ function protocolOf({ protocol }: HostPort): Frontend['protocol'] {
 }
 
 /** For comments in rules: what runtimes call their containers may have characters that are none for there. */
-function nameOf({ id, pod }: PortedAttachment): string {
+function nameOf({ id, pod }: Pick<PortedAttachment, 'id' | 'pod'>): string {
   const text = pod ? `${pod.namespace}/${pod.name}` : id;
   return `${text.replaceAll(/[^-\w.:/]/g, '_').slice(0, 100)} hostPort`;
 }

@@ -1,4 +1,5 @@
 import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
+import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
 import type { RuleSource, Subject } from '../services/rule-source.ts';
 import { attachmentOfKey, compileHostPorts, hostPortKey, servingAddresses } from './compile.ts';
 import type { PortedAttachment } from './compile.ts';
@@ -69,7 +70,10 @@ export class HostPorts implements RuleSource {
     const key = hostPortKey(id);
     const isClaiming = (attachment?.ports ?? []).length > 0;
     const wasClaiming = this.#keys.delete(key);
-    if (isClaiming) this.#keys.add(key);
+    if (attachment && isClaiming) {
+      this.#keys.add(key);
+      admitLoopback(attachment.hostLink);
+    }
     return isClaiming || wasClaiming;
   }
 
@@ -77,4 +81,13 @@ export class HostPorts implements RuleSource {
     const id = attachmentOfKey(key);
     return id === undefined ? undefined : this.#source.attachment(id);
   }
+}
+
+/**
+ * Lets answers to 127.0.0.1 in by the pod's own link, as NodeNetwork does by the bridge: by a link that is no port of it
+ * they come in themselves.
+ */
+function admitLoopback(link: string): void {
+  const name = `net/ipv4/conf/${link}/route_localnet`;
+  if (readSysctl(name) === '0') writeSysctl({ name, value: '1' });
 }

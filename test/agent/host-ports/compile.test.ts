@@ -1,12 +1,11 @@
 import t from 'tap';
 
 import { compileHostPorts, servingAddresses } from '../../../agent/host-ports/compile.ts';
-import type { PortedAttachment } from '../../../agent/host-ports/compile.ts';
 import type { HostPort } from '../../../api/kinds/host-ports.ts';
 
 // Who is who: 192.0.2.1, 198.51.100.1 and 2001:db8::1 the node, 10.244.1.2 and fd00:10:244:1::2 the pod.
 const serving = ['192.0.2.1', '198.51.100.1', '2001:db8::1', '127.0.0.1'];
-const pod: PortedAttachment = {
+const pod = {
   id: 'uid-1',
   ips: ['10.244.1.2', 'fd00:10:244:1::2'],
   pod: { uid: 'uid-1', namespace: 'default', name: 'web' },
@@ -68,7 +67,7 @@ t.test('what cannot be served is told', (t) => {
 });
 
 t.test('rules are named after the pod, whatever a runtime calls its containers', (t) => {
-  const named = (attachment: Partial<PortedAttachment>): string[] => {
+  const named = (attachment: Partial<typeof pod>): string[] => {
     const compiled = compileHostPorts({ ...pod, ports: [web], ...attachment }, serving);
     return [...new Set(compiled?.frontends.map(({ name }) => name))];
   };

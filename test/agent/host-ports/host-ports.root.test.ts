@@ -15,6 +15,7 @@ const late = { ipv4: '192.0.2.55', ipv6: '2001:db8::55' } as const;
 function attachment(pod: 'pod1' | 'pod2', ...ports: Partial<HostPort>[]): PortedAttachment {
   return {
     id: pod,
+    hostLink: pod,
     ips: familyNames.map((family) => addresses[family][pod]),
     ports: ports.map((port) => ({ hostPort: 8081, containerPort: 8080, protocol: 'TCP', ...port })),
     pod: { uid: `uid-${pod}`, namespace: 'default', name: pod },
@@ -53,6 +54,13 @@ if (skipUnlessRoot(t)) {
     put(first, attachment('pod1', {}, { hostPort: 8082, hostIP: late.ipv4 }));
     for (const family of familyNames) {
       await reach(outside('pod1', family), 'outside', 'tcp', addresses[family].node, 8081);
+    }
+    for (const [link, admits] of [
+      ['pod1', '1'],
+      ['pod2', '0'],
+    ] as const) {
+      const setting = `net.ipv4.conf.${link}.route_localnet`;
+      t.equal(await network.exec('node', 'sysctl', '-n', setting), admits, `${link}: answers to 127.0.0.1`);
     }
     await until(() => first.report.reasons.length > 0);
     t.strictSame(first.report.reasons, ['HostPortNotServed']);

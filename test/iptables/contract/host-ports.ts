@@ -136,6 +136,14 @@ async function beforeServices(t: Test, scene: Scene): Promise<void> {
   await scene.ask(t, asked);
   await scene.claim('pod1');
   await scene.ask(t, [['outside', 'node:30020', 'pod2 sees bridge', 'the NodePort, once it is gone']]);
+  const externalIPs = scene.families.map((family) => addresses[family].also);
+  await scene.put({ name: 'web', to: ['pod2'], spec: { externalIPs } });
+  await scene.claim('pod1', ...both(80));
+  await scene.ask(t, [['outside', 'also:80', 'pod1 sees outside', 'before an externalIP, too']]);
+  const { refused } = await scene.backend.sync(scene.rules());
+  t.match(refused.get('default/web')?.message, /externalIP .* belongs to/, 'which its Service is told');
+  await scene.claim('pod1');
+  await scene.ask(t, [['outside', 'also:80', 'pod2 sees bridge', 'once it is gone']]);
   await scene.drop('web');
 }
 
