@@ -22,6 +22,7 @@ import type { InheritedFd } from './inherited-fds.ts';
 import { dropSockets, takeOverSockets } from './names/handover.ts';
 import { ClusterNames, needsAllPods } from './names/names.ts';
 import { NodeNetwork } from './network/node-network.ts';
+import { NetworkEvents } from './network/reports.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { NodeRegistration } from './node/status.ts';
 import { PodWorker } from './pods/pod-worker.ts';
@@ -131,7 +132,7 @@ export async function startAgent({
     streams.useTls(renewed);
   };
   const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
-  const network = new NodeNetwork(context, podNetwork);
+  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(client, log));
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [

@@ -1,11 +1,13 @@
 import { ensureAddress, removeAddress } from './address.ts';
 import type { StateChanges } from './diff.ts';
 import { diffLinks, diffState } from './diff.ts';
+import { familyOf, parseCidr, positionIn } from './ip.ts';
 import type { LinkKind } from './link.ts';
 import { createLink, getLink, listLinks, removeLink, setLink } from './link.ts';
 import type { Request } from './message.ts';
 import { ensureFdb, ensureNeighbor, removeFdb, removeNeighbor } from './neighbor.ts';
 import type { NetlinkSocket } from './netlink.ts';
+import type { Route } from './route.ts';
 import { createRoute, removeRoute, replaceRoute } from './route.ts';
 import type { DesiredLink, DesiredState, NetworkState, ObservedState, Ownership } from './state.ts';
 import { observe } from './state.ts';
@@ -86,19 +88,21 @@ export function changeState(
   socket: NetlinkSocket,
   before: PartialState,
   after: PartialState,
-): Omit<Outcome, 'observed'> & { readonly removed: number } {
+): Omit<Outcome, 'observed'> & {
+  /** Of how many things taken away the kernel tells those who listen. */
+  readonly removed: number;
+} {
   const rest = { addresses: [], sysctls: [] };
   const changes = diffState({ ...after, ...rest }, { ...before, ...rest });
   const names = [before, after].flatMap(({ routes, neighbors, fdb }) => [...routes, ...neighbors, ...fdb]);
   const indexes = new Map(
     [...new Set(names.map(({ link }) => link))].map((name) => [name, getLink(socket, name).ifindex]),
   );
-  const removals = encodeRemovals(changes, indexes);
-  const requests = [...encodeAdditions(changes, indexes), ...removals];
+  const requests = [...encodeAdditions(changes, indexes), ...encodeRemovals(changes, indexes)];
   return {
     changes: requests.map(describe),
     errors: socket.attempt(requests).filter((error) => error !== undefined),
-    removed: removals.length,
+    removed: requests.filter(({ name }) => name.startsWith('RTM_DEL')).length,
   };
 }
 
@@ -143,9 +147,21 @@ function encodeAdditions(changes: StateChanges, indexes: ReadonlyMap<string, num
     ...[...addresses.create, ...addresses.replace].map((item) => ensureAddress(at(item))),
     ...[...fdb.create, ...fdb.replace].map((item) => ensureFdb(at(item))),
     ...[...neighbors.create, ...neighbors.replace].map((item) => ensureNeighbor(at(item))),
-    ...routes.replace.map((item) => replaceRoute(at(item))),
+    ...routes.replace.flatMap((item) => encodeReplacement(at(item))),
     ...routes.create.map((item) => createRoute(at(item))),
   ];
+}
+
+/**
+ * IPv6 takes no next hop to which another link leads (ip6_route_check_nh_onlink), and where it lies in the destination
+ * that is what the route to be replaced does: for that moment the next hop has a route of its own.
+ */
+function encodeReplacement(route: Route): Request[] {
+  const { destination, gateway, ifindex, protocol } = route;
+  const isWithin = gateway !== undefined && positionIn(parseCidr(destination), gateway) !== undefined;
+  if (!isWithin || familyOf(destination) === 'ipv4') return [replaceRoute(route)];
+  const step = { destination: `${gateway}/128`, ifindex, onlink: false, protocol };
+  return [createRoute(step), replaceRoute(route), removeRoute(step)];
 }
 
 function encodeRemovals(changes: StateChanges, indexes: ReadonlyMap<string, number>): Request[] {

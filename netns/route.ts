@@ -9,7 +9,7 @@ export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 const headerLength = 12;
-const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, metrics: 8, table: 15 } as const;
+const RTA = { dst: 1, oif: 4, gateway: 5, priority: 6, prefsrc: 7, metrics: 8, table: 15, via: 18 } as const;
 const RTAX_MTU = 2;
 const RT_TABLE_MAIN = 254;
 const RT_SCOPE_UNIVERSE = 0;
@@ -23,7 +23,10 @@ export interface Route {
   /** `10.244.2.0/24`; a default route is `0.0.0.0/0` or `::/0`. */
   readonly destination: string;
   readonly ifindex: number;
-  /** The next hop; absent: the destination is on the link itself. */
+  /**
+   * The next hop; absent: the destination is on the link itself. That of an IPv4 destination may be an IPv6 address
+   * (since Linux 5.2).
+   */
   readonly gateway?: string;
   /** The next hop is taken as a neighbour on the link although no route says so. */
   readonly onlink: boolean;
@@ -108,7 +111,8 @@ function decodeRoute(payload: Buffer): Route | undefined {
   const attributes = m.decodeAttributes(payload, headerLength);
   const table = attributes.get(RTA.table)?.readUInt32LE(0) ?? payload.readUInt8(4);
   if (!family || table !== RT_TABLE_MAIN || payload.readUInt8(7) !== RTN_UNICAST) return undefined;
-  const gateway = attributes.get(RTA.gateway);
+  // struct rtvia: the family in two bytes, the address.
+  const gateway = attributes.get(RTA.gateway) ?? attributes.get(RTA.via)?.subarray(2);
   const source = attributes.get(RTA.prefsrc);
   const mtu = m.decodeNested(attributes, RTA.metrics).get(RTAX_MTU)?.readUInt32LE(0);
   return {
@@ -126,7 +130,7 @@ function encodeRoute(route: Route, flags: number): Request {
   const family = families[familyOf(route.destination)];
   const { prefix } = parseCidr(route.destination);
   const attributes = [encodeDestination(route.destination), m.encodeU32(RTA.oif, route.ifindex)];
-  if (route.gateway !== undefined) attributes.push(m.encodeAttribute(RTA.gateway, encodeIp(route.gateway)));
+  if (route.gateway !== undefined) attributes.push(encodeGateway(route.destination, route.gateway));
   if (route.source !== undefined) attributes.push(m.encodeAttribute(RTA.prefsrc, encodeIp(route.source)));
   if (route.mtu !== undefined) attributes.push(m.encodeNested(RTA.metrics, m.encodeU32(RTAX_MTU, route.mtu)));
   const header = encodeHeader(family.number, prefix, {
@@ -138,6 +142,14 @@ function encodeRoute(route: Route, flags: number): Request {
   });
   const payload = Buffer.concat([header, ...attributes]);
   return { type: RTM_NEWROUTE, flags, payload, name: 'RTM_NEWROUTE', about: route.destination };
+}
+
+function encodeGateway(destination: string, gateway: string): Buffer {
+  const family = familyOf(gateway);
+  if (family === familyOf(destination)) return m.encodeAttribute(RTA.gateway, encodeIp(gateway));
+  const via = Buffer.concat([Buffer.alloc(2), encodeIp(gateway)]);
+  via.writeUInt16LE(families[family].number, 0);
+  return m.encodeAttribute(RTA.via, via);
 }
 
 interface RouteHeader {

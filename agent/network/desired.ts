@@ -17,7 +17,10 @@ export function planNetwork(view: NetworkView): NodePlan {
   const ranges = new RangeTable(view.nodes);
   const given = ranges.rangesOf(view.nodeName);
   const own = given.filter(({ family }) => hasFamily(view, family));
-  const problems = listProblems(view, ranges, own.length < given.length);
+  const fenced = fenceOf(view, ranges);
+  if (fenced !== undefined) return { state: emptyState(view), fenced, problems: [fenced] };
+  const isCut = own.length < given.length;
+  const problems = isCut ? ['IPv6 is switched off on this host; its pods get IPv4 only'] : [];
   if (own.length === 0) return { state: emptyState(view), problems };
   const vxlanFamily = familyOf(view.nodeIPs[0] ?? '');
   const mtu = view.underlay.mtu - vxlanOverhead[vxlanFamily];
@@ -37,13 +40,11 @@ export function planNetwork(view: NetworkView): NodePlan {
   return { state, pods, peers, problems };
 }
 
-function listProblems({ nodeName, nodes }: NetworkView, ranges: RangeTable, isCut: boolean): string[] {
-  const problems: string[] = [];
+/** Why this node may not use the ranges that it was given. */
+function fenceOf({ nodeName, nodes }: NetworkView, ranges: RangeTable): string | undefined {
   const rival = ranges.rivalOf(nodeName);
   const self = nodes.find(({ name }) => name === nodeName);
-  if (self && rival !== undefined) problems.push(describeRivalry(self, rival));
-  if (isCut) problems.push('IPv6 is switched off on this host; its pods get IPv4 only');
-  return problems;
+  return self && rival !== undefined ? describeRivalry(self, rival) : undefined;
 }
 
 /** Without a place in the cluster only what needs none: the DNS addresses. */

@@ -3,6 +3,7 @@ import type { Node } from '../../api/kinds/node.ts';
 import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
+import type { ObservedState } from '../../netns/state.ts';
 import { parseCidr, renderCidr } from '../../netns/ip.ts';
 import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
@@ -14,6 +15,7 @@ import { isNetworkMode } from './view.ts';
 import { planNetwork } from './desired.ts';
 import { bridgeName, goneGroup, modeAnnotation, ownership, podAlias, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+import type { NetworkReports } from './reports.ts';
 import { isAlarming, isRemoval, noticeGroups } from './notices.ts';
 import { podRanges } from './ranges.ts';
 import { removeRetiredLinks } from './pod-link.ts';
@@ -41,6 +43,7 @@ export class NodeNetwork implements Subsystem {
   readonly name = 'network';
   readonly #context: NodeNetworkContext;
   readonly #pods: PodNetwork;
+  readonly #reports: NetworkReports;
   readonly #log: AgentContext['log'];
   readonly #runner: Runner;
   readonly #passSeconds: Histogram;
@@ -57,11 +60,14 @@ export class NodeNetwork implements Subsystem {
   #links: ReadonlySet<number> = new Set();
   /** How many things we have just taken away without having been told so. */
   #untoldRemovals = 0;
+  /** Why this node is cut off, as it was told. */
+  #fenced: string | undefined;
   #health: Health = { ready: false, reason: 'waiting for the API' };
 
-  constructor(context: NodeNetworkContext, pods: PodNetwork) {
+  constructor(context: NodeNetworkContext, pods: PodNetwork, reports: NetworkReports) {
     this.#context = context;
     this.#pods = pods;
+    this.#reports = reports;
     this.#log = context.log.child({ subsystem: this.name });
     this.#runner = new Runner({
       run: () => {
@@ -176,7 +182,10 @@ export class NodeNetwork implements Subsystem {
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
       this.#plan = plan;
       if (plan.pods && isUp) this.#pods.configure(plan.pods);
-      this.#report(plan, outcome, plan.pods !== undefined && isUp);
+      const cuts = this.#fence(socket, plan.fenced, outcome.observed);
+      const changes = [...outcome.changes, ...cuts.changes];
+      const errors = [...outcome.errors, ...cuts.errors];
+      this.#report(plan, { changes, errors }, plan.pods !== undefined && isUp);
     } catch (error) {
       this.#isFullDue = true;
       if (error instanceof NetworkError && error.code !== 'kernel') {
@@ -186,6 +195,24 @@ export class NodeNetwork implements Subsystem {
     } finally {
       observe();
     }
+  }
+
+  /**
+   * A node whose ranges are another's stops to send what it would have to send with that one's addresses: no way leads
+   * to other nodes, no pod is added. Pods keep their links: who puts the Nodes right gets them back.
+   */
+  #fence(socket: NetlinkSocket, fenced: string | undefined, observed: ObservedState): PassResult {
+    const self = this.#context.caches.nodes.get(this.#context.nodeName);
+    if (self && fenced !== this.#fenced) {
+      if (fenced !== undefined) this.#reports.noteFenced(self, fenced);
+      else this.#reports.noteReleased(self);
+      this.#fenced = fenced;
+    }
+    if (fenced === undefined) return { changes: [], errors: [] };
+    this.#pods.refuse(fenced);
+    const { routes, fdb } = observed;
+    const neighbors = observed.neighbors.filter(({ link }) => link === vxlanName);
+    return changeState(socket, { routes, neighbors, fdb }, { routes: [], neighbors: [], fdb: [] });
   }
 
   /** Changes the ways to the nodes that changed. Returns false when that is not all there is to do. */

@@ -38,6 +38,7 @@ export class PodNetwork {
   readonly #planned = Promise.withResolvers<undefined>();
   readonly #listeners = new Set<(id: string) => void>();
   #plan: PodPlan | undefined;
+  #refusal: string | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor({ config, metrics, log }: PodNetworkContext) {
@@ -64,9 +65,10 @@ export class PodNetwork {
 
   /**
    * Whether an attachment that asks for nothing special could be made now.
-   * @throws NetworkError `not-ready`; IpamError `exhausted`, `resting`
+   * @throws NetworkError `not-ready`, `conflict`; IpamError `exhausted`, `resting`
    */
   probe(): void {
+    if (this.#refusal !== undefined) throw new NetworkError('conflict', this.#refusal);
     if (!this.#plan) throw new NetworkError('not-ready', notUp);
     this.#ipam.probe();
   }
@@ -75,11 +77,17 @@ export class PodNetwork {
   configure(plan: PodPlan): void {
     if (plan.mtu !== this.#plan?.mtu) this.#resize(plan.mtu);
     this.#plan = plan;
+    this.#refusal = undefined;
     this.#ipam.useRanges(
       plan.ranges.map(({ cidr }) => cidr),
       plan.ranges.map(({ gateway }) => gateway),
     );
     this.#planned.resolve(undefined);
+  }
+
+  /** From now on nothing is attached, until {@link configure}. `reason` is a sentence. */
+  refuse(reason: string): void {
+    this.#refusal = reason;
   }
 
   /**
@@ -89,6 +97,7 @@ export class PodNetwork {
    */
   async attach({ id, addresses: asked = [], spans = [], ...record }: AttachmentRequest): Promise<Attachment> {
     const plan = await this.#whenPlanned();
+    if (this.#refusal !== undefined) throw new NetworkError('conflict', this.#refusal);
     const observe = this.#attachSeconds.startTimer();
     this.#checkPorts(id, record);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });

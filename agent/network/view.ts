@@ -80,6 +80,8 @@ export interface NodePlan {
   readonly pods?: PodPlan;
   /** The ways to the other nodes, all of which are in `state`; absent as {@link pods} is. */
   readonly peers?: PeerTable;
+  /** Why this node must send nothing to others: its ranges are somebody else's, in a sentence. */
+  readonly fenced?: string;
   /** What is wrong with this node, a sentence each. */
   readonly problems: readonly string[];
 }

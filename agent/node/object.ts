@@ -8,6 +8,8 @@ export interface Readiness {
   readonly ready: boolean;
   /** Which parts are not ready and why; empty when all are. */
   readonly message: string;
+  /** Why pods have no network here; absent: they have. */
+  readonly networkTrouble?: string;
 }
 
 /** The Node as the agent creates it; its status follows separately, as the API asks. */
@@ -73,7 +75,7 @@ function listAddresses({ nodeIPs, externalIPs, nodeName }: AgentConfig): NodeAdd
 
 type BareCondition = Required<Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>>;
 
-function listConditions({ ready, message }: Readiness): BareCondition[] {
+function listConditions({ ready, message, networkTrouble }: Readiness): BareCondition[] {
   const pressures = ['Memory', 'Disk', 'PID'].map((resource) => ({
     type: `${resource}Pressure`,
     status: 'False',
@@ -82,6 +84,12 @@ function listConditions({ ready, message }: Readiness): BareCondition[] {
   }));
   return [
     ...pressures,
+    {
+      type: 'NetworkUnavailable',
+      status: networkTrouble === undefined ? 'False' : 'True',
+      reason: networkTrouble === undefined ? 'PodNetworkIsUp' : 'PodNetworkIsDown',
+      message: networkTrouble ?? 'pods can be connected',
+    },
     {
       type: 'Ready',
       status: ready ? 'True' : 'False',

@@ -87,11 +87,15 @@ export class NodeRegistration implements Subsystem {
   }
 
   #readiness(): Readiness {
-    const waiting = this.#parts()
-      .map((part) => ({ name: part.name, ...part.health() }))
-      .filter(({ ready }) => !ready)
-      .map(({ name, reason }) => `${name}: ${reason ?? 'not ready'}`);
-    return { ready: waiting.length === 0, message: waiting.join('; ') };
+    const parts = this.#parts().map((part) => ({ name: part.name, ...part.health() }));
+    const waiting = parts.filter(({ ready }) => !ready);
+    const message = waiting.map(({ name, reason }) => `${name}: ${reason ?? 'not ready'}`).join('; ');
+    const network = waiting.find(({ name }) => name === 'network');
+    return {
+      ready: waiting.length === 0,
+      message,
+      ...(network ? { networkTrouble: network.reason ?? 'not ready' } : {}),
+    };
   }
 
   async #ensureNode(): Promise<void> {

@@ -101,6 +101,10 @@ class Nodes implements ReadCache<Node> {
   }
 }
 
+function fail(): void {
+  throw new Error('two nodes of the benchmark have one range');
+}
+
 function makeHost(): void {
   using socket = new NetlinkSocket();
   socket.request([
@@ -132,7 +136,10 @@ function makeNetwork(
       .filter((value) => 'metricName' in value && String(value.metricName).endsWith('_count'))
       .reduce((sum, { value }) => sum + value, 0);
   };
-  return { network: new NodeNetwork(context, new PodNetwork(context)), passes };
+  return {
+    network: new NodeNetwork(context, new PodNetwork(context), { noteFenced: fail, noteReleased: fail }),
+    passes,
+  };
 }
 
 /** Until one more pass has been made than before `act`. */

@@ -77,7 +77,11 @@ const context = {
   caches: { nodes: cache },
 };
 const pods = new PodNetwork(context);
-const network = new NodeNetwork(context, pods);
+const reports: string[] = [];
+const network = new NodeNetwork(context, pods, {
+  noteFenced: (_, reason) => reports.push(`fenced: ${reason}`),
+  noteReleased: () => reports.push('released'),
+});
 const runtimes = new ContainerRuntimes(context, pods);
 
 /** What to attach: an id, or all of a request. */
@@ -120,6 +124,7 @@ const verbs = {
   list: () => pods.list(),
   attachments: () => pods.attachments(),
   health: () => network.health(),
+  reports: () => reports,
   async counters() {
     const [passes, changes] = await Promise.all([
       metrics.getSingleMetric('weft_network_pass_seconds')?.get(),

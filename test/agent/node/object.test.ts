@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { Readiness } from '../../../agent/node/object.ts';
 import { parseOsName } from '../../../agent/node/facts.ts';
 import type { NodeFacts } from '../../../agent/node/facts.ts';
 import { isSameStatus, renderNode, renderNodeStatus } from '../../../agent/node/object.ts';
@@ -103,5 +104,17 @@ t.test('the name of the system comes from os-release', (t) => {
   );
   t.equal(parseOsName('PRETTY_NAME=Alpine\n'), 'Alpine');
   t.equal(parseOsName(''), 'Linux');
+  t.end();
+});
+
+t.test('a node says whether pods have a network', (t) => {
+  const conditionOf = (readiness: Readiness) =>
+    renderNodeStatus(config, facts, readiness, [], new Date(0)).conditions?.find(
+      ({ type }) => type === 'NetworkUnavailable',
+    );
+  t.match(conditionOf({ ready: true, message: '' }), { status: 'False', reason: 'PodNetworkIsUp' });
+  const trouble = "podCIDR 10.244.2.0/24 of node node2 is node node0's; delete one of them";
+  const cut = { ready: false, message: `network: ${trouble}`, networkTrouble: trouble };
+  t.match(conditionOf(cut), { status: 'True', reason: 'PodNetworkIsDown', message: trouble });
   t.end();
 });
