@@ -195,8 +195,8 @@ if (skipUnlessRoot(t)) {
         sh(`echo ${wrong} >/proc/sys/${name}`);
         await eventually('right', () => sh(`cat /proc/sys/${name}`).trim() === right);
         t.ok(reaches());
-        // The network, which looks at its own settings whenever an address changes, may have been faster.
-        if (name.startsWith('net/ipv6')) return;
+        // Of what the network needs in every pass it may have been faster to put it right.
+        if (!name.endsWith('/forwarding') || !name.includes('weft')) return;
         const dotted = name.replaceAll('/', '.');
         await eventually('an Event says it', async () =>
           (await watch.ask<string[]>('events')).some((event) =>
