@@ -154,7 +154,7 @@ export async function startAgent({
     log.debug({ part: part.name }, 'starting');
     await part.start();
   }
-  for (const follower of [network, registration, certificate, streams]) {
+  for (const follower of [network, registration, certificate, streams, pods]) {
     undo.defer(underlay.subscribe(() => follower.noteAddresses()));
   }
   if (sockets.length === 0) await names.start();

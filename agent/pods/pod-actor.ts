@@ -109,6 +109,11 @@ export class PodActor {
     this.wake();
   }
 
+  /** The node has other addresses: the pod's status names them. */
+  noteAddresses(): void {
+    this.#reporter.request();
+  }
+
   /** Something may have happened: look at once. */
   wake(): void {
     this.#runner.request();

@@ -104,6 +104,11 @@ export class PodWorker implements Subsystem {
     await Promise.allSettled([tools?.skeleton, tools?.events.flush(), tools?.references.stop()]);
   }
 
+  /** Tells in the pods' statuses which addresses the node has now. */
+  noteAddresses(): void {
+    for (const actor of this.#actors.values()) actor.noteAddresses();
+  }
+
   health(): Health {
     if (this.#tools === undefined) return { ready: false, reason: 'pods are not looked after yet' };
     if (!this.#context.caches.pods.synced)

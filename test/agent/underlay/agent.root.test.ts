@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t from 'tap';
@@ -17,7 +18,6 @@ import {
 } from '../../../netns/namespace.ts';
 import { listKubectls } from '../../kubectls.ts';
 import { skipUnlessRoot } from '../../root.ts';
-import { eventually } from '../network/cluster-fixture.ts';
 
 const weft = join(import.meta.dirname, '../../../bin/weft');
 const prefix = `weft-test${process.pid}-`;
@@ -105,6 +105,23 @@ async function namesShown(from: Machine, host: string): Promise<string> {
   }
 }
 
+/** Waits for a minute: on a busy machine agents take their time to start. */
+async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt += 1) {
+    if (await condition()) return;
+    await sleep(100);
+  }
+  throw new Error(`never happened: ${what}`);
+}
+
+/** On the member, with the member's own addresses. Its image need not be there: its status tells the addresses. */
+const pod = JSON.stringify({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'host' },
+  spec: { nodeName: 'member', hostNetwork: true, containers: [{ name: 'main', image: 'missing' }] },
+});
+
 if (skipUnlessRoot(t)) {
   t.test('agents that find their own addresses, one of which changes', async (t) => {
     const [kubectl] = listKubectls();
@@ -125,8 +142,12 @@ if (skipUnlessRoot(t)) {
     member.start('agent', '--node-name', 'member', ...joining);
     await eventually('both ready', () => server.isReady() && member.isReady());
 
+    const config = join(serverState, 'admin.kubeconfig');
+    const podIPs = (): string => {
+      const query = ['get', 'pod', 'host', '-o', 'jsonpath={.status.hostIP} {.status.podIP}'];
+      return server.run(kubectl?.path ?? 'kubectl', '--kubeconfig', config, ...query);
+    };
     const nodes = (): Node[] => {
-      const config = join(serverState, 'admin.kubeconfig');
       const text = server.run(
         kubectl?.path ?? 'kubectl',
         '--kubeconfig',
@@ -147,6 +168,11 @@ if (skipUnlessRoot(t)) {
     t.same(internalIPs('server'), ['192.168.56.11'], 'not the NAT of every machine, on the server');
     t.same(internalIPs('member'), ['192.168.56.12'], 'nor where the default route leads');
 
+    const podFile = join(server.directory, 'pod.json');
+    writeFileSync(podFile, pod);
+    server.run(kubectl?.path ?? 'kubectl', '--kubeconfig', config, 'apply', '-f', podFile);
+    await eventually('a pod', () => podIPs() === '192.168.56.12 192.168.56.12');
+
     member.run('ip', 'address', 'delete', '192.168.56.12/24', 'dev', 'eth1');
     member.run('ip', 'address', 'add', '192.168.56.77/24', 'dev', 'eth1');
     await eventually('the Node object', () => internalIPs('member').join() === '192.168.56.77');
@@ -160,6 +186,8 @@ if (skipUnlessRoot(t)) {
     });
     t.pass('exec and logs are served on it, with a certificate for it');
     t.equal(server.run('curl', '-sf', 'http://192.168.56.77:10256/healthz'), 'ok\n', 'health, too');
+    await eventually('the pod', () => podIPs() === '192.168.56.77 192.168.56.77');
+    t.pass("the status of the node's pods has it");
     await eventually('ready again', () => member.isReady());
     // Direct routes or forwarding entries of the vxlan, whichever the node uses.
     const ways = (): string =>
