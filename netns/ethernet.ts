@@ -1,6 +1,7 @@
 import { decodeMac, encodeMac } from './mac.ts';
 
 /** linux/if_ether.h */
+export const ETH_P_IP = 0x0800;
 export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 /** Length of an Ethernet header without VLAN tag; the kernel takes the tag off before a VLAN device sees a frame. */

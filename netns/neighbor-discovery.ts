@@ -1,11 +1,12 @@
 import { decodeHeader, encodeFrame, ETH_P_IPV6, headerLength } from './ethernet.ts';
+import { internetChecksum, pseudoHeader } from './internet-checksum.ts';
 import { decodeIp, encodeIp } from './ip.ts';
+import { IPPROTO_ICMPV6 } from './ip-packet.ts';
 import type { FilterInstruction } from './libc.ts';
 import { decodeMac, encodeMac } from './mac.ts';
 
 /** RFC 8200 section 3, RFC 4861 section 4. */
 const ipv6Length = 40;
-const IPPROTO_ICMPV6 = 58;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
 const messageLength = 24;
@@ -61,7 +62,8 @@ export function decodeNeighborMessage(frame: Buffer): NeighborMessage | undefine
   const length = header.readUInt16BE(4);
   if (header[6] !== IPPROTO_ICMPV6 || header[7] !== hopLimit || length < messageLength) return undefined;
   const message = frame.subarray(headerLength + ipv6Length, headerLength + ipv6Length + length);
-  const [source, destination] = [header.subarray(8, 24), header.subarray(24, 40)];
+  const source = decodeIp(header.subarray(8, 24));
+  const destination = decodeIp(header.subarray(24, 40));
   if (message.length < length || message[1] !== 0) return undefined;
   if (checksum(source, destination, message) !== 0) return undefined;
   const type = message[0] === SOLICITATION ? 'solicitation' : 'advertisement';
@@ -74,8 +76,8 @@ export function decodeNeighborMessage(frame: Buffer): NeighborMessage | undefine
   const flags = message[4] ?? 0;
   return {
     type,
-    source: decodeIp(source),
-    destination: decodeIp(destination),
+    source,
+    destination,
     target: decodeIp(message.subarray(8, messageLength)),
     ...(linkAddress === '' ? {} : { linkAddress }),
     ...(type === 'advertisement'
@@ -97,14 +99,16 @@ export function encodeNeighborMessage(
     encodeIp(target),
     ...(linkAddress === undefined ? [] : [Buffer.of(option, 1), encodeMac(linkAddress)]),
   ]);
-  const [from, to] = [encodeIp(source), encodeIp(destination)];
-  message.writeUInt16BE(checksum(from, to, message), 2);
+  message.writeUInt16BE(checksum(source, destination, message), 2);
   const header = Buffer.alloc(8);
   header.writeUInt8(0x60, 0);
   header.writeUInt16BE(message.length, 4);
   header.writeUInt8(IPPROTO_ICMPV6, 6);
   header.writeUInt8(hopLimit, 7);
-  return encodeFrame({ ...macs, type: ETH_P_IPV6 }, Buffer.concat([header, from, to, message]));
+  return encodeFrame(
+    { ...macs, type: ETH_P_IPV6 },
+    Buffer.concat([header, encodeIp(source), encodeIp(destination), message]),
+  );
 }
 
 /** The multicast group at which an address is asked for (RFC 4291 section 2.7.1). */
@@ -131,14 +135,7 @@ function findLinkAddress(options: Buffer, type: number): string | undefined {
   return found;
 }
 
-/** The Internet checksum over pseudo-header and message (RFC 8200 section 8.1); 0 over one that carries its own. */
-function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
-  const rest = Buffer.alloc(8);
-  rest.writeUInt32BE(message.length, 0);
-  rest.writeUInt8(IPPROTO_ICMPV6, 7);
-  const bytes = Buffer.concat([source, destination, rest, message, Buffer.alloc(message.length % 2)]);
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
+/** RFC 4443 section 2.3; 0 over a message that carries its own. */
+function checksum(source: string, destination: string, message: Buffer): number {
+  return internetChecksum(pseudoHeader(source, destination, IPPROTO_ICMPV6, message.length), message);
 }

@@ -1,0 +1,226 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EchoMark } from './echo.ts';
+import { decodeEchoReply, echoTypes, encodeEchoRequest } from './echo.ts';
+import type { EthernetHeader } from './ethernet.ts';
+import type { Family } from './ip.ts';
+import { families, familyOf } from './ip.ts';
+import type { Ends } from './ip-packet.ts';
+import { encodeIpPacket, encodeUdp, IPPROTO_UDP } from './ip-packet.ts';
+import { isErrno } from './kernel-error.ts';
+import * as libc from './libc.ts';
+import { decodePort, encodeInetAddress } from './sockaddr.ts';
+import { encodeVxlan } from './vxlan-packet.ts';
+import { WatchedSocket } from './watched-socket.ts';
+
+/** linux/in.h, linux/in6.h: never fragment, and send what the link takes, whatever is known of the path. */
+const discovery: Readonly<Record<Family, { readonly level: number; readonly option: number }>> = {
+  ipv4: { level: libc.SOL_IP, option: 10 },
+  ipv6: { level: libc.IPPROTO_IPV6, option: 23 },
+};
+const PMTUDISC_PROBE = 3;
+/** linux/in.h: what is sent has its IP header, and nothing is received. */
+const IPPROTO_RAW = 255;
+/** Where traceroute looks for nobody: a host that gets a whole datagram there answers that the port is closed. */
+const closedPort = 33434;
+/** All of a packet that a reply is known by. */
+const receivedBytes = 128;
+const repliesPerTurn = 64;
+/** A packet that cannot be sent comes back as little as one that is lost. */
+const unsendable = [
+  'EMSGSIZE',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'ENODEV',
+  'ENOBUFS',
+  'EAGAIN',
+  'EACCES',
+  'EPERM',
+];
+
+/** How a packet gets into a vxlan on its own, past the device: so its datagram can be one that nobody may fragment. */
+export interface VxlanWay {
+  readonly vni: number;
+  readonly port: number;
+  /** The datagram's own ends: two nodes. */
+  readonly outer: Ends;
+  readonly macs: Pick<EthernetHeader, 'source' | 'destination'>;
+}
+
+/** Where a probe goes: from an address of this host to one whose host answers by itself, in its kernel. */
+export interface ProbeWay {
+  readonly ends: Ends;
+  /** Absent: as the routes lead. */
+  readonly vxlan?: VxlanWay;
+}
+
+/**
+ * Asks other hosts' kernels whether packets reach them, in the namespace the thread is in when it is made. Nothing
+ * has to run on the other side.
+ */
+export class PathProber implements Disposable {
+  readonly #sockets = new Map<Family, WatchedSocket>();
+  readonly #identifier = randomInt(0x10000);
+  readonly #waiting = new Map<number, () => void>();
+  #sequence = 0;
+  #closed = false;
+
+  /** Milliseconds until an echo of a packet of so many bytes came back, never fragmented on its way there. */
+  async echo(way: ProbeWay, packetBytes: number, timeoutMs: number): Promise<number | undefined> {
+    if (this.#closed) return undefined;
+    const family = familyOf(way.ends.source);
+    const socket = this.#socket(family);
+    const sequence = (this.#sequence = (this.#sequence + 1) & 0xffff);
+    const mark = { identifier: this.#identifier, sequence };
+    const answered = Promise.withResolvers<true>();
+    this.#waiting.set(sequence, () => answered.resolve(true));
+    const start = performance.now();
+    try {
+      if (!sendUnlessRefused(() => sendEcho(socket.fd, way, mark, packetBytes))) return undefined;
+      const inTime = await within(answered.promise, timeoutMs, () => this.#drain(family));
+      return inTime ? performance.now() - start : undefined;
+    } finally {
+      this.#waiting.delete(sequence);
+    }
+  }
+
+  /**
+   * Whether a UDP datagram to a closed port is answered: only one that arrives with a right checksum is.
+   * @param offloaded whether the link it goes out by makes the checksum, as for all that the host sends, or we do
+   */
+  async datagram({ source, destination }: Ends, offloaded: boolean, timeoutMs: number): Promise<boolean> {
+    if (this.#closed) return false;
+    const fd = libc.socket(families[familyOf(source)].number, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+    const refused = Promise.withResolvers<true>();
+    const look = (): void => {
+      if (isRefused(fd)) refused.resolve(true);
+    };
+    using _ = new WatchedSocket(fd, look);
+    const sent = sendUnlessRefused(() => {
+      libc.bind(fd, encodeInetAddress(source, 0), source);
+      libc.connect(fd, encodeInetAddress(destination, closedPort), destination);
+      const data = Buffer.alloc(64, 'weft');
+      if (offloaded) libc.send(fd, data);
+      else sendWhole({ source, destination }, decodePort(libc.getsockname(fd)), data);
+    });
+    return sent && (await within(refused.promise, timeoutMs, look));
+  }
+
+  /** Whoever waits or asks from now on gets no answer. */
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #socket(family: Family): WatchedSocket {
+    const present = this.#sockets.get(family);
+    if (present) return present;
+    const socket = new WatchedSocket(openEchoSocket(family), () => this.#drain(family));
+    this.#sockets.set(family, socket);
+    return socket;
+  }
+
+  #drain(family: Family): void {
+    const socket = this.#sockets.get(family);
+    const buffer = Buffer.alloc(receivedBytes);
+    for (let count = 0; socket?.open === true && count < repliesPerTurn; count += 1) {
+      const length = libc.recv(socket.fd, buffer, libc.MSG_DONTWAIT);
+      if (length === undefined) return;
+      const mark = decodeEchoReply(family, buffer.subarray(0, length));
+      if (mark?.identifier === this.#identifier) this.#waiting.get(mark.sequence)?.();
+    }
+  }
+}
+
+/** Takes echo replies only: a host's other ICMP messages are nothing to wake up for. */
+function openEchoSocket(family: Family): number {
+  const { protocol, reply } = echoTypes[family];
+  const fd = libc.socket(families[family].number, libc.SOCK_RAW | libc.SOCK_NONBLOCK, protocol);
+  using undo = new DisposableStack();
+  undo.defer(() => libc.close(fd));
+  const at = family === 'ipv4' ? 20 : 0;
+  libc.setFilter(fd, [
+    { code: 0x30, value: at }, // BPF_LD|BPF_B|BPF_ABS: the message's type
+    { code: 0x15, value: reply, jumpFalse: 1 }, // BPF_JMP|BPF_JEQ
+    { code: 0x06, value: 0xffff }, // BPF_RET
+    { code: 0x06, value: 0 },
+  ]);
+  libc.setsockopt(fd, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
+  undo.move();
+  return fd;
+}
+
+function sendEcho(fd: number, { ends, vxlan }: ProbeWay, mark: EchoMark, packetBytes: number): void {
+  const message = encodeEchoRequest(ends, mark, packetBytes);
+  if (!vxlan) {
+    libc.sendTo(fd, message, encodeInetAddress(ends.destination, 0));
+    return;
+  }
+  const packet = encodeIpPacket(ends, echoTypes[familyOf(ends.source)].protocol, message);
+  const { outer } = vxlan;
+  const family = familyOf(outer.source);
+  const datagram = encodeVxlan(vxlan.vni, vxlan.macs, { source: ends.source, packet });
+  const carrier = libc.socket(families[family].number, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+  try {
+    libc.setsockopt(carrier, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
+    libc.bind(carrier, encodeInetAddress(outer.source, 0), outer.source);
+    libc.sendTo(carrier, datagram, encodeInetAddress(outer.destination, vxlan.port));
+  } finally {
+    libc.close(carrier);
+  }
+}
+
+/** Sends what needs no checksum of anybody's any more. An answer finds the socket that has the port. */
+function sendWhole(ends: Ends, port: number, data: Buffer): void {
+  const packet = encodeIpPacket(ends, IPPROTO_UDP, encodeUdp(ends, [port, closedPort], data));
+  const fd = libc.socket(families[familyOf(ends.source)].number, libc.SOCK_RAW, IPPROTO_RAW);
+  try {
+    libc.sendTo(fd, packet, encodeInetAddress(ends.destination, 0));
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/** Whether an ICMP error came in answer to what the connected socket sent. */
+function isRefused(fd: number): boolean {
+  try {
+    libc.recv(fd, Buffer.alloc(1), libc.MSG_DONTWAIT);
+    return false;
+  } catch (error) {
+    // A firewall that refuses aloud has checked the checksum as well.
+    if (isErrno(error, 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EACCES')) return true;
+    throw error;
+  }
+}
+
+function sendUnlessRefused(send: () => void): boolean {
+  try {
+    send();
+    return true;
+  } catch (error) {
+    if (isErrno(error, ...unsendable)) return false;
+    throw error;
+  }
+}
+
+/** Whether it happened in time. A busy event loop lets timers go first: `look` reads what has come meanwhile. */
+async function within(happened: Promise<true>, ms: number, look: () => void): Promise<boolean> {
+  const timer = new AbortController();
+  const late = sleep(ms, false, { signal: timer.signal, ref: false }).then(
+    () => {
+      look();
+      return Promise.race([happened, Promise.resolve(false)]);
+    },
+    () => false,
+  );
+  const inTime = await Promise.race([happened, late]);
+  timer.abort();
+  return inTime;
+}
