@@ -24,6 +24,7 @@ import { ClusterNames, needsAllPods } from './names/names.ts';
 import { NodeNetwork } from './network/node-network.ts';
 import { NetworkEvents } from './network/reports.ts';
 import { PodNetwork } from './network/pod-network.ts';
+import { PathWatch } from './paths/path-watch.ts';
 import { NodeRegistration } from './node/status.ts';
 import { PodWorker } from './pods/pod-worker.ts';
 import { checkAgentNeeds } from './node/preflight.ts';
@@ -132,11 +133,13 @@ export async function startAgent({
     streams.useTls(renewed);
   };
   const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
-  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(client, log));
+  const paths = new PathWatch(context);
+  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(client, log), paths);
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [
     network,
+    paths,
     rules,
     new HostWatch(context, () => rules.health().ready),
     new Announcer(context, () => rules.health().ready),

@@ -2,15 +2,13 @@ import type { Family } from '../../netns/ip.ts';
 import { families, familyOf, parseCidr } from '../../netns/ip.ts';
 import type { DesiredState, LinkAddress } from '../../netns/state.ts';
 import { neighborSysctls, nodeSysctls } from './host-settings.ts';
+import { vxlanOverheadBytes } from '../../netns/vxlan-packet.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
 import { describeRivalry, PeerTable } from './peer-table.ts';
 import { podLink, podNeighbors } from './pods.ts';
 import { RangeTable } from './ranges.ts';
 import type { NetworkView, NodePlan } from './view.ts';
-
-/** Bytes that vxlan puts around a packet: outer IP header, UDP 8, vxlan 8, inner Ethernet 14 (RFC 7348). */
-const vxlanOverhead: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
 
 /** The network that a node shall have. */
 export function planNetwork(view: NetworkView): NodePlan {
@@ -23,7 +21,7 @@ export function planNetwork(view: NetworkView): NodePlan {
   const problems = isCut ? ['IPv6 is switched off on this host; its pods get IPv4 only'] : [];
   if (own.length === 0) return { state: emptyState(view), problems };
   const vxlanFamily = familyOf(view.nodeIPs[0] ?? '');
-  const mtu = view.underlay.mtu - vxlanOverhead[vxlanFamily];
+  const mtu = view.underlay.mtu - vxlanOverheadBytes[vxlanFamily];
   const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
   const { nodeName, mode, pathMtus } = view;
   const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });

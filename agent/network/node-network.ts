@@ -35,6 +35,14 @@ type NodeNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
 /** What a pass did, whether over everything or over some peers. */
 type PassResult = Pick<Outcome, 'changes' | 'errors'>;
 
+/** Who finds out what the ways to peers carry (agent/paths). */
+interface Paths {
+  readonly mtus: NetworkView['pathMtus'];
+  subscribe(listener: () => void): () => void;
+  /** The network was just made as planned, or some of the plan's peers have changed. */
+  follow(plan: NodePlan): void;
+}
+
 /**
  * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for. On start, when the kernel
  * tells of something gone and every 30 s everything is compared; a change of another node costs that node's ways only.
@@ -44,6 +52,7 @@ export class NodeNetwork implements Subsystem {
   readonly #context: NodeNetworkContext;
   readonly #pods: PodNetwork;
   readonly #reports: NetworkReports;
+  readonly #paths: Paths;
   readonly #log: AgentContext['log'];
   readonly #runner: Runner;
   readonly #passSeconds: Histogram;
@@ -64,10 +73,11 @@ export class NodeNetwork implements Subsystem {
   #fenced: string | undefined;
   #health: Health = { ready: false, reason: 'waiting for the API' };
 
-  constructor(context: NodeNetworkContext, pods: PodNetwork, reports: NetworkReports) {
+  constructor(context: NodeNetworkContext, pods: PodNetwork, reports: NetworkReports, paths: Paths) {
     this.#context = context;
     this.#pods = pods;
     this.#reports = reports;
+    this.#paths = paths;
     this.#log = context.log.child({ subsystem: this.name });
     this.#runner = new Runner({
       run: () => {
@@ -120,6 +130,7 @@ export class NodeNetwork implements Subsystem {
       this.#runner.request();
     });
     this.#undo.defer(unsubscribe);
+    this.#undo.defer(this.#paths.subscribe(requestFull));
     this.#runner.start();
     return Promise.resolve();
   }
@@ -182,6 +193,7 @@ export class NodeNetwork implements Subsystem {
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
       this.#plan = plan;
       if (plan.pods && isUp) this.#pods.configure(plan.pods);
+      this.#paths.follow(plan);
       const cuts = this.#fence(socket, plan.fenced, outcome.observed);
       const changes = [...outcome.changes, ...cuts.changes];
       const errors = [...outcome.errors, ...cuts.errors];
@@ -236,6 +248,7 @@ export class NodeNetwork implements Subsystem {
       const result = changeState(socket, change.before, change.after);
       this.#untoldRemovals = result.removed;
       this.#monitor?.drain();
+      this.#paths.follow(plan);
       this.#report(plan, result, this.#health.ready);
     } catch (error) {
       this.#isFullDue = true;
@@ -272,7 +285,7 @@ export class NodeNetwork implements Subsystem {
       mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
       underlay: findUnderlay(socket, config.nodeIPs),
       pods: this.#connectedPods(socket),
-      pathMtus: new Map(),
+      pathMtus: this.#paths.mtus,
       withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
     };
   }

@@ -2,7 +2,7 @@ import type { NetworkState } from '../../netns/state.ts';
 import type { PeerWays, Standpoint } from './peers.ts';
 import { planPeer } from './peers.ts';
 import type { RangeTable } from './ranges.ts';
-import type { ClusterNode } from './view.ts';
+import type { ClusterNode, PodRange } from './view.ts';
 
 /** The part of a network that leads to other nodes. */
 export type PeersState = Pick<NetworkState, 'routes' | 'neighbors' | 'fdb'>;
@@ -32,6 +32,15 @@ export class PeerTable {
   /** The ways to all of them. */
   get state(): PeersState {
     return merge([...this.#ways.values()]);
+  }
+
+  /** Each node that has ranges, with the ways there. */
+  *entries(): Generator<{
+    readonly name: string;
+    readonly ranges: readonly PodRange[];
+    readonly ways: PeerWays;
+  }> {
+    for (const [name, ways] of this.#ways) yield { name, ranges: this.#ranges.rangesOf(name), ways };
   }
 
   /** What is wrong with single nodes, a sentence each. */

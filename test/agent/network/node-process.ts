@@ -6,9 +6,12 @@ import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode } from '../../../agent/network/view.ts';
+import { PathWatch } from '../../../agent/paths/path-watch.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
 import { Underlay } from '../../../agent/underlay/underlay.ts';
 import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
+import type { ApiClient } from '../../../api/client/client.ts';
+import type { Event } from '../../../api/kinds/event.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 
 export interface NodeSettings {
@@ -78,10 +81,24 @@ const context = {
 };
 const pods = new PodNetwork(context);
 const reports: string[] = [];
-const network = new NodeNetwork(context, pods, {
-  noteFenced: (_, reason) => reports.push(`fenced: ${reason}`),
-  noteReleased: () => reports.push('released'),
-});
+const told: { type: string; reason: string; message: string }[] = [];
+/** Takes Events only. */
+const client = {
+  create: (_: unknown, event: Event) => {
+    told.push({ type: event.type ?? '', reason: event.reason ?? '', message: event.message ?? '' });
+    return Promise.resolve(event);
+  },
+} as unknown as ApiClient;
+const paths = new PathWatch({ ...context, client }, { wellMs: 1_000, troubledMs: 1_000 });
+const network = new NodeNetwork(
+  context,
+  pods,
+  {
+    noteFenced: (_, reason) => reports.push(`fenced: ${reason}`),
+    noteReleased: () => reports.push('released'),
+  },
+  paths,
+);
 const runtimes = new ContainerRuntimes(context, pods);
 
 /** What to attach: an id, or all of a request. */
@@ -96,6 +113,10 @@ const verbs = {
   },
   addresses: () => underlay.addresses,
   underlayHealth: () => underlay.health(),
+  startPaths: () => paths.start(),
+  pathHealth: () => paths.health(),
+  events: () => told,
+  metrics: () => metrics.metrics(),
   setNodes(argument: unknown) {
     nodes = argument as readonly Node[];
     for (const listener of listeners) listener({ type: 'synced' });
@@ -143,6 +164,7 @@ const verbs = {
   stop: async () => {
     await runtimes.stop();
     await network.stop();
+    await paths.stop();
   },
 };
 
