@@ -136,10 +136,14 @@ function makeNetwork(
       .filter((value) => 'metricName' in value && String(value.metricName).endsWith('_count'))
       .reduce((sum, { value }) => sum + value, 0);
   };
-  return {
-    network: new NodeNetwork(context, new PodNetwork(context), { noteFenced: fail, noteReleased: fail }),
-    passes,
+  const reports = { noteFenced: fail, noteReleased: fail };
+  // Nobody is there to be probed.
+  const paths = {
+    mtus: new Map<string, number>(),
+    subscribe: () => () => undefined,
+    follow: () => undefined,
   };
+  return { network: new NodeNetwork(context, new PodNetwork(context), reports, paths), passes };
 }
 
 /** Until one more pass has been made than before `act`. */
