@@ -12,7 +12,7 @@ export const echoTypes: Readonly<
   ipv6: { protocol: IPPROTO_ICMPV6, request: 128, reply: 129 },
 };
 
-export const echoHeaderBytes = 8;
+const echoHeaderBytes = 8;
 
 /** By what a reply is known again: both are 16 bits. */
 export interface EchoMark {
