@@ -126,7 +126,7 @@ function kindOf({ kind, vxlan }: DesiredLink): LinkKind | undefined {
 
 function encodeUpdate(link: DesiredLink, indexes: ReadonlyMap<string, number>): Request[] {
   const { name, mtu, mac, alias, isolated, linkLocal, up } = link;
-  const master = link.master === undefined ? undefined : indexes.get(link.master);
+  const master = link.master === null ? 0 : indexes.get(link.master ?? '');
   const port = {
     ...(mac === undefined ? {} : { mac }),
     ...(master === undefined ? {} : { master }),
@@ -135,7 +135,7 @@ function encodeUpdate(link: DesiredLink, indexes: ReadonlyMap<string, number>): 
   return [
     setLink(name, { mtu, alias, ...port }),
     // Port settings need the bridge to be the master already; going up makes the link-local address.
-    setLink(name, { up, ...(isolated === undefined || master === undefined ? {} : { isolated }) }),
+    setLink(name, { up, ...(isolated === undefined || !master ? {} : { isolated }) }),
   ];
 }
 

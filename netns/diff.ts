@@ -128,7 +128,8 @@ function isOtherDevice(want: DesiredLink, have: Link): boolean {
 
 function isOtherwiseSet(want: DesiredLink, have: Link, indexes: ReadonlyMap<string, number>): boolean {
   const { up, mtu, mac = have.mac, alias, isolated = have.isolated, linkLocal = have.linkLocal } = want;
-  const master = want.master === undefined ? have.master : indexes.get(want.master);
+  const master =
+    want.master === undefined ? have.master : want.master === null ? 0 : indexes.get(want.master);
   return (
     up !== have.up ||
     mtu !== have.mtu ||

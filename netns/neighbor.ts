@@ -33,13 +33,16 @@ export interface FdbEntry {
   readonly destination: string;
 }
 
-/** The permanent neighbours on one link, both families. */
-export function listNeighbors(socket: NetlinkSocket, ifindex: number): Neighbor[] {
+/** The permanent neighbours on one link or, without one, on all, both families. */
+export function listNeighbors(socket: NetlinkSocket, ifindex?: number): Neighbor[] {
   return Object.values(families).flatMap(({ number }) =>
     // The kernel's dump header must stay zero; the link is an attribute (neigh_valid_dump_req).
     dump(
       socket,
-      Buffer.concat([encodeHeader({ family: number }), m.encodeU32(NDA.ifindex, ifindex)]),
+      Buffer.concat([
+        encodeHeader({ family: number }),
+        ...(ifindex === undefined ? [] : [m.encodeU32(NDA.ifindex, ifindex)]),
+      ]),
     ).flatMap((payload) => {
       const attributes = m.decodeAttributes(payload, headerLength);
       const [address, mac] = [attributes.get(NDA.dst), attributes.get(NDA.lladdr)];

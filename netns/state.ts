@@ -27,8 +27,8 @@ export interface DesiredLink {
   readonly up: boolean;
   readonly mtu: number;
   readonly mac?: string;
-  /** Name of the bridge it is a port of. */
-  readonly master?: string;
+  /** Name of the bridge it is a port of; null: of none. */
+  readonly master?: string | null;
   readonly isolated?: boolean;
   readonly linkLocal?: boolean;
   readonly vxlan?: Vxlan;
@@ -78,9 +78,8 @@ export function observe(socket: NetlinkSocket, own: Ownership, sysctls: readonly
       .map(byName),
     // On whatever link: a direct way to a peer is on the underlay's.
     routes: listRoutes(socket, own.protocol).map(byName),
-    neighbors: masters
-      .flatMap(({ ifindex }) => listNeighbors(socket, ifindex))
-      .filter(({ protocol }) => protocol === own.protocol)
+    neighbors: listNeighbors(socket)
+      .filter(({ ifindex, protocol }) => protocol === own.protocol && owned.has(ifindex))
       .map(byName),
     fdb: masters
       .filter(({ kind }) => kind === 'vxlan')

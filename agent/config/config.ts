@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly nonMasqueradeCIDRs: readonly string[];
   /** How packets reach pods of other nodes (agent/network/view.ts). */
   readonly networkMode: 'auto' | 'direct' | 'vxlan';
+  /** How pods are joined to their node (agent/network/view.ts). */
+  readonly podLink: 'bridge' | 'routed';
   /** UDP port and network identifier of the vxlan device. */
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */

@@ -139,6 +139,7 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
     nodePortAddresses: given.nodePortAddresses ?? [],
     nonMasqueradeCIDRs: given.nonMasqueradeCIDRs ?? [],
     networkMode: given.networkMode ?? 'vxlan',
+    podLink: given.podLink ?? 'bridge',
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),

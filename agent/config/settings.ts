@@ -77,6 +77,11 @@ export const settings = {
     values.oneOf('auto', 'direct', 'vxlan'),
     'how packets reach pods of other nodes: straight where both are on one subnet and else by vxlan (auto), always straight, or always by vxlan (vxlan)',
   ),
+  podLink: setting(
+    'agent',
+    values.oneOf('bridge', 'routed'),
+    'how pods are joined to their node: as ports of a bridge, or each by a route of its own (bridge)',
+  ),
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.dnsServer), 'DNS servers for other names (resolv.conf)'),

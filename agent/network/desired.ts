@@ -6,7 +6,7 @@ import { vxlanOverheadBytes } from '../../netns/vxlan-packet.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
 import { describeRivalry, PeerTable } from './peer-table.ts';
-import { podLink, podNeighbors } from './pods.ts';
+import { podLink, podNeighbors, podRoutes } from './pods.ts';
 import { RangeTable } from './ranges.ts';
 import type { NetworkView, NodePlan } from './view.ts';
 
@@ -26,15 +26,15 @@ export function planNetwork(view: NetworkView): NodePlan {
   const { nodeName, mode, pathMtus } = view;
   const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });
   const ways = peers.state;
+  const pods = { podLink: view.podLink, mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
   const state = {
-    links: [...nodeLinks(view, mtu), ...view.pods.map((pod) => podLink(pod, mtu))],
+    links: [...nodeLinks(view, mtu), ...view.pods.map((pod) => podLink(pod, pods))],
     addresses: [...dnsAddresses(view), ...own.flatMap(nodeAddresses)],
-    routes: ways.routes,
-    neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod))],
+    routes: [...ways.routes, ...view.pods.flatMap((pod) => podRoutes(pod, pods))],
+    neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod, pods))],
     fdb: ways.fdb,
     sysctls: [...nodeSysctls(view.underlay), ...neighborSysctls(view.underlay)],
   };
-  const pods = { mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
   return { state, pods, peers, problems };
 }
 

@@ -27,7 +27,7 @@ const minIntervalMs = 200;
 const maxIntervalMs = 30_000;
 
 type NodeNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
-  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode'>;
+  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode' | 'podLink'>;
   readonly cluster: Pick<AgentContext['cluster'], 'dnsIPs'>;
   readonly caches: Pick<AgentContext['caches'], 'nodes'>;
 };
@@ -160,7 +160,8 @@ export class NodeNetwork implements Subsystem {
       .filter(({ ifindex }) => ifindex === bridge.ifindex)
       .map(({ address, prefix }) => renderCidr(parseCidr(`${address}/${prefix}`)));
     if (cidrs.length === 0) return;
-    this.#pods.configure({ mtu: bridge.mtu, bridgeMac: bridge.mac, ranges: podRanges(cidrs) });
+    const { podLink } = this.#context.config;
+    this.#pods.configure({ podLink, mtu: bridge.mtu, bridgeMac: bridge.mac, ranges: podRanges(cidrs) });
     this.#health = { ready: true, reason: 'waiting for the API; the last state stands' };
   }
 
@@ -283,6 +284,7 @@ export class NodeNetwork implements Subsystem {
       dnsIPs: cluster.dnsIPs,
       vxlan: config.vxlan,
       mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
+      podLink: config.podLink,
       underlay: findUnderlay(socket, config.nodeIPs),
       pods: this.#connectedPods(socket),
       pathMtus: this.#paths.mtus,

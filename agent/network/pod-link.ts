@@ -16,7 +16,7 @@ import type { Attachment, BandwidthLimit } from './attachment.ts';
 import { toBucket } from './bandwidth.ts';
 import * as marks from './marks.ts';
 import { NetworkError } from './network-error.ts';
-import { defaultRoutes } from './pods.ts';
+import { defaultRoutes, podNeighbors, podRoutes } from './pods.ts';
 import { guardSources } from './source-guard.ts';
 import type { AttachedPod, PodPlan } from './view.ts';
 
@@ -32,11 +32,18 @@ export function ensurePodLink(
 ): void {
   using inside = new NetlinkSocket({ namespace });
   const bridge = getLink(socket, marks.bridgeName);
-  ensureVeth(socket, inside, namespace, attachment, { mtu: plan.mtu, master: bridge.ifindex });
+  const outer = ensureVeth(socket, inside, namespace, attachment, {
+    mtu: plan.mtu,
+    // What pods know as their gateway: behind a port it is the bridge's address, a routed link has it itself.
+    ...(plan.podLink === 'bridge' ? { master: bridge.ifindex } : { master: 0, mac: plan.bridgeMac }),
+  });
   if (attachment.ips.some((address) => familyOf(address) === 'ipv6')) allowIpv6(namespace, attachment.ifname);
   configureInside(inside, attachment, plan);
-  const neighbor = { ifindex: bridge.ifindex, mac: attachment.mac, protocol: marks.protocol };
-  socket.request(attachment.ips.map((address) => ensureNeighbor({ ...neighbor, address })));
+  const ifindex = plan.podLink === 'bridge' ? bridge.ifindex : outer;
+  socket.request([
+    ...podNeighbors(attachment, plan).map((neighbor) => ensureNeighbor({ ...neighbor, ifindex })),
+    ...podRoutes(attachment, plan).map((route) => replaceRoute({ ...route, ifindex })),
+  ]);
 }
 
 /**
@@ -80,27 +87,30 @@ export function removeRetiredLinks(socket: NetlinkSocket): void {
   if (error && error.code !== 'ENODEV') throw error;
 }
 
+/** @returns the ifindex of the node's end */
 function ensureVeth(
   socket: NetlinkSocket,
   inside: NetlinkSocket,
   namespace: NamespaceHandle,
   attachment: Attachment,
-  { mtu, master }: { readonly mtu: number; readonly master: number },
-): void {
+  settings: { readonly mtu: number; readonly master: number; readonly mac?: string },
+): number {
   const { id, hostLink: name, ifname, mac, bandwidth } = attachment;
   const isWhole = isConnected(socket, inside, { id, name, ifname });
+  const { mtu, master } = settings;
   const peer = { name: ifname, mac, mtu, namespaceFd: namespace.fd };
   socket.request([
     // The peer is born inside the pod: a pair made here and moved takes ten times as long.
-    ...(isWhole ? [] : [createLink(name, { kind: 'veth', peer }, { mtu, master })]),
-    setLink(name, { alias: marks.podAlias(id), group: 0, master, mtu, linkLocal: false }),
+    ...(isWhole ? [] : [createLink(name, { kind: 'veth', peer }, settings)]),
+    setLink(name, { ...settings, alias: marks.podAlias(id), group: 0, linkLocal: false }),
   ]);
   const { ifindex } = getLink(socket, name);
   socket.request([
     ...guardLink(ifindex, attachment),
     ...limitLink(ifindex, mtu, bandwidth?.ingress),
-    setLink(ifindex, { isolated: true, up: true }),
+    setLink(ifindex, { ...(master === 0 ? {} : { isolated: true }), up: true }),
   ]);
+  return ifindex;
 }
 
 /** Asks that only what a pod may send gets past its node's end. */

@@ -52,6 +52,7 @@ export interface NetworkView {
   readonly dnsIPs: readonly string[];
   readonly vxlan: { readonly port: number; readonly vni: number };
   readonly mode: NetworkMode;
+  readonly podLink: PodLinkMode;
   readonly underlay: Underlay;
   readonly pods: readonly AttachedPod[];
   /** The longest packet that reaches a peer's range, by that range, where it was found to be less than links say. */
@@ -60,9 +61,17 @@ export interface NetworkView {
   readonly withoutIPv6: boolean;
 }
 
+/**
+ * What joins pods of one node: ports of a bridge (`bridge`), or nothing, each having its own route and no neighbour but
+ * the node (`routed`).
+ */
+export type PodLinkMode = 'bridge' | 'routed';
+
 /** How the node's pods are connected. */
 export interface PodPlan {
+  readonly podLink: PodLinkMode;
   readonly mtu: number;
+  /** The gateways' hardware address: the bridge's, and of routed pods the node's ends of their links. */
   readonly bridgeMac: string;
   /** Per family the node's range and its first address, which is the bridge's; primary family first. */
   readonly ranges: readonly PodRange[];

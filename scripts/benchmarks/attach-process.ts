@@ -42,6 +42,7 @@ const view: NetworkView = {
   dnsIPs: [],
   vxlan: { port: 8472, vni: 117 },
   mode: 'auto',
+  podLink: 'bridge',
   underlay: { name: 'lo', mtu: 1500, acceptsRouters: false, subnets: [] },
   pods: [],
   pathMtus: new Map(),

@@ -126,7 +126,13 @@ function makeNetwork(
     nodeName: 'node1',
     metrics,
     log: pino({ level: 'silent' }),
-    config: { nodeIPs: [nodeIP(1)], networkMode: mode, vxlan: { port: 8472, vni: 117 }, stateDir },
+    config: {
+      nodeIPs: [nodeIP(1)],
+      networkMode: mode,
+      podLink: 'bridge' as const,
+      vxlan: { port: 8472, vni: 117 },
+      stateDir,
+    },
     cluster: { dnsIPs: [] },
     caches: { nodes },
   };

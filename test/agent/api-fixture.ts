@@ -57,6 +57,7 @@ function nodeConfig(server: string, stateDir: string): AgentConfig {
     announceInterfaces: [],
     backend: 'iptables',
     networkMode: 'auto',
+    podLink: 'bridge',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,

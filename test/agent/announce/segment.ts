@@ -235,6 +235,7 @@ function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: str
     announceInterfaces: [],
     backend: 'nftables',
     networkMode: 'auto',
+    podLink: 'bridge',
     vxlan: { port: 8472, vni: 117 },
     upstreams: [],
     forwarding,

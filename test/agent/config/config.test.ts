@@ -51,6 +51,7 @@ t.test('an empty configuration has the documented defaults', (t) => {
     nodePortAddresses: [],
     nonMasqueradeCIDRs: [],
     networkMode: 'vxlan',
+    podLink: 'bridge',
     vxlan: { port: 8472, vni: 117 },
   });
   t.equal(joining.tokenFile, '/var/lib/weft/server/token');

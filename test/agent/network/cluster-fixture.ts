@@ -78,9 +78,11 @@ export class TestNode {
     this.settings = settings;
   }
 
-  async start(nodes: readonly Node[]): Promise<void> {
+  /** @param changes what is set otherwise this time */
+  async start(nodes: readonly Node[], changes: Partial<NodeSettings> = {}): Promise<void> {
     const file = path.join(import.meta.dirname, 'node-process.ts');
-    const child = runInNamespace(this.namespace, () => fork(file, [JSON.stringify(this.settings)]));
+    const settings = JSON.stringify({ ...this.settings, ...changes });
+    const child = runInNamespace(this.namespace, () => fork(file, [settings]));
     this.#process = child;
     await new Promise<void>((resolve, reject) => {
       child.once('message', () => resolve());

@@ -20,6 +20,7 @@ const view: NetworkView = {
   dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
   vxlan: { port: 8472, vni: 117 },
   mode: 'vxlan',
+  podLink: 'bridge',
   underlay: {
     name: 'eth0',
     mtu: 1500,
@@ -113,6 +114,34 @@ t.test('pods', (t) => {
     ],
   );
   t.ok(marks.podHostLinkName('x').length <= 15);
+  t.same(
+    state.routes.filter(({ destination }) => destination.endsWith('/32')),
+    [],
+  );
+  t.end();
+});
+
+t.test('routed pods', (t) => {
+  const pods = [{ id: 'x', ips: ['10.244.1.2', 'fd00:10:244:1::2'], mac: '02:00:00:00:00:02' }];
+  const { state } = planNetwork({ ...view, podLink: 'routed', pods });
+  const link = marks.podHostLinkName('x');
+  t.match(state.links[2], { name: link, master: null, mac: marks.bridgeMac('node1') });
+  t.same(
+    state.routes
+      .filter((route) => route.link === link)
+      .map(({ destination, gateway, source }) => [destination, gateway, source]),
+    [
+      ['10.244.1.2/32', undefined, '10.244.1.1'],
+      ['fd00:10:244:1::2/128', undefined, 'fd00:10:244:1::1'],
+    ],
+  );
+  t.same(
+    state.neighbors.filter((neighbor) => neighbor.link === link).map(({ address, mac }) => [address, mac]),
+    [
+      ['10.244.1.2', '02:00:00:00:00:02'],
+      ['fd00:10:244:1::2', '02:00:00:00:00:02'],
+    ],
+  );
   t.end();
 });
 

@@ -5,7 +5,7 @@ import { Registry } from 'prom-client';
 import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
-import type { NetworkMode } from '../../../agent/network/view.ts';
+import type { NetworkMode, PodLinkMode } from '../../../agent/network/view.ts';
 import { PathWatch } from '../../../agent/paths/path-watch.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
 import { Underlay } from '../../../agent/underlay/underlay.ts';
@@ -22,6 +22,7 @@ export interface NodeSettings {
   readonly stateDir: string;
   readonly dnsIPs: readonly string[];
   readonly networkMode?: NetworkMode;
+  readonly podLink?: PodLinkMode;
 }
 
 /** A request from the test, answered with `{ id, result }` or `{ id, error }`. */
@@ -68,6 +69,7 @@ const context = {
       return underlay.addresses;
     },
     networkMode: settings.networkMode ?? 'auto',
+    podLink: settings.podLink ?? 'bridge',
     vxlan: { port: 8472, vni: 117 },
     stateDir: settings.stateDir,
     runDir: join(settings.stateDir, 'run'),

@@ -51,96 +51,175 @@ function counted(node: TestNode, family: string, name: string): unknown {
 }
 
 if (skipUnlessRoot(t)) {
-  t.test('pods behind a bridge', async (t) => {
-    await using cluster = new TestCluster(1);
-    const [node] = cluster.nodes as [TestNode];
-    await node.start(cluster.objects());
-    const [pod, other] = await Promise.all([
-      node.ask<Attachment>('attach', cluster.uid('a')),
-      node.ask<Attachment>('attach', cluster.uid('b')),
+  for (const podLink of ['bridge', 'routed'] as const) {
+    t.test(`pods, ${podLink}`, async (t) => {
+      await using cluster = new TestCluster(1);
+      const [node] = cluster.nodes as [TestNode];
+      await node.start(cluster.objects(), { podLink });
+      const [pod, other] = await Promise.all([
+        node.ask<Attachment>('attach', cluster.uid('a')),
+        node.ask<Attachment>('attach', cluster.uid('b')),
+      ]);
+      const [v4 = '', v6 = ''] = pod.ips;
+      const [other4 = '', other6 = ''] = other.ips;
+      const [gateway4, gateway6] = ['10.244.1.1', 'fd00:10:244:1::1'];
+      const { address: nodeMac } = ip(node.namespace, 'link', 'show', 'weft0')[0] as { address: string };
+
+      if (podLink === 'bridge') {
+        await t.test('the bridge knows where a new pod is before it says a word', async () => {
+          await eventually('learned', () =>
+            run(node.namespace, 'bridge', 'fdb', 'show', 'br', 'weft0', 'brport', other.hostLink).includes(
+              `${other.mac} master weft0`,
+            ),
+          );
+        });
+      } else {
+        await t.test('each has a route and no neighbour but the node', (t) => {
+          t.match(ip(node.namespace, 'route', 'show', 'proto', '117', 'dev', pod.hostLink), [{ dst: v4 }]);
+          t.match(ip(node.namespace, '-6', 'route', 'show', 'proto', '117', 'dev', pod.hostLink), [
+            { dst: v6 },
+          ]);
+          t.same(ip(node.namespace, 'link', 'show', 'master', 'weft0'), []);
+          t.end();
+        });
+      }
+
+      const datagrams = (): Buffer[] => {
+        const base = { sourceMac: pod.mac, destinationMac: nodeMac };
+        return [
+          udpFrame({ ...base, source: v4, destination: gateway4, port: 4000 }),
+          udpFrame({ ...base, source: v6, destination: gateway6, port: 4001 }),
+          udpFrame({ ...base, source: other4, destination: gateway4, port: 4100 }),
+          udpFrame({ ...base, source: '192.0.2.1', destination: gateway4, port: 4101 }),
+          udpFrame({ ...base, source: other6, destination: gateway6, port: 4102 }),
+          udpFrame({ ...base, source: 'fe80::1', destination: gateway6, port: 4103 }),
+          udpFrame({ ...base, sourceMac: other.mac, source: v4, destination: gateway4, port: 4104 }),
+        ];
+      };
+
+      await t.test('no packet with another source gets past the end of its link', async (t) => {
+        watchNode(node);
+        sendFrom(pod, datagrams());
+        await eventually('its own two', () => seenPorts(node).length === 2);
+        t.same(seenPorts(node), [4000, 4001]);
+      });
+
+      await t.test('nor one that says so in ARP or neighbour discovery', async (t) => {
+        sendFrom(pod, [
+          ...announcementsOf(other4, pod.mac),
+          ...announcementsOf(gateway4, pod.mac),
+          ...announcementsOf(v4, other.mac),
+          ...announcementsOf(other6, pod.mac),
+          ...announcementsOf(gateway6, pod.mac),
+          ...announcementsOf(v6, other.mac),
+          ...announcementsOf(v4, pod.mac),
+          ...announcementsOf(v6, pod.mac),
+        ]);
+        await eventually('its own', () => counted(node, 'inet', 'advertised') === 1);
+        t.equal(counted(node, 'arp', 'claimed'), 2, 'a request and a reply');
+      });
+
+      await t.test('a guard that somebody took away comes back', async (t) => {
+        run(node.namespace, 'tc', 'qdisc', 'delete', 'dev', pod.hostLink, 'clsact');
+        t.match(await node.ask('check', pod.id), [/lets any source address pass/]);
+        run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
+        sendFrom(pod, datagrams());
+        await eventually('all of them', () => seenPorts(node).length > 2);
+        await node.ask('setNodes', cluster.objects());
+        await eventually('guarded', async () => (await node.ask<string[]>('check', pod.id)).length === 0);
+        run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
+        sendFrom(pod, datagrams());
+        await eventually('its own two', () => seenPorts(node).length === 2);
+        t.same(seenPorts(node), [4000, 4001]);
+      });
+
+      await t.test('what it may send, it can', (t) => {
+        // While there was no guard the bridge believed a frame with the other's hardware address.
+        t.ok(pings(other.netns, gateway4));
+        for (const address of [gateway4, gateway6, other4, other6]) t.ok(pings(pod.netns, address), address);
+        t.end();
+      });
+
+      await t.test('a pod reaches itself by an address that leads to it', (t) => {
+        const rules = `
+          table ip hairpin {
+            chain prerouting { type nat hook prerouting priority dstnat; ip daddr 10.96.9.9 dnat to ${v4}; }
+            chain postrouting { type nat hook postrouting priority srcnat; ip saddr ${v4} ip daddr ${v4} masquerade; }
+          }`;
+        run(node.namespace, 'nft', rules);
+        t.ok(pings(pod.netns, '10.96.9.9'));
+        run(node.namespace, 'nft', 'delete', 'table', 'ip', 'hairpin');
+        t.end();
+      });
+
+      await t.test('limits of bandwidth hang on both ends, and end with the link', async (t) => {
+        const id = cluster.uid('slow');
+        const bandwidth = { ingress: { rate: 8e6, burst: 800_000 }, egress: { rate: 16e6 } };
+        const slow = await node.ask<Attachment>('attach', { id, bandwidth });
+        t.match(JSON.parse(run(node.namespace, 'tc', '-j', 'qdisc', 'show', 'dev', slow.hostLink, 'root')), [
+          { kind: 'tbf', options: { rate: 1e6, burst: 100_000 } },
+        ]);
+        t.match(JSON.parse(run(slow.netns, 'tc', '-j', 'qdisc', 'show', 'dev', 'eth0', 'root')), [
+          { kind: 'tbf', options: { rate: 2e6, burst: 100_000 } },
+        ]);
+        t.ok(pings(slow.netns, gateway4));
+        await node.ask('detach', id);
+      });
+
+      await t.test('a way and a neighbour taken by hand come back', async () => {
+        run(node.namespace, 'ip', 'neigh', 'flush', 'nud', 'permanent', 'to', v4);
+        if (podLink === 'routed') run(node.namespace, 'ip', 'route', 'delete', v4);
+        await eventually(
+          'back',
+          () =>
+            ip(node.namespace, 'neigh', 'show', 'nud', 'permanent', 'to', v4).length === 1 &&
+            ip(node.namespace, 'route', 'show', v4).length === Number(podLink === 'routed'),
+        );
+        await eventually('reachable', () => pings(node.namespace, v4));
+      });
+
+      await t.test('100 at once all answer', async (t) => {
+        const ids = Array.from({ length: 100 }, (_, i) => cluster.uid(`many${i}`));
+        const many = await Promise.all(ids.map((id) => node.ask<Attachment>('attach', id)));
+        const addresses = many.flatMap(({ ips }) => ips);
+        t.equal(new Set(addresses).size, 200);
+        t.same(
+          addresses.filter((address) => !pings(node.namespace, address)),
+          [],
+        );
+        await Promise.all(ids.map((id) => node.ask('detach', id)));
+        await eventually('gone', () => ip(node.namespace, 'link', 'show', 'type', 'veth').length === 3);
+      });
+    });
+  }
+
+  t.test('pods of one mode and another', async (t) => {
+    await using cluster = new TestCluster(2);
+    const [node1, node2] = cluster.nodes as [TestNode, TestNode];
+    await node1.start(cluster.objects());
+    await node2.start(cluster.objects(), { podLink: 'routed' });
+    const [a, b, c] = await Promise.all([
+      node1.ask<Attachment>('attach', cluster.uid('a')),
+      node1.ask<Attachment>('attach', cluster.uid('b')),
+      node2.ask<Attachment>('attach', cluster.uid('c')),
     ]);
-    const [v4 = '', v6 = ''] = pod.ips;
-    const [other4 = '', other6 = ''] = other.ips;
-    const [gateway4, gateway6] = ['10.244.1.1', 'fd00:10:244:1::1'];
-    const { address: nodeMac } = ip(node.namespace, 'link', 'show', 'weft0')[0] as { address: string };
-
-    await t.test('the bridge knows where a new pod is before it says a word', async () => {
-      await eventually('learned', () =>
-        run(node.namespace, 'bridge', 'fdb', 'show', 'br', 'weft0', 'brport', other.hostLink).includes(
-          `${other.mac} master weft0`,
-        ),
-      );
-    });
-
-    const datagrams = (): Buffer[] => {
-      const base = { sourceMac: pod.mac, destinationMac: nodeMac };
-      return [
-        udpFrame({ ...base, source: v4, destination: gateway4, port: 4000 }),
-        udpFrame({ ...base, source: v6, destination: gateway6, port: 4001 }),
-        udpFrame({ ...base, source: other4, destination: gateway4, port: 4100 }),
-        udpFrame({ ...base, source: '192.0.2.1', destination: gateway4, port: 4101 }),
-        udpFrame({ ...base, source: other6, destination: gateway6, port: 4102 }),
-        udpFrame({ ...base, source: 'fe80::1', destination: gateway6, port: 4103 }),
-        udpFrame({ ...base, sourceMac: other.mac, source: v4, destination: gateway4, port: 4104 }),
-      ];
-    };
-
-    await t.test('no packet with another source gets past the end of its link', async (t) => {
-      watchNode(node);
-      sendFrom(pod, datagrams());
-      await eventually('its own two', () => seenPorts(node).length === 2);
-      t.same(seenPorts(node), [4000, 4001]);
-    });
-
-    await t.test('nor one that says so in ARP or neighbour discovery', async (t) => {
-      sendFrom(pod, [
-        ...announcementsOf(other4, pod.mac),
-        ...announcementsOf(gateway4, pod.mac),
-        ...announcementsOf(v4, other.mac),
-        ...announcementsOf(other6, pod.mac),
-        ...announcementsOf(gateway6, pod.mac),
-        ...announcementsOf(v6, other.mac),
-        ...announcementsOf(v4, pod.mac),
-        ...announcementsOf(v6, pod.mac),
-      ]);
-      await eventually('its own', () => counted(node, 'inet', 'advertised') === 1);
-      t.equal(counted(node, 'arp', 'claimed'), 2, 'a request and a reply');
-    });
-
-    await t.test('a guard that somebody took away comes back', async (t) => {
-      run(node.namespace, 'tc', 'qdisc', 'delete', 'dev', pod.hostLink, 'clsact');
-      t.match(await node.ask('check', pod.id), [/lets any source address pass/]);
-      run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
-      sendFrom(pod, datagrams());
-      await eventually('all of them', () => seenPorts(node).length > 2);
-      await node.ask('setNodes', cluster.objects());
-      await eventually('guarded', async () => (await node.ask<string[]>('check', pod.id)).length === 0);
-      run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
-      sendFrom(pod, datagrams());
-      await eventually('its own two', () => seenPorts(node).length === 2);
-      t.same(seenPorts(node), [4000, 4001]);
-    });
-
-    await t.test('what it may send, it can', (t) => {
-      // While there was no guard the bridge believed a frame with the other's hardware address.
-      t.ok(pings(other.netns, gateway4));
-      for (const address of [gateway4, gateway6, other4, other6]) t.ok(pings(pod.netns, address), address);
-      t.end();
-    });
-
-    await t.test('limits of bandwidth hang on both ends, and end with the link', async (t) => {
-      const id = cluster.uid('slow');
-      const bandwidth = { ingress: { rate: 8e6, burst: 800_000 }, egress: { rate: 16e6 } };
-      const slow = await node.ask<Attachment>('attach', { id, bandwidth });
-      t.match(JSON.parse(run(node.namespace, 'tc', '-j', 'qdisc', 'show', 'dev', slow.hostLink, 'root')), [
-        { kind: 'tbf', options: { rate: 1e6, burst: 100_000 } },
-      ]);
-      t.match(JSON.parse(run(slow.netns, 'tc', '-j', 'qdisc', 'show', 'dev', 'eth0', 'root')), [
-        { kind: 'tbf', options: { rate: 2e6, burst: 100_000 } },
-      ]);
-      t.ok(pings(slow.netns, gateway4));
-      await node.ask('detach', id);
-    });
+    const allReach = (): boolean =>
+      [...b.ips, ...c.ips].every((address) => pings(a.netns, address)) &&
+      a.ips.every((address) => pings(c.netns, address) && pings(node1.namespace, address));
+    await eventually('bridge and routed reach each other', allReach);
+    const ports = (): number => ip(node1.namespace, 'link', 'show', 'master', 'weft0').length;
+    for (const [podLink, count] of [
+      ['routed', 0],
+      ['bridge', 2],
+    ] as const) {
+      await t.test(`pods that run become ${podLink}`, async (t) => {
+        await node1.kill();
+        await node1.start(cluster.objects(), { podLink });
+        await eventually('all of them', () => ports() === count);
+        await eventually('and reach each other', allReach);
+        for (const { id } of [a, b]) t.same(await node1.ask('check', id), []);
+      });
+    }
   });
 
   t.test('nothing is left behind', (t) => {

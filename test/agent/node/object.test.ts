@@ -31,6 +31,7 @@ const config: AgentConfig = {
   nodePortAddresses: [],
   nonMasqueradeCIDRs: [],
   networkMode: 'auto',
+  podLink: 'bridge',
   vxlan: { port: 8472, vni: 117 },
   upstreams: [],
   forwarding,

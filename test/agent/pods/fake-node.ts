@@ -267,6 +267,7 @@ export class FakeNode {
       announceInterfaces: [],
       backend: 'iptables',
       networkMode: 'auto',
+      podLink: 'bridge',
       vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
       forwarding,
