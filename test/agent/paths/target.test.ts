@@ -18,6 +18,7 @@ const view: NetworkView = {
   dnsIPs: [],
   vxlan: { port: 8472, vni: 117 },
   mode: 'vxlan',
+  podLink: 'bridge',
   underlay: {
     name: 'eth0',
     mtu: 1500,
