@@ -49,7 +49,8 @@ unpack_packages() {
   PATH=$PATH:/usr/sbin:/sbin:$directory/usr/bin:$directory/usr/sbin
   export PATH
   for entry in "$@"; do
-    command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
+    # What is no program for anybody to call has a path.
+    command -v "${entry%%:*}" >/dev/null || [ -x "$directory${entry%%:*}" ] || missing+=("${entry##*:}")
   done
   if [ ${#missing[@]} != 0 ]; then
     command -v apt-get >/dev/null || die "this is not Debian: install these first: ${missing[*]}"
