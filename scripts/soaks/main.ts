@@ -1,10 +1,12 @@
 /** Runs a soak by its name and exits non-zero when something is wrong. Usage: main.ts NAME. See scripts/soak. */
+import { soakLeaks } from './cni-leaks.ts';
 import { checkLimits } from './dns-flood.ts';
 import { fuzz } from './dns-fuzz.ts';
 import { soakRestarts } from './dns-restart.ts';
 
 /** Each prints what it finds and resolves with what is wrong. */
 const soaks: Readonly<Record<string, () => Promise<readonly string[]>>> = {
+  'cni-leaks': soakLeaks,
   'dns-fuzz': fuzz,
   'dns-flood': checkLimits,
   'dns-restart': soakRestarts,

@@ -6,8 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { planLab } from '../../agent/lab/lab-plan.ts';
 import type { LabHost } from '../../agent/lab/lab-plan.ts';
+import { openLab } from '../../agent/lab/lab-settings.ts';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { diffMachineState, readMachineState } from '../residue.ts';
@@ -92,10 +92,9 @@ if (skipUnlessRoot(t)) {
   const [kubectl] = listKubectls() as [Kubectl];
   const directory = mkdtempSync(join(tmpdir(), 'weft-runtimes-'));
   const lab = new TestLab('runtimes-test', 3);
-  const plan = planLab({ name: lab.name, nodes: 3, backend: 'iptables', apiPort: 0 });
-  const [first, second] = plan.nodes as [LabHost, LabHost];
   const shell = lab.shell(kubectl);
   const image = makeImage(join(directory, 'image'));
+  let hosts: readonly LabHost[] = [];
   let containerd: Containerd;
   let podman: Podman;
   let sandboxId = '';
@@ -122,6 +121,8 @@ if (skipUnlessRoot(t)) {
 
   t.test('a lab, a containerd on its first node, a podman on its second', async () => {
     await lab.up();
+    hosts = openLab(lab.name).nodes;
+    const [first, second] = hosts as [LabHost, LabHost];
     containerd = await Containerd.start(optionsOf(first, 'containerd'));
     podman = new Podman(optionsOf(second, 'podman'));
   });
@@ -215,7 +216,7 @@ if (skipUnlessRoot(t)) {
   t.test('what runtimes remove is gone, and the machine is as before', async (t) => {
     await containerd.cri.removeSandbox(sandboxId);
     podman[Symbol.dispose]();
-    for (const { stateDir } of [first, second]) t.same(leasesOf(stateDir), []);
+    for (const { stateDir } of hosts.slice(0, 2)) t.same(leasesOf(stateDir), []);
     await containerd[Symbol.asyncDispose]();
     lab.down();
     removeRuntimeResidue();

@@ -1,0 +1,19 @@
+/** The short form of `scripts/soak cni-leaks`. */
+import t from 'tap';
+import { leakRounds } from '../../scripts/soaks/cni-leaks.ts';
+import { diffMachineState, readMachineState } from '../residue.ts';
+import { skipUnlessRoot } from '../root.ts';
+
+if (skipUnlessRoot(t)) {
+  t.test(
+    'agents and plugins that are killed leak nothing that a garbage collection does not find',
+    async (t) => {
+      const before = readMachineState();
+      const lines: string[] = [];
+      const report = (line: string): void => void lines.push(line);
+      t.same(await leakRounds({ lab: 'leaks-test', rounds: 8, containers: 20, report }), []);
+      for (const line of lines) t.comment(line);
+      t.same(diffMachineState(before, readMachineState()), []);
+    },
+  );
+}
