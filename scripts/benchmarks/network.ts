@@ -1,3 +1,4 @@
+import { measureCni } from './network-cni.ts';
 import { FlannelSite } from './network-flannel.ts';
 import { NetworkLab } from './network-lab.ts';
 import type { NetworkPath } from './network-path.ts';
@@ -6,9 +7,10 @@ import type { Bench, BenchFigure } from './result.ts';
 import { median } from './statistics.ts';
 
 const rounds = 5;
-const parts = ['throughput', 'latency'] as const;
+const trafficParts = ['throughput', 'latency'] as const;
+const parts = [...trafficParts, 'cni'] as const;
 
-type Part = (typeof parts)[number];
+type TrafficPart = (typeof trafficParts)[number];
 
 /** All ways that are compared; each has a place in every round. */
 class Paths implements Disposable {
@@ -124,21 +126,29 @@ async function latency(paths: Paths): Promise<BenchFigure[]> {
   ];
 }
 
-const measurements: Readonly<Record<Part, (paths: Paths) => Promise<BenchFigure[]>>> = {
+const measurements: Readonly<Record<TrafficPart, (paths: Paths) => Promise<BenchFigure[]>>> = {
   throughput,
   latency,
 };
 
-/** What pods' packets cost beside the plain network between their nodes, and beside flannel. */
+async function measureTraffic(wanted: readonly TrafficPart[]): Promise<BenchFigure[]> {
+  if (wanted.length === 0) return [];
+  using paths = new Paths();
+  const figures: BenchFigure[] = [];
+  for (const part of wanted) figures.push(...(await measurements[part](paths)));
+  return figures;
+}
+
+/**
+ * What pods' packets cost beside the plain network between their nodes, and beside flannel; what containers wait for
+ * beside Debian's CNI plugins.
+ */
 export const bench: Bench = {
   name: 'network',
   parts,
   async run(wanted) {
-    using paths = new Paths();
-    const figures: BenchFigure[] = [];
-    for (const part of parts) {
-      if (wanted.length === 0 || wanted.includes(part)) figures.push(...(await measurements[part](paths)));
-    }
-    return { name: 'network', figures };
+    const isWanted = (part: string): boolean => wanted.length === 0 || wanted.includes(part);
+    const figures = await measureTraffic(trafficParts.filter(isWanted));
+    return { name: 'network', figures: [...figures, ...(isWanted('cni') ? await measureCni() : [])] };
   },
 };

@@ -26,7 +26,7 @@ export function auditNode(node: CniNode, containers: Containers): string[] {
     readdirSync(directory).filter((name) => name.endsWith('.new')),
   );
   return [
-    ...compare('lease', ids, Object.keys(node.leases())),
+    ...compare('lease', ids, node.leaseholders()),
     ...compare('link', ids, podLinks(node)),
     ...compare(
       'neighbour',

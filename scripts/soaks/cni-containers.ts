@@ -72,12 +72,9 @@ export class Containers implements Disposable {
   /** Takes all of them away; returns what plugins said against it. */
   async removeAll(): Promise<string[]> {
     const answers = await Promise.all(
-      this.#places.map(({ container }, i) => {
-        const place = this.#places[i];
-        return container && place ? this.#del(place, container) : undefined;
-      }),
+      this.#places.flatMap((place) => (place.container ? [this.#del(place, place.container)] : [])),
     );
-    return answers.flatMap((answer) => (answer && answer.code !== 0 ? [answer.stdout] : []));
+    return answers.flatMap(({ code, stdout }) => (code === 0 ? [] : [stdout]));
   }
 
   collectGarbage(): Promise<PluginAnswer> {

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -94,6 +94,14 @@ export class CniNode implements AsyncDisposable {
     this.#agent?.kill('SIGWINCH');
   }
 
+  /** Starts the agent again if it ended, be it just now. */
+  async ensure(): Promise<void> {
+    this.arm();
+    if ((await this.call({ CNI_COMMAND: 'STATUS' }, {})).code === 0) return;
+    await this.kill();
+    await this.start();
+  }
+
   async kill(): Promise<void> {
     if (!this.#agent || !this.runs) return;
     const ended = once(this.#agent, 'exit');
@@ -132,10 +140,11 @@ export class CniNode implements AsyncDisposable {
     );
   }
 
-  /** What the agent has on disk of its leases. */
-  leases(): Record<string, { readonly addresses: readonly string[] }> {
+  /** Who has addresses by what the agent has on disk; before the first lease there is no such file. */
+  leaseholders(): string[] {
     const file = join(this.host.stateDir, 'network/leases.json');
-    return (JSON.parse(readFileSync(file, 'utf8')) as { leases: ReturnType<CniNode['leases']> }).leases;
+    if (!existsSync(file)) return [];
+    return Object.keys((JSON.parse(readFileSync(file, 'utf8')) as { leases: object }).leases);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
