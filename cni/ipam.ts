@@ -41,12 +41,13 @@ export class Ipam<R = unknown> {
   }
 
   /**
-   * Reads the leases file, if there is one.
+   * Reads the leases file, if there is one. Only for whoever writes it: what a write that was killed left is removed.
    * @throws IpamError `corrupt` when it cannot be understood
    */
   static open<R = unknown>(options: IpamOptions): Ipam<R> {
     const bootId = options.bootId ?? readBootId();
     fs.mkdirSync(path.dirname(options.file), { recursive: true });
+    fs.rmSync(temporaryOf(options.file), { force: true });
     return new Ipam<R>(options, bootId, new Pool<R>(options, readState<R>(options.file, bootId)));
   }
 
@@ -114,9 +115,13 @@ export class Ipam<R = unknown> {
   }
 }
 
+function temporaryOf(file: string): string {
+  return `${file}.new`;
+}
+
 /** After a crash there is the old file or the new one, never a half; once this resolves it is the new one. */
 async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.new`;
+  const temporary = temporaryOf(file);
   try {
     await fs.promises.writeFile(temporary, text, { flush: true });
     await fs.promises.rename(temporary, file);

@@ -22,6 +22,14 @@ t.test('a lease is on disk before it is told to be', async (t) => {
   t.same(repeated.addresses, addresses);
 });
 
+t.test('what a write that was killed left is removed', async (t) => {
+  const settings = options(t);
+  await Ipam.open(settings).allocate('a').saved;
+  writeFileSync(`${settings.file}.new`, '{"leases":{"b":');
+  t.same([...Ipam.open(settings).leases.keys()], ['a']);
+  t.notOk(existsSync(`${settings.file}.new`));
+});
+
 t.test('many at once share writes and are all there', async (t) => {
   const settings = options(t);
   const ipam = Ipam.open(settings);
