@@ -18,8 +18,9 @@ module.exports = {
     },
     {
       name: 'koffi-only-in-netns',
+      // The soak's wrapper round the kernel door has to get between the two.
       severity: 'error',
-      from: { pathNot: '^netns/' },
+      from: { pathNot: ['^netns/', '^scripts/soaks/cni-faults-process[.]ts$'] },
       to: { path: 'node_modules/koffi' },
     },
     {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Conntrack } from '../../netns/conntrack.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { listConntrack } from '../../test/conntrack.ts';
 import { ifname } from './cni-containers.ts';
 import type { Container, Containers } from './cni-containers.ts';
 import type { CniNode } from './cni-node.ts';
@@ -92,7 +92,10 @@ function ruledPorts(node: CniNode, ports: readonly number[]): string[] {
 /** Flows that were led to a container which is gone: they would lead packets to whoever gets its address. */
 function strayFlows(node: CniNode, connected: readonly Container[]): string[] {
   const alive = new Set([...node.host.addresses, ...connected.flatMap(({ ips }) => ips)]);
-  const flows = runInNamespace(node.host.namespace, () => listConntrack('udp'));
+  const flows = runInNamespace(node.host.namespace, () => {
+    using conntrack = new Conntrack();
+    return conntrack.list('udp');
+  });
   const led = flows.filter(({ origDst, replySrc }) => origDst !== replySrc);
   return led.filter(({ replySrc }) => !alive.has(replySrc)).map((flow) => JSON.stringify(flow));
 }
