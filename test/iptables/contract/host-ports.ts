@@ -112,9 +112,11 @@ async function udpFlows(t: Test, scene: Scene): Promise<void> {
   const reach = async (gets: string, why: string): Promise<void> => {
     for (const flow of flows) await flow.reaches(t, gets, why);
   };
-  const direct = new Flow(scene, 'pod2', 'pod1:8080');
-  await direct.reaches(t, 'pod1 sees pod2', 'past all ports of the node');
-  const before = direct.tracked();
+  // Nobody else asks there; what an earlier cluster's run left tracked ends at some time, so each counts once.
+  const direct = new Flow(scene, 'pod1', 'pod2:9081');
+  await direct.reaches(t, 'pod2 sees pod1', 'past all ports of the node');
+  const before = new Set(direct.tracked());
+  t.equal(before.size, scene.families.length, 'which is tracked');
   await reach('refused', 'nobody has the port');
   await scene.claim('pod1', ...both(8087));
   await reach('pod1 sees outside', 'a pod has it');
@@ -123,7 +125,7 @@ async function udpFlows(t: Test, scene: Scene): Promise<void> {
   await reach('pod2 sees outside', 'another pod has it');
   await scene.claim('pod2');
   await reach('refused', 'nobody, again');
-  t.strictSame(direct.tracked(), before, 'what goes past it stays tracked');
+  t.strictSame(new Set(direct.tracked()), before, 'what goes past it stays tracked');
 }
 
 async function beforeServices(t: Test, scene: Scene): Promise<void> {
