@@ -152,6 +152,9 @@ if (skipUnlessRoot(t)) {
       'weft',
       '--cgroup-parent',
       cgroupParent,
+      // podman would raise them, which not every machine lets root do.
+      '--ulimit',
+      'host',
     ];
     podman.run(
       'run',
