@@ -152,9 +152,8 @@ if (skipUnlessRoot(t)) {
       'weft',
       '--cgroup-parent',
       cgroupParent,
-      // podman would raise them, which not every machine lets root do.
-      '--ulimit',
-      'host',
+      // podman would raise both limits, which not every machine lets root do.
+      ...['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'],
     ];
     podman.run(
       'run',
