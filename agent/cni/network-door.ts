@@ -8,6 +8,8 @@ export interface CniNetwork {
   detach(id: string): Promise<void>;
   /** What of an attachment is not in the kernel as it shall be, a sentence each. */
   check(id: string): Promise<string[]>;
+  /** The one of this id, if it has addresses here. */
+  attachment(id: string): Attachment | undefined;
   /** All that have addresses here, our own pods included. */
   attachments(): Attachment[];
   /** Whether an attachment that asks for nothing special could be made now. Throws why not. */

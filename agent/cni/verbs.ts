@@ -69,7 +69,7 @@ export class CniVerbs {
     const { network } = this.#options;
     if (!prevResult) throw new CniError(cniCodes.badConfig, 'CHECK needs a prevResult');
     const id = attachmentId(containerId, ifname);
-    const attachment = this.#find(id);
+    const attachment = network.attachment(id);
     if (!attachment) {
       throw new CniError(cniCodes.unknownContainer, `${containerId} has no address here for ${ifname}`);
     }
@@ -120,7 +120,7 @@ export class CniVerbs {
   /** Takes away what a DEL that was written down, or an ADD that never ended well, left of an attachment. */
   async #clearTheWay(id: string, containerId: string, ifname: string): Promise<void> {
     const { network, notes } = this.#options;
-    const attachment = this.#find(id);
+    const attachment = network.attachment(id);
     const isNoted = notes.has(containerId, ifname);
     if (attachment && !isNoted && (await network.check(id)).length === 0) {
       const where = `${ifname} in ${attachment.netns}`;
@@ -146,9 +146,5 @@ export class CniVerbs {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #find(id: string): Attachment | undefined {
-    return this.#options.network.attachments().find((attachment) => attachment.id === id);
   }
 }

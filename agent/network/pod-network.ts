@@ -151,6 +151,12 @@ export class PodNetwork {
     return [...leased, ...others.flatMap((link) => podOfLink(link) ?? [])];
   }
 
+  /** The one of this id, if it has addresses here. */
+  attachment(id: string): Attachment | undefined {
+    const lease = this.#ipam.leases.get(id);
+    return lease && describe(id, lease);
+  }
+
   /** All that have addresses here. */
   attachments(): Attachment[] {
     return Array.from(this.#ipam.leases, ([id, lease]) => describe(id, lease));
@@ -197,11 +203,6 @@ export class PodNetwork {
       // It is taken away already, or its queue is full: packets of its own will tell.
       this.#log.debug({ err: error, id: attachment.id }, 'addresses were not announced');
     }
-  }
-
-  attachment(id: string): Attachment | undefined {
-    const lease = this.#ipam.leases.get(id);
-    return lease && describe(id, lease);
   }
 
   /** Tells of each attachment that comes, is asked for again or goes. */

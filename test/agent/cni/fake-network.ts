@@ -29,6 +29,10 @@ export class FakeNetwork implements CniNetwork {
     return this.#do('check', id, () => []);
   }
 
+  attachment(id: string): Attachment | undefined {
+    return this.#attached.get(id);
+  }
+
   attachments(): Attachment[] {
     return [...this.#attached.values()];
   }
