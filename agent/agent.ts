@@ -134,7 +134,7 @@ export async function startAgent({
   };
   const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
   const paths = new PathWatch(context);
-  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(client, log), paths);
+  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), paths);
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [

@@ -1,8 +1,9 @@
 import { Gauge } from 'prom-client';
-import { EventRecorder } from '../../api/controllers/event-recorder.ts';
 import { watchAllRules } from '../../iptables/rule-news.ts';
 import * as netlink from '../../netns/netlink.ts';
 import { NetlinkMonitor } from '../../netns/netlink.ts';
+import { NodeEvents } from '../node/events.ts';
+import type { NodeEventsContext } from '../node/events.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import { checkFirewalls } from './check-firewalls.ts';
@@ -18,12 +19,11 @@ const quickIntervalMs = { min: 250, max: 2_000 } as const;
 const rulesIntervalMs = { min: 2_000, max: 60_000 } as const;
 
 /** What it needs of the agent. */
-export type HostContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
-  readonly client: Pick<AgentContext['client'], 'create' | 'patch'>;
-  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'port'>;
-  readonly cluster: Pick<AgentContext['cluster'], 'clusterCIDRs' | 'dnsIPs'>;
-  readonly caches: { readonly nodes: Pick<AgentContext['caches']['nodes'], 'get'> };
-};
+export type HostContext = NodeEventsContext &
+  Pick<AgentContext, 'metrics' | 'log'> & {
+    readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'port'>;
+    readonly cluster: Pick<AgentContext['cluster'], 'clusterCIDRs' | 'dnsIPs'>;
+  };
 
 /**
  * Watches what other programs on the host do to the way of pods' packets: rules, kernel settings, links. Puts right what
@@ -35,7 +35,7 @@ export class HostWatch implements Subsystem {
   readonly #context: HostContext;
   readonly #rulesStand: () => boolean;
   readonly #log: AgentContext['log'];
-  readonly #events: EventRecorder;
+  readonly #events: NodeEvents;
   readonly #settings = new SettingsKeeper();
   readonly #quick: Runner;
   readonly #rules: Runner;
@@ -55,7 +55,7 @@ export class HostWatch implements Subsystem {
     this.#context = context;
     this.#rulesStand = rulesStand;
     this.#log = context.log.child({ subsystem: this.name });
-    this.#events = new EventRecorder(context.client, this.#log);
+    this.#events = new NodeEvents(context, this.#log);
     const runner = (
       intervals: { readonly min: number; readonly max: number },
       run: () => Promise<void>,
@@ -149,16 +149,8 @@ export class HostWatch implements Subsystem {
       return;
     }
     this.#log.warn({ check, remedy }, found);
-    const object = this.#context.caches.nodes.get(this.#context.nodeName);
-    if (!object) return;
-    this.#events.record({
-      component: 'weft',
-      apiVersion: 'v1',
-      kind: 'Node',
-      object,
-      type: state === 'mended' ? 'Normal' : 'Warning',
-      reason: state === 'mended' ? 'HostMended' : 'HostTrouble',
-      message: renderFinding(finding),
-    });
+    const message = renderFinding(finding);
+    if (state === 'mended') this.#events.record('Normal', 'HostMended', message);
+    else this.#events.record('Warning', 'HostTrouble', message);
   }
 }

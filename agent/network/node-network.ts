@@ -217,8 +217,8 @@ export class NodeNetwork implements Subsystem {
   #fence(socket: NetlinkSocket, fenced: string | undefined, observed: ObservedState): PassResult {
     const self = this.#context.caches.nodes.get(this.#context.nodeName);
     if (self && fenced !== this.#fenced) {
-      if (fenced !== undefined) this.#reports.noteFenced(self, fenced);
-      else this.#reports.noteReleased(self);
+      if (fenced !== undefined) this.#reports.noteFenced(fenced);
+      else this.#reports.noteReleased();
       this.#fenced = fenced;
     }
     if (fenced === undefined) return { changes: [], errors: [] };

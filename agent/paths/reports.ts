@@ -1,6 +1,6 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { EventRecorder } from '../../api/controllers/event-recorder.ts';
+import { NodeEvents } from '../node/events.ts';
 import type { AgentContext } from '../subsystem.ts';
 import { describeNarrow, isNarrow } from './finding.ts';
 import type { PathFinding } from './finding.ts';
@@ -14,13 +14,13 @@ const mostEvents = 5;
 
 /** Tells people what was found out about the ways to peers: lines in the log and Events on this Node. */
 export class PathReports {
-  readonly #context: ReportContext;
-  readonly #events: EventRecorder;
+  readonly #log: ReportContext['log'];
+  readonly #events: NodeEvents;
   readonly #told = new Set<string>();
 
   constructor(context: ReportContext) {
-    this.#context = context;
-    this.#events = new EventRecorder(context.client, context.log);
+    this.#log = context.log;
+    this.#events = new NodeEvents(context, context.log);
   }
 
   /** @param before what was known of the same way; undefined: nothing */
@@ -30,27 +30,20 @@ export class PathReports {
     const fields = { node, range, mtu: finding.mtu, expected };
     if (isNarrow(finding)) {
       const message = describeNarrow(finding);
-      this.#context.log.warn(fields, message);
+      this.#log.warn(fields, message);
       if (this.#told.size >= mostEvents && !this.#told.has(range)) return;
       this.#told.add(range);
-      this.#tell('Warning', 'PathMTUTooSmall', message);
+      this.#events.record('Warning', 'PathMTUTooSmall', message);
     } else if (before && isNarrow(before)) {
       const message = `packets of ${expected} bytes reach node ${node} again`;
-      this.#context.log.info(fields, message);
-      if (this.#told.delete(range)) this.#tell('Normal', 'PathMTURestored', message);
+      this.#log.info(fields, message);
+      if (this.#told.delete(range)) this.#events.record('Normal', 'PathMTURestored', message);
     }
   }
 
   noteOffload(node: string, message: string): void {
-    this.#context.log.warn({ node }, message);
-    this.#tell('Warning', 'ChecksumOffloadBroken', message);
-  }
-
-  #tell(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    const { nodeName, caches } = this.#context;
-    const object = caches.nodes.get(nodeName);
-    if (!object) return;
-    this.#events.record({ component: 'weft', apiVersion: 'v1', kind: 'Node', object, type, reason, message });
+    this.#log.warn({ node }, message);
+    this.#events.record('Warning', 'ChecksumOffloadBroken', message);
   }
 }
 

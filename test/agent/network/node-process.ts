@@ -96,7 +96,7 @@ const network = new NodeNetwork(
   context,
   pods,
   {
-    noteFenced: (_, reason) => reports.push(`fenced: ${reason}`),
+    noteFenced: (reason) => reports.push(`fenced: ${reason}`),
     noteReleased: () => reports.push('released'),
   },
   paths,
