@@ -1,19 +1,19 @@
 import { Counter, Histogram } from 'prom-client';
-import type { Node } from '../../api/kinds/node.ts';
 import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
 import type { ObservedState } from '../../netns/state.ts';
 import { parseCidr, renderCidr } from '../../netns/ip.ts';
 import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
+import type { Link } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
-import type { ClusterNode, NetworkView, NodePlan, Underlay } from './view.ts';
-import { isNetworkMode } from './view.ts';
+import type { NetworkView, NodePlan } from './view.ts';
+import { findUnderlay, sameNetwork, toClusterNode } from './observed-view.ts';
 import { planNetwork } from './desired.ts';
-import { bridgeName, goneGroup, modeAnnotation, ownership, podAlias, vxlanName } from './marks.ts';
+import { bridgeName, goneGroup, ownership, podAlias, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import type { NetworkReports } from './reports.ts';
 import { isAlarming, isRemoval, noticeGroups } from './notices.ts';
@@ -277,6 +277,7 @@ export class NodeNetwork implements Subsystem {
   #view(socket: NetlinkSocket): NetworkView {
     const { nodeName, config, cluster, caches } = this.#context;
     const nodes = Array.from(caches.nodes.list(), toClusterNode);
+    const links = listLinks(socket);
     return {
       nodeName,
       nodeIPs: config.nodeIPs,
@@ -285,16 +286,16 @@ export class NodeNetwork implements Subsystem {
       vxlan: config.vxlan,
       mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
       podLink: config.podLink,
-      underlay: findUnderlay(socket, config.nodeIPs),
-      pods: this.#connectedPods(socket),
+      underlay: findUnderlay(links, listAddresses(socket), config.nodeIPs),
+      pods: this.#connectedPods(links),
       pathMtus: this.#paths.mtus,
       withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
     };
   }
 
   /** Those with a link: one whose link is just being made or was taken by hand has nothing to be kept right. */
-  #connectedPods(socket: NetlinkSocket): NetworkView['pods'] {
-    const names = new Set(listLinks(socket).map(({ alias }) => alias));
+  #connectedPods(links: readonly Link[]): NetworkView['pods'] {
+    const names = new Set(links.map(({ alias }) => alias));
     return this.#pods.attachments().filter(({ id }) => names.has(podAlias(id)));
   }
 }
@@ -304,49 +305,6 @@ export function removeNodeNetwork(): void {
   using socket = new NetlinkSocket();
   removeState(socket, ownership);
   removeRetiredLinks(socket);
-}
-
-function findUnderlay(socket: NetlinkSocket, nodeIPs: readonly string[]): Underlay {
-  const links = listLinks(socket);
-  const addresses = listAddresses(socket);
-  const places = nodeIPs.flatMap((nodeIP) => {
-    const found = addresses.find(({ address }) => address === nodeIP);
-    const link = found && links.find(({ ifindex }) => ifindex === found.ifindex);
-    return link ? [{ nodeIP, link, prefix: found.prefix }] : [];
-  });
-  const [first] = places;
-  const [primary = ''] = nodeIPs;
-  if (first?.nodeIP !== primary) {
-    throw new NetworkError(
-      'no-address',
-      `node address ${primary} is on no link; set nodeIPs to addresses of this host`,
-    );
-  }
-  const { name, mtu } = first.link;
-  const acceptRa = readSysctl(`net/ipv6/conf/${name}/accept_ra`) ?? '0';
-  const subnets = places.map(({ nodeIP, link, prefix }) => ({
-    link: link.name,
-    cidr: `${nodeIP}/${prefix}`,
-  }));
-  return { name, mtu, acceptsRouters: acceptRa !== '0', subnets };
-}
-
-/** What the network needs to know of a Node object. */
-export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
-  const mode = metadata.annotations?.[modeAnnotation];
-  return {
-    name: metadata.name,
-    created: metadata.creationTimestamp ?? '',
-    podCIDRs: spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]),
-    internalIPs: (status?.addresses ?? []).flatMap(({ type, address }) =>
-      type === 'InternalIP' ? [address] : [],
-    ),
-    ...(isNetworkMode(mode) ? { mode } : {}),
-  };
-}
-
-function sameNetwork(a: Node, b: Node): boolean {
-  return JSON.stringify(toClusterNode(a)) === JSON.stringify(toClusterNode(b));
 }
 
 /** So many troubles are told one by one. */

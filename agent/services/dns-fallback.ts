@@ -4,7 +4,7 @@ import type { Node } from '../../api/kinds/node.ts';
 import { familyOf } from '../../iptables/address.ts';
 import type { CompiledService, Endpoint, Frontend } from '../../iptables/model.ts';
 import { RangeTable } from '../network/ranges.ts';
-import { toClusterNode } from '../network/node-network.ts';
+import { toClusterNode } from '../network/observed-view.ts';
 import type { AgentContext } from '../subsystem.ts';
 
 /** The key of what is no Service of anybody's: no object can have this name. */

@@ -1,0 +1,55 @@
+import type { Node } from '../../api/kinds/node.ts';
+import type { Address } from '../../netns/address.ts';
+import type { Link } from '../../netns/link.ts';
+import { readSysctl } from '../../netns/sysctl.ts';
+import { modeAnnotation } from './marks.ts';
+import { NetworkError } from './network-error.ts';
+import type { ClusterNode, Underlay } from './view.ts';
+import { isNetworkMode } from './view.ts';
+
+/** The links and subnets of the node's addresses. @throws NetworkError `no-address` when the first is on no link */
+export function findUnderlay(
+  links: readonly Link[],
+  addresses: readonly Address[],
+  nodeIPs: readonly string[],
+): Underlay {
+  const places = nodeIPs.flatMap((nodeIP) => {
+    const found = addresses.find(({ address }) => address === nodeIP);
+    const link = found && links.find(({ ifindex }) => ifindex === found.ifindex);
+    return link ? [{ nodeIP, link, prefix: found.prefix }] : [];
+  });
+  const [first] = places;
+  const [primary = ''] = nodeIPs;
+  if (first?.nodeIP !== primary) {
+    throw new NetworkError(
+      'no-address',
+      `node address ${primary} is on no link; set nodeIPs to addresses of this host`,
+    );
+  }
+  const { name, mtu } = first.link;
+  const acceptRa = readSysctl(`net/ipv6/conf/${name}/accept_ra`) ?? '0';
+  const subnets = places.map(({ nodeIP, link, prefix }) => ({
+    link: link.name,
+    cidr: `${nodeIP}/${prefix}`,
+  }));
+  return { name, mtu, acceptsRouters: acceptRa !== '0', subnets };
+}
+
+/** What the network needs to know of a Node object. */
+export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
+  const mode = metadata.annotations?.[modeAnnotation];
+  return {
+    name: metadata.name,
+    created: metadata.creationTimestamp ?? '',
+    podCIDRs: spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]),
+    internalIPs: (status?.addresses ?? []).flatMap(({ type, address }) =>
+      type === 'InternalIP' ? [address] : [],
+    ),
+    ...(isNetworkMode(mode) ? { mode } : {}),
+  };
+}
+
+/** Whether two states of a Node are the same to the network. */
+export function sameNetwork(a: Node, b: Node): boolean {
+  return JSON.stringify(toClusterNode(a)) === JSON.stringify(toClusterNode(b));
+}
