@@ -8,6 +8,7 @@ import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
 import type { Link } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
+import { abridge } from '../abridge.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { NetworkView, NodePlan } from './view.ts';
@@ -311,6 +312,5 @@ export function removeNodeNetwork(): void {
 const mostTold = 5;
 
 function summarize(reasons: readonly string[]): string {
-  const more = reasons.length - mostTold;
-  return [...reasons.slice(0, mostTold), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+  return abridge(reasons, mostTold).join('; ');
 }

@@ -66,9 +66,3 @@ export function describeOffload(node: string | undefined): string {
     `(or the hypervisor), then: ethtool -K ${vxlanName} tx on`
   );
 }
-
-/** A few of many sentences, so that one cause does not fill a screen. */
-export function abridge(sentences: readonly string[], most = 3): string[] {
-  const rest = sentences.length - most;
-  return rest > 0 ? [...sentences.slice(0, most), `and ${rest} more like these`] : [...sentences];
-}

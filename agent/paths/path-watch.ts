@@ -1,6 +1,7 @@
 import type { Counter } from 'prom-client';
 import { PathProber } from '../../netns/path-prober.ts';
 import type { NetworkView, NodePlan } from '../network/view.ts';
+import { abridge } from '../abridge.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import * as found from './finding.ts';
 import type { PathFinding } from './finding.ts';
@@ -22,6 +23,9 @@ const rereadMs = 1_000;
 const silentMs = (silences: number): number => Math.min(60_000, 1_000 * 2 ** silences);
 /** A peer that is only starting is no news. */
 const silencesToTell = 4;
+/** So many ways with the same trouble are told one by one. */
+const mostTold = 3;
+const likeThese = 'more like these';
 
 /** How soon a way is looked at again. */
 export interface PathTiming {
@@ -87,8 +91,8 @@ export class PathWatch implements Subsystem {
     const narrow = findings.filter(found.isNarrow).map(found.describeNarrow);
     const silent = findings.filter((finding) => this.#isNews(finding)).map(found.describeSilence);
     const { reason } = this.#offload;
-    const reasons = [...(reason === undefined ? [] : [reason]), ...found.abridge(narrow)];
-    reasons.push(...found.abridge(silent));
+    const reasons = [...(reason === undefined ? [] : [reason]), ...abridge(narrow, mostTold, likeThese)];
+    reasons.push(...abridge(silent, mostTold, likeThese));
     return { ready: true, ...(reasons.length > 0 ? { reason: reasons.join('; ') } : {}) };
   }
 
