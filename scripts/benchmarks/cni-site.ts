@@ -7,9 +7,9 @@ import { openLab } from '../../agent/lab/lab-settings.ts';
 import { createNamespace, namespacePath, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { debianPlugins } from '../../test/runtimes/programs.ts';
 import { freePort } from '../free-port.ts';
+import { runLab } from '../run-lab.ts';
 import { cpuSecondsOf } from './measured-process.ts';
 
-const weft = join(import.meta.dirname, '../../bin/weft');
 const callsProgram = join(import.meta.dirname, 'cni-calls.pl');
 const lab = 'bench-cni';
 
@@ -48,8 +48,8 @@ export class CniSite implements Disposable {
   /** A lab's node with its agent, as a user has it. */
   static async weft(): Promise<CniSite> {
     using undo = new DisposableStack();
-    undo.defer(() => runLab('down'));
-    runLab('up', '--nodes', '1', '--api-port', String(await freePort()));
+    undo.defer(() => runLab(lab, 'down'));
+    runLab(lab, 'up', '--nodes', '1', '--api-port', String(await freePort()));
     const plan = openLab(lab);
     const { namespace = '', runDir = '' } = plan.nodes[0] ?? {};
     const pid = findDaemon(plan, 'node1')?.pid ?? 0;
@@ -151,8 +151,4 @@ export class CniSite implements Disposable {
     mkdirSync(this.#directory, { recursive: true });
     return join(this.#directory, name);
   }
-}
-
-function runLab(...args: string[]): void {
-  execFileSync(weft, ['lab', '--name', lab, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
 }

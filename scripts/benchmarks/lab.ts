@@ -1,14 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { runLab } from '../run-lab.ts';
 import type { Bench } from './result.ts';
 import { median } from './statistics.ts';
 
-const weft = join(import.meta.dirname, '../../bin/weft');
 const runs = 5;
 
 function lab(...args: string[]): void {
   // A lab of its own name and port: one that a user has running is left alone.
-  execFileSync(weft, ['lab', '--name', 'bench', ...args], { stdio: 'ignore' });
+  runLab('bench', ...args);
 }
 
 function measureSeconds(action: () => void): number {

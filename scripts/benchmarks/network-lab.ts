@@ -1,10 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import type { Pod } from '../../api/kinds/pod.ts';
 import type { List } from '../../api/kinds/meta.ts';
+import { runLab } from '../run-lab.ts';
 import type { NetworkPath } from './network-path.ts';
-
-const weft = join(import.meta.dirname, '../../bin/weft');
 
 /** Pods of the lab by name, and the nodes they are on. */
 const placement = { client: 'node1', neighbor: 'node1', remote: 'node2' } as const;
@@ -26,14 +24,14 @@ export class NetworkLab implements Disposable {
   constructor({ name, apiPort, flags }: NetworkLabOptions) {
     this.#name = name;
     using undo = new DisposableStack();
-    undo.defer(() => this.#lab('down'));
-    this.#lab('up', '--nodes', '2', '--api-port', String(apiPort), ...flags);
+    undo.defer(() => runLab(this.#name, 'down'));
+    runLab(this.#name, 'up', '--nodes', '2', '--api-port', String(apiPort), ...flags);
     this.#pods = this.#startPods();
     undo.move();
   }
 
   [Symbol.dispose](): void {
-    this.#lab('down');
+    runLab(this.#name, 'down');
   }
 
   /** Between pods of two nodes. */
@@ -85,14 +83,7 @@ export class NetworkLab implements Disposable {
   }
 
   #kubectl(args: readonly string[], input = ''): string {
-    const kubeconfig = this.#lab('kubeconfig').trim();
+    const kubeconfig = runLab(this.#name, 'kubeconfig').trim();
     return execFileSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { input, encoding: 'utf8' });
-  }
-
-  #lab(...args: string[]): string {
-    return execFileSync(weft, ['lab', '--name', this.#name, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
   }
 }

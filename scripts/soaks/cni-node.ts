@@ -10,6 +10,7 @@ import type { LabHost, LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { freePort } from '../free-port.ts';
+import { runLab } from '../run-lab.ts';
 
 const weft = join(import.meta.dirname, '../../bin/weft');
 const faultsProcess = join(import.meta.dirname, 'cni-faults-process.ts');
@@ -156,8 +157,4 @@ export class CniNode implements AsyncDisposable {
   #writeFault(fault?: Fault): void {
     writeFileSync(this.#faultsFile, fault ? `${fault.where} ${fault.calls}` : '');
   }
-}
-
-function runLab(lab: string, ...args: string[]): void {
-  execFileSync(weft, ['lab', '--name', lab, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
 }

@@ -9,6 +9,7 @@ import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { Supervisor } from '../../test/agent/supervisor.ts';
 import { freePort } from '../free-port.ts';
+import { runLab } from '../run-lab.ts';
 
 /** What dns-restart-load-process.ts is to do. */
 export interface LoadDuty {
@@ -70,9 +71,7 @@ const dnsIPs = ['10.96.0.10', 'fd00:10:96::a'];
 /** A lab's node whose agent is ended and started again and again, under questions all the time. */
 export async function restartUnderLoad(options: RestartOptions): Promise<RestartReport> {
   const port = String(await freePort());
-  const lab = (...args: string[]): void => {
-    execFileSync(weft, ['lab', '--name', options.lab, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-  };
+  const lab = (...args: string[]): void => void runLab(options.lab, ...args);
   const up = (backend: string): void => lab('up', '--nodes', '1', '--api-port', port, '--backend', backend);
   try {
     up('iptables');
