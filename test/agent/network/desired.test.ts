@@ -2,38 +2,7 @@ import t from 'tap';
 import type { ClusterNode, NetworkView } from '../../../agent/network/view.ts';
 import { planNetwork } from '../../../agent/network/desired.ts';
 import * as marks from '../../../agent/network/marks.ts';
-
-function node(number: number, changes: Partial<ClusterNode> = {}): ClusterNode {
-  return {
-    name: `node${number}`,
-    created: `2026-01-01T00:00:0${number}Z`,
-    podCIDRs: [`10.244.${number}.0/24`, `fd00:10:244:${number}::/64`],
-    internalIPs: [`172.30.0.1${number}`, `fd00:172:30::1${number}`],
-    ...changes,
-  };
-}
-
-const view: NetworkView = {
-  nodeName: 'node1',
-  nodeIPs: ['172.30.0.11', 'fd00:172:30::11'],
-  nodes: [node(1), node(2)],
-  dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],
-  vxlan: { port: 8472, vni: 117 },
-  mode: 'vxlan',
-  podLink: 'bridge',
-  underlay: {
-    name: 'eth0',
-    mtu: 1500,
-    acceptsRouters: false,
-    subnets: [
-      { link: 'eth0', cidr: '172.30.0.0/24' },
-      { link: 'eth0', cidr: 'fd00:172:30::/64' },
-    ],
-  },
-  pods: [],
-  pathMtus: new Map(),
-  withoutIPv6: false,
-};
+import { exampleNode as node, exampleView as view } from './example-view.ts';
 
 t.test('a node and its peer', (t) => {
   const { state, pods, problems } = planNetwork(view);

@@ -4,30 +4,11 @@ import * as marks from '../../../agent/network/marks.ts';
 import type { NetworkView } from '../../../agent/network/view.ts';
 import { describeNarrow, describeSilence, routeMtu } from '../../../agent/paths/finding.ts';
 import { pathTargets } from '../../../agent/paths/target.ts';
+import { exampleView } from '../network/example-view.ts';
 
-const nodes = [1, 2].map((number) => ({
-  name: `node${number}`,
-  created: `2026-01-01T00:00:0${number}Z`,
-  podCIDRs: [`10.244.${number}.0/24`, `fd00:10:244:${number}::/64`],
-  internalIPs: [`172.30.0.1${number}`, `fd00:172:30::1${number}`],
-}));
 const view: NetworkView = {
-  nodeName: 'node1',
-  nodeIPs: ['172.30.0.11', 'fd00:172:30::11'],
-  nodes,
-  dnsIPs: [],
-  vxlan: { port: 8472, vni: 117 },
-  mode: 'vxlan',
-  podLink: 'bridge',
-  underlay: {
-    name: 'eth0',
-    mtu: 1500,
-    acceptsRouters: false,
-    subnets: [{ link: 'eth0', cidr: '172.30.0.11/24' }],
-  },
-  pods: [],
-  pathMtus: new Map(),
-  withoutIPv6: false,
+  ...exampleView,
+  underlay: { ...exampleView.underlay, subnets: [{ link: 'eth0', cidr: '172.30.0.11/24' }] },
 };
 
 t.test('the ways to a peer, as its routes lead', (t) => {
