@@ -1,3 +1,4 @@
+import { close } from 'node:fs';
 import * as libc from './libc.ts';
 import type { FilterInstruction } from './libc.ts';
 import { encodeIp } from './ip.ts';
@@ -70,7 +71,11 @@ export class PacketSocket implements Disposable {
   }
 }
 
-/** Sends frames on a link of a namespace. @throws KernelError ENETDOWN, ENXIO, ENOBUFS */
+/**
+ * Sends frames on a link of a namespace. The socket ends some time later: to close one of AF_PACKET the kernel waits for
+ * all readers of its protocols (RCU, 10–20 ms), which nobody here has to.
+ * @throws KernelError ENETDOWN, ENXIO, ENOBUFS
+ */
 export function sendFrames(namespace: NamespaceHandle, ifindex: number, frames: readonly Uint8Array[]): void {
   const fd = runInNamespace(namespace, () => libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0));
   try {
@@ -78,8 +83,15 @@ export function sendFrames(namespace: NamespaceHandle, ifindex: number, frames: 
     libc.bind(fd, encodeLinkAddress(ifindex, 0), `link ${ifindex}`);
     for (const frame of frames) libc.send(fd, frame);
   } finally {
-    libc.close(fd);
+    closeLater(fd);
   }
+}
+
+/** One at a time: the threads that close them do the disk's work as well. */
+let closing = Promise.resolve();
+
+function closeLater(fd: number): void {
+  closing = closing.then(() => new Promise((resolve) => close(fd, () => resolve())));
 }
 
 /** The kernel has memory for so many memberships of one socket (net.core.optmem_max: 20 KiB at least, 56 bytes each). */
