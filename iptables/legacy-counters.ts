@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 
 import { isErrno } from '../netns/kernel-error.ts';
-import * as libc from '../netns/libc.ts';
+import * as sockets from '../netns/socket.ts';
+import { close } from '../netns/libc.ts';
 import { families } from './family.ts';
 import type { Family, FamilyTraits } from './family.ts';
 
 /** Socket domain and option level of each family's tables; linux/netfilter_ipv4/ip_tables.h and ip6_tables.h. */
-const sockets: Readonly<Record<Family, { readonly domain: number; readonly level: number }>> = {
-  ipv4: { domain: libc.AF_INET, level: libc.SOL_IP },
-  ipv6: { domain: libc.AF_INET6, level: libc.IPPROTO_IPV6 },
+const doors: Readonly<Record<Family, { readonly domain: number; readonly level: number }>> = {
+  ipv4: { domain: sockets.AF_INET, level: sockets.SOL_IP },
+  ipv6: { domain: sockets.AF_INET6, level: sockets.IPPROTO_IPV6 },
 };
 
 /** IPT_SO_GET_INFO and IP6T_SO_GET_INFO. */
@@ -40,12 +41,12 @@ export function readLegacyCounters(): string {
   for (const traits of families) {
     const tables = listLegacyTables(traits);
     if (tables.length === 0) continue;
-    const { domain, level } = sockets[traits.family];
-    const fd = libc.socket(domain, libc.SOCK_RAW, IPPROTO_RAW);
+    const { domain, level } = doors[traits.family];
+    const fd = sockets.open(domain, sockets.SOCK_RAW, IPPROTO_RAW);
     try {
       for (const table of tables) lines.push(`${traits.command} ${table} ${readInfo(fd, level, table)}`);
     } finally {
-      libc.close(fd);
+      close(fd);
     }
   }
   return lines.join('\n');
@@ -54,6 +55,6 @@ export function readLegacyCounters(): string {
 function readInfo(fd: number, level: number, table: string): string {
   const info = Buffer.alloc(infoBytes);
   info.write(table, 0, nameBytes - 1, 'latin1');
-  libc.getsockopt(fd, level, GET_INFO, info, `table ${table}`);
+  sockets.getsockopt(fd, level, GET_INFO, info, `table ${table}`);
   return info.subarray(nameBytes).toString('hex');
 }

@@ -1,7 +1,8 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { DatagramBatch } from './datagram-batch.ts';
 import { isErrno } from './kernel-error.ts';
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { pollReadable } from './poll.ts';
 import { waitingBytes } from './server-socket.ts';
 
 /** A datagram in its place of a batch; only valid during the call that hands it over. */
@@ -63,13 +64,13 @@ export class BatchedSocket {
   constructor(fd: number, pollFd = fd) {
     this.#fd = fd;
     this.#pollFd = pollFd;
-    const family = libc.getsockname(fd).readUInt16LE(0);
-    const addressBytes = family === libc.AF_INET ? 16 : 28;
+    const family = sockets.getsockname(fd).readUInt16LE(0);
+    const addressBytes = family === sockets.AF_INET ? 16 : 28;
     const batch = new DatagramBatch({ slots, slotBytes, addressBytes });
     this.#batch = batch;
     this.#datagrams = Array.from({ length: slots }, (_, slot) => {
       const name = batch.address(slot);
-      const address = family === libc.AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
+      const address = family === sockets.AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
       return new SlotDatagram(batch.bytes(slot), name, address, () => this.#replyTo(Buffer.from(name)));
     });
   }
@@ -102,7 +103,7 @@ export class BatchedSocket {
   }
 
   #poll(): void {
-    this.#stopPolling = libc.pollReadable(
+    this.#stopPolling = pollReadable(
       this.#pollFd,
       () => this.#serve(),
       () => {
@@ -168,7 +169,7 @@ export class BatchedSocket {
       const handlers = this.#handlers;
       if (!handlers) return;
       try {
-        libc.sendTo(this.#fd, answer, name);
+        sockets.sendTo(this.#fd, answer, name);
       } catch (error) {
         // No room, which a client takes for a lost packet.
         if (!isErrno(error, 'EAGAIN', 'ECONNREFUSED')) handlers.onError(error);

@@ -1,5 +1,5 @@
 import { isErrno } from './kernel-error.ts';
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
 import { decodeInetAddress } from './sockaddr.ts';
 
 /** Where a server's socket is bound, and what travels over it. */
@@ -11,20 +11,20 @@ export interface BoundSocket {
 }
 
 const protocols = new Map<number, BoundSocket['protocol']>([
-  [libc.SOCK_DGRAM, 'udp'],
-  [libc.SOCK_STREAM, 'tcp'],
+  [sockets.SOCK_DGRAM, 'udp'],
+  [sockets.SOCK_STREAM, 'tcp'],
 ]);
 
 /** What the kernel says of a socket; undefined where `fd` is none of UDP or TCP. */
 export function describeSocket(fd: number): BoundSocket | undefined {
   const type = Buffer.alloc(4);
   try {
-    libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_TYPE, type);
+    sockets.getsockopt(fd, sockets.SOL_SOCKET, sockets.SO_TYPE, type);
   } catch (error) {
     if (isErrno(error, 'ENOTSOCK')) return undefined;
     throw error;
   }
-  const address = decodeInetAddress(libc.getsockname(fd));
+  const address = decodeInetAddress(sockets.getsockname(fd));
   const protocol = protocols.get(type.readInt32LE());
   return address && protocol ? { protocol, ...address } : undefined;
 }
@@ -35,5 +35,5 @@ export function describeSocket(fd: number): BoundSocket | undefined {
  * is none then.
  */
 export function turnAwayDatagrams(fd: number): void {
-  libc.connect(fd, libc.getsockname(fd), 'to its own address');
+  sockets.connect(fd, sockets.getsockname(fd), 'to its own address');
 }

@@ -1,4 +1,10 @@
-import type { FilterInstruction } from './libc.ts';
+/** One instruction of classic BPF (linux/filter.h, struct sock_filter). */
+export interface FilterInstruction {
+  readonly code: number;
+  readonly jumpTrue?: number;
+  readonly jumpFalse?: number;
+  readonly value: number;
+}
 
 /** linux/bpf_common.h: load 4, 2 or 1 bytes in network order from where the packet begins, compare, return. */
 const load = { 4: 0x20, 2: 0x28, 1: 0x30 } as const;

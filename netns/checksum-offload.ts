@@ -1,4 +1,6 @@
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { addressOf } from './syscall.ts';
+import { close, ioctl } from './libc.ts';
 
 /** linux/sockios.h, linux/ethtool.h */
 const SIOCETHTOOL = 0x8946;
@@ -31,12 +33,12 @@ function callEthtool(link: string, command: number, data: number): number {
   value.writeUInt32LE(data, 4);
   const request = Buffer.alloc(requestBytes);
   request.write(link, 0, nameBytes - 1, 'latin1');
-  request.writeBigUInt64LE(libc.addressOf(value), nameBytes);
-  const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM);
+  request.writeBigUInt64LE(addressOf(value), nameBytes);
+  const fd = sockets.open(sockets.AF_INET, sockets.SOCK_DGRAM);
   try {
-    libc.ioctl(fd, SIOCETHTOOL, request);
+    ioctl(fd, SIOCETHTOOL, request);
   } finally {
-    libc.close(fd);
+    close(fd);
   }
   return value.readUInt32LE(4);
 }

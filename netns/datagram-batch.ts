@@ -1,4 +1,5 @@
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { addressOf } from './syscall.ts';
 
 /** struct mmsghdr (linux/socket.h) on 64 bits: its size and its fields' offsets in words of 32 bits. */
 const header = { words: 16, name: 0, nameLength: 2, vector: 4, vectorCount: 6, length: 14 } as const;
@@ -59,7 +60,7 @@ export class DatagramBatch {
    * @throws KernelError what went wrong on the socket before, e.g. ECONNREFUSED
    */
   receive(fd: number): number {
-    return libc.recvMessages(fd, this.#received.bytes, this.#shape.slots);
+    return sockets.recvMessages(fd, this.#received.bytes, this.#shape.slots);
   }
 
   /** Notes that the first `length` bytes of a slot are to go back to where its datagram came from. */
@@ -75,7 +76,7 @@ export class DatagramBatch {
   send(fd: number, onError: (error: unknown) => void): boolean {
     while (this.#taken < this.#queued) {
       try {
-        const taken = libc.sendMessages(fd, this.#sent.from(this.#taken), this.#queued - this.#taken);
+        const taken = sockets.sendMessages(fd, this.#sent.from(this.#taken), this.#queued - this.#taken);
         if (taken === 0) return false;
         this.#taken += taken;
       } catch (error) {
@@ -105,7 +106,7 @@ class Headers {
     this.#vectors = Buffer.alloc(slots * vector.words * wordBytes);
     this.#vectorWords = wordsOf(this.#vectors);
     this.#pointers = new Uint32Array(slots * 4);
-    const [addressesAt, bytesAt, vectorsAt] = [addresses, bytes, this.#vectors].map(libc.addressOf) as [
+    const [addressesAt, bytesAt, vectorsAt] = [addresses, bytes, this.#vectors].map(addressOf) as [
       bigint,
       bigint,
       bigint,

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { AF_INET, AF_INET6 } from './libc.ts';
+import { AF_INET, AF_INET6 } from './socket.ts';
 
 export type Family = 'ipv4' | 'ipv6';
 

@@ -1,7 +1,7 @@
 import * as m from './message.ts';
 import type { Attributes, Request } from './message.ts';
 import type { NetlinkSocket } from './netlink.ts';
-import { AF_INET6 } from './libc.ts';
+import { AF_INET6 } from './socket.ts';
 import { decodeIp, encodeIp } from './ip.ts';
 import { isErrno } from './kernel-error.ts';
 import { decodeMac, encodeMac } from './mac.ts';

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
 import { isErrno } from './kernel-error.ts';
 import { mount, unmount } from './mount.ts';
 import { decodePort, encodeInetAddress } from './sockaddr.ts';
@@ -98,7 +99,7 @@ export function removeNamespace(name: string): void {
 
 /**
  * Runs `action` with the calling thread inside the namespace and returns its result. Only what happens
- * synchronously happens there: sockets made by libc.ts (they stay inside), /proc/sys/net, and children spawned.
+ * synchronously happens there: sockets made by socket.ts (they stay inside), /proc/sys/net, and children spawned.
  * Never await inside; Node's own `net` and `dgram` bind later and so outside.
  */
 export function runInNamespace<T>(namespace: NamespaceHandle | string, action: () => T): T {
@@ -130,13 +131,16 @@ export function listenInNamespace(
 ): number {
   return runInNamespace(namespace, () => {
     const v6 = host.includes(':');
-    const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
+    const fd = sockets.open(
+      v6 ? sockets.AF_INET6 : sockets.AF_INET,
+      sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK,
+    );
     using undo = new DisposableStack();
     undo.defer(() => libc.close(fd));
-    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
-    if (v6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
-    libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
-    libc.listen(fd, backlog, `${host} port ${port}`);
+    sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1);
+    if (v6) sockets.setsockopt(fd, sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1);
+    sockets.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+    sockets.listen(fd, backlog, `${host} port ${port}`);
     undo.move();
     return fd;
   });
@@ -151,12 +155,12 @@ export function connectInNamespace(
   { host, port }: { readonly host: string; readonly port: number },
 ): number {
   return runInNamespace(namespace, () => {
-    const family = host.includes(':') ? libc.AF_INET6 : libc.AF_INET;
-    const fd = libc.socket(family, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
+    const family = host.includes(':') ? sockets.AF_INET6 : sockets.AF_INET;
+    const fd = sockets.open(family, sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK);
     using undo = new DisposableStack();
     undo.defer(() => libc.close(fd));
     try {
-      libc.connect(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+      sockets.connect(fd, encodeInetAddress(host, port), `${host} port ${port}`);
     } catch (error) {
       if (!isErrno(error, 'EINPROGRESS')) throw error;
     }
@@ -168,13 +172,16 @@ export function connectInNamespace(
 /** A UDP socket's fd inside the namespace, bound to nothing: hand it to `socket.bind({ fd })`, then connect it. */
 export function openUdpInNamespace(namespace: NamespaceHandle | string, family: 4 | 6): number {
   return runInNamespace(namespace, () =>
-    libc.socket(family === 6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK),
+    sockets.open(
+      family === 6 ? sockets.AF_INET6 : sockets.AF_INET,
+      sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK,
+    ),
   );
 }
 
 /** The port of a bound socket's fd. */
 export function listeningPort(fd: number): number {
-  return decodePort(libc.getsockname(fd));
+  return decodePort(sockets.getsockname(fd));
 }
 
 let homeFd: number | undefined;

@@ -2,7 +2,7 @@ import { decodeHeader, encodeFrame, ETH_P_IPV6, headerLength } from './ethernet.
 import { internetChecksum, pseudoHeader } from './internet-checksum.ts';
 import { decodeIp, encodeIp } from './ip.ts';
 import { IPPROTO_ICMPV6 } from './ip-packet.ts';
-import type { FilterInstruction } from './libc.ts';
+import type { FilterInstruction } from './bpf.ts';
 import { decodeMac, encodeMac } from './mac.ts';
 
 /** RFC 8200 section 3, RFC 4861 section 4. */

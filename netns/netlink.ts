@@ -1,4 +1,6 @@
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import type { FilterInstruction } from './bpf.ts';
+import { close } from './libc.ts';
 import { KernelError } from './kernel-error.ts';
 import * as message from './message.ts';
 import type { Message, Request } from './message.ts';
@@ -90,7 +92,7 @@ export class NetlinkSocket implements Disposable {
   }
 
   close(): void {
-    if (this.#open) libc.close(this.#fd);
+    if (this.#open) close(this.#fd);
     this.#open = false;
   }
 
@@ -127,12 +129,12 @@ export class NetlinkSocket implements Disposable {
   commit(batch: Buffer): Refusal[] {
     // A message larger than the socket's send buffer is EMSGSIZE.
     if (batch.length > bufferBytes) {
-      libc.setsockopt(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, batch.length);
+      sockets.setsockopt(this.#fd, sockets.SOL_SOCKET, sockets.SO_SNDBUFFORCE, batch.length);
     }
-    libc.send(this.#fd, batch);
+    sockets.send(this.#fd, batch);
     const refusals: Refusal[] = [];
     for (;;) {
-      const length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT);
+      const length = sockets.recv(this.#fd, this.#buffer, sockets.MSG_DONTWAIT);
       if (length === undefined) return refusals;
       for (const answer of message.decodeMessages(this.#buffer.subarray(0, length))) {
         const refusal = decodeRefusal(answer);
@@ -151,7 +153,7 @@ export class NetlinkSocket implements Disposable {
         payload,
       ),
     );
-    libc.send(this.#fd, Buffer.concat(bytes));
+    sockets.send(this.#fd, Buffer.concat(bytes));
     const errors = new Array<KernelError | undefined>(requests.length).fill(undefined);
     let pending = requests.length;
     while (pending > 0) {
@@ -168,12 +170,12 @@ export class NetlinkSocket implements Disposable {
   #send(request: Request, flags: number): number {
     const sequence = ++this.#sequence;
     const all = request.flags | flags | message.NLM_F_REQUEST;
-    libc.send(this.#fd, message.encodeMessage(request.type, all, sequence, request.payload));
+    sockets.send(this.#fd, message.encodeMessage(request.type, all, sequence, request.payload));
     return sequence;
   }
 
   #receive(): Iterable<Message> {
-    const length = libc.recv(this.#fd, this.#buffer, libc.MSG_DONTWAIT | libc.MSG_TRUNC);
+    const length = sockets.recv(this.#fd, this.#buffer, sockets.MSG_DONTWAIT | sockets.MSG_TRUNC);
     if (length === undefined) throw new Error('netlink: the kernel answered nothing');
     if (length > this.#buffer.length) throw new Error(`netlink: an answer of ${length} bytes was cut`);
     return message.decodeMessages(this.#buffer.subarray(0, length));
@@ -227,7 +229,7 @@ export class NetlinkMonitor implements Disposable {
     for (;;) {
       let length: number | undefined;
       try {
-        length = libc.recv(this.#socket.fd, this.#buffer, libc.MSG_DONTWAIT);
+        length = sockets.recv(this.#socket.fd, this.#buffer, sockets.MSG_DONTWAIT);
       } catch (error) {
         if (!(error instanceof KernelError) || error.code !== 'ENOBUFS') throw error;
         this.#options.onOverrun();
@@ -242,7 +244,7 @@ export class NetlinkMonitor implements Disposable {
 
   /** From now on only datagrams that begin with a message of this type are queued; undefined: all. */
   listenFor(type: number | undefined): void {
-    libc.setFilter(this.#socket.fd, type === undefined ? [] : passOnly(type));
+    sockets.setFilter(this.#socket.fd, type === undefined ? [] : passOnly(type));
   }
 
   close(): void {
@@ -255,7 +257,7 @@ export class NetlinkMonitor implements Disposable {
 }
 
 /** Classic BPF (linux/bpf_common.h): loads the first message's type, which BPF takes for big-endian, and compares it. */
-function passOnly(type: number): libc.FilterInstruction[] {
+function passOnly(type: number): FilterInstruction[] {
   const [loadHalf, jumpEqual, accept] = [0x28, 0x15, 0x06];
   return [
     { code: loadHalf, value: 4 },
@@ -267,16 +269,21 @@ function passOnly(type: number): libc.FilterInstruction[] {
 
 function openSocket(options: NetlinkOptions, groups: number): number {
   const { namespace, protocol = NETLINK_ROUTE } = options;
-  const open = (): number => libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
+  const open = (): number => sockets.open(sockets.AF_NETLINK, sockets.SOCK_RAW, protocol);
   const fd = namespace === undefined ? open() : runInNamespace(namespace, open);
   using undo = new DisposableStack();
-  undo.defer(() => libc.close(fd));
-  libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_EXT_ACK, 1);
-  libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_CAP_ACK, 1);
-  if (protocol === NETLINK_ROUTE) libc.setsockopt(fd, libc.SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
-  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, bufferBytes);
-  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, groups === 0 ? bufferBytes : 8 * bufferBytes);
-  libc.bind(fd, encodeNetlinkAddress(groups));
+  undo.defer(() => close(fd));
+  sockets.setsockopt(fd, sockets.SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  sockets.setsockopt(fd, sockets.SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  if (protocol === NETLINK_ROUTE) sockets.setsockopt(fd, sockets.SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_SNDBUFFORCE, bufferBytes);
+  sockets.setsockopt(
+    fd,
+    sockets.SOL_SOCKET,
+    sockets.SO_RCVBUFFORCE,
+    groups === 0 ? bufferBytes : 8 * bufferBytes,
+  );
+  sockets.bind(fd, encodeNetlinkAddress(groups));
   undo.move();
   return fd;
 }

@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream';
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { close } from './libc.ts';
+import { whenWritable } from './poll.ts';
 import { isErrno } from './kernel-error.ts';
 import { encodeUnixAddress } from './sockaddr.ts';
 
@@ -16,11 +18,11 @@ export class PacketSink extends Writable {
 
   /** Connects to the socket at `path`. @throws KernelError ECONNREFUSED or ENOENT when nobody listens there */
   static connect(path: string, packetBytes: number): PacketSink {
-    const fd = libc.socket(libc.AF_UNIX, libc.SOCK_SEQPACKET | libc.SOCK_NONBLOCK);
+    const fd = sockets.open(sockets.AF_UNIX, sockets.SOCK_SEQPACKET | sockets.SOCK_NONBLOCK);
     using undo = new DisposableStack();
-    undo.defer(() => libc.close(fd));
-    libc.connect(fd, encodeUnixAddress(path), path);
-    libc.shutdown(fd, libc.SHUT_RD);
+    undo.defer(() => close(fd));
+    sockets.connect(fd, encodeUnixAddress(path), path);
+    sockets.shutdown(fd, sockets.SHUT_RD);
     undo.move();
     return new PacketSink(fd, packetBytes);
   }
@@ -37,31 +39,31 @@ export class PacketSink extends Writable {
   }
 
   override _final(done: Done): void {
-    libc.shutdown(this.#fd, libc.SHUT_WR);
+    sockets.shutdown(this.#fd, sockets.SHUT_WR);
     done();
   }
 
   override _destroy(error: Error | null, done: Done): void {
     // A send that waits is woken by the socket's end; the fd is not closed under it.
-    libc.shutdown(this.#fd, libc.SHUT_WR);
-    const close = (): void => {
-      libc.close(this.#fd);
+    sockets.shutdown(this.#fd, sockets.SHUT_WR);
+    const end = (): void => {
+      close(this.#fd);
       done(error);
     };
-    this.#sending.then(close, close);
+    this.#sending.then(end, end);
   }
 
   async #sendAll(chunk: Buffer): Promise<void> {
     for (let at = 0; at < chunk.length; at += this.#packetBytes) {
       const packet = chunk.subarray(at, at + this.#packetBytes);
-      while (!this.destroyed && !this.#send(packet)) await libc.whenWritable(this.#fd);
+      while (!this.destroyed && !this.#send(packet)) await whenWritable(this.#fd);
     }
   }
 
   /** Whether the kernel took it. */
   #send(packet: Buffer): boolean {
     try {
-      libc.send(this.#fd, packet);
+      sockets.send(this.#fd, packet);
       return true;
     } catch (error) {
       if (isErrno(error, 'EAGAIN')) return false;

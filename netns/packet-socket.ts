@@ -1,6 +1,7 @@
 import { close } from 'node:fs';
+import type { FilterInstruction } from './bpf.ts';
 import * as libc from './libc.ts';
-import type { FilterInstruction } from './libc.ts';
+import * as sockets from './socket.ts';
 import { encodeIp } from './ip.ts';
 import { isErrno } from './kernel-error.ts';
 import type { NamespaceHandle } from './namespace.ts';
@@ -33,19 +34,19 @@ export class PacketSocket implements Disposable {
   constructor({ ifindex, etherType, filter, onFrame }: PacketSocketOptions) {
     this.#onFrame = onFrame;
     // Of protocol 0 it receives nothing until it is bound: no frame of another link comes first.
-    const fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW | libc.SOCK_NONBLOCK, 0);
+    const fd = sockets.open(sockets.AF_PACKET, sockets.SOCK_RAW | sockets.SOCK_NONBLOCK, 0);
     using undo = new DisposableStack();
     undo.defer(() => libc.close(fd));
-    libc.setsockopt(fd, libc.SOL_PACKET, libc.PACKET_IGNORE_OUTGOING, 1);
-    if (filter) libc.setFilter(fd, filter);
-    libc.bind(fd, encodeLinkAddress(ifindex, etherType), `link ${ifindex}`);
+    sockets.setsockopt(fd, sockets.SOL_PACKET, sockets.PACKET_IGNORE_OUTGOING, 1);
+    if (filter) sockets.setFilter(fd, filter);
+    sockets.bind(fd, encodeLinkAddress(ifindex, etherType), `link ${ifindex}`);
     this.#socket = new WatchedSocket(fd, () => this.#drain());
     undo.move();
   }
 
   /** @throws KernelError ENETDOWN, ENXIO or ENOBUFS when the link does not take it */
   send(frame: Uint8Array): void {
-    libc.send(this.#socket.fd, frame);
+    sockets.send(this.#socket.fd, frame);
   }
 
   close(): void {
@@ -60,7 +61,7 @@ export class PacketSocket implements Disposable {
     for (let count = 0; this.#socket.open && count < framesPerTurn; count += 1) {
       let length: number | undefined;
       try {
-        length = libc.recv(this.#socket.fd, this.#buffer, libc.MSG_DONTWAIT);
+        length = sockets.recv(this.#socket.fd, this.#buffer, sockets.MSG_DONTWAIT);
       } catch (error) {
         if (!isErrno(error, 'ENETDOWN')) throw error;
         continue;
@@ -77,11 +78,11 @@ export class PacketSocket implements Disposable {
  * @throws KernelError ENETDOWN, ENXIO, ENOBUFS
  */
 export function sendFrames(namespace: NamespaceHandle, ifindex: number, frames: readonly Uint8Array[]): void {
-  const fd = runInNamespace(namespace, () => libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0));
+  const fd = runInNamespace(namespace, () => sockets.open(sockets.AF_PACKET, sockets.SOCK_RAW, 0));
   try {
     // Of protocol 0: it is never given anything.
-    libc.bind(fd, encodeLinkAddress(ifindex, 0), `link ${ifindex}`);
-    for (const frame of frames) libc.send(fd, frame);
+    sockets.bind(fd, encodeLinkAddress(ifindex, 0), `link ${ifindex}`);
+    for (const frame of frames) sockets.send(fd, frame);
   } finally {
     closeLater(fd);
   }
@@ -117,14 +118,14 @@ export class GroupMembership implements Disposable {
   set(groups: ReadonlySet<string>): void {
     for (const [group, socket] of this.#groups) {
       if (groups.has(group)) continue;
-      libc.setMembership(socket.fd, false, encodeIp(group), this.#ifindex);
+      sockets.setMembership(socket.fd, false, encodeIp(group), this.#ifindex);
       socket.groups.delete(group);
       this.#groups.delete(group);
     }
     for (const group of groups) {
       if (this.#groups.has(group)) continue;
       const socket = this.#findRoom();
-      libc.setMembership(socket.fd, true, encodeIp(group), this.#ifindex);
+      sockets.setMembership(socket.fd, true, encodeIp(group), this.#ifindex);
       socket.groups.add(group);
       this.#groups.set(group, socket);
     }
@@ -142,7 +143,7 @@ export class GroupMembership implements Disposable {
   #findRoom(): GroupSocket {
     const roomy = this.#sockets.find(({ groups }) => groups.size < groupsPerSocket);
     if (roomy) return roomy;
-    const socket = { fd: libc.socket(libc.AF_INET6, libc.SOCK_DGRAM), groups: new Set<string>() };
+    const socket = { fd: sockets.open(sockets.AF_INET6, sockets.SOCK_DGRAM), groups: new Set<string>() };
     this.#sockets.push(socket);
     return socket;
   }

@@ -8,15 +8,16 @@ import { families, familyOf } from './ip.ts';
 import type { Ends } from './ip-packet.ts';
 import { encodeIpPacket, encodeUdp, IPPROTO_UDP } from './ip-packet.ts';
 import { isErrno } from './kernel-error.ts';
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { close } from './libc.ts';
 import { decodePort, encodeInetAddress } from './sockaddr.ts';
 import { encodeVxlan } from './vxlan-packet.ts';
 import { WatchedSocket } from './watched-socket.ts';
 
 /** linux/in.h, linux/in6.h: never fragment, and send what the link takes, whatever is known of the path. */
 const discovery: Readonly<Record<Family, { readonly level: number; readonly option: number }>> = {
-  ipv4: { level: libc.SOL_IP, option: 10 },
-  ipv6: { level: libc.IPPROTO_IPV6, option: 23 },
+  ipv4: { level: sockets.SOL_IP, option: 10 },
+  ipv6: { level: sockets.IPPROTO_IPV6, option: 23 },
 };
 const PMTUDISC_PROBE = 3;
 /** linux/in.h: what is sent has its IP header, and nothing is received. */
@@ -92,18 +93,18 @@ export class PathProber implements Disposable {
    */
   async datagram({ source, destination }: Ends, offloaded: boolean, timeoutMs: number): Promise<boolean> {
     if (this.#closed) return false;
-    const fd = libc.socket(families[familyOf(source)].number, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+    const fd = sockets.open(families[familyOf(source)].number, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK);
     const refused = Promise.withResolvers<true>();
     const look = (): void => {
       if (isRefused(fd)) refused.resolve(true);
     };
     using _ = new WatchedSocket(fd, look);
     const sent = sendUnlessRefused(() => {
-      libc.bind(fd, encodeInetAddress(source, 0), source);
-      libc.connect(fd, encodeInetAddress(destination, closedPort), destination);
+      sockets.bind(fd, encodeInetAddress(source, 0), source);
+      sockets.connect(fd, encodeInetAddress(destination, closedPort), destination);
       const data = Buffer.alloc(64, 'weft');
-      if (offloaded) libc.send(fd, data);
-      else sendWhole({ source, destination }, decodePort(libc.getsockname(fd)), data);
+      if (offloaded) sockets.send(fd, data);
+      else sendWhole({ source, destination }, decodePort(sockets.getsockname(fd)), data);
     });
     return sent && (await within(refused.promise, timeoutMs, look));
   }
@@ -131,7 +132,7 @@ export class PathProber implements Disposable {
     const socket = this.#sockets.get(family);
     const buffer = Buffer.alloc(receivedBytes);
     for (let count = 0; socket?.open === true && count < repliesPerTurn; count += 1) {
-      const length = libc.recv(socket.fd, buffer, libc.MSG_DONTWAIT);
+      const length = sockets.recv(socket.fd, buffer, sockets.MSG_DONTWAIT);
       if (length === undefined) return;
       const mark = decodeEchoReply(family, buffer.subarray(0, length));
       if (mark?.identifier === this.#identifier) this.#waiting.get(mark.sequence)?.();
@@ -142,17 +143,17 @@ export class PathProber implements Disposable {
 /** Takes echo replies only: a host's other ICMP messages are nothing to wake up for. */
 function openEchoSocket(family: Family): number {
   const { protocol, reply } = echoTypes[family];
-  const fd = libc.socket(families[family].number, libc.SOCK_RAW | libc.SOCK_NONBLOCK, protocol);
+  const fd = sockets.open(families[family].number, sockets.SOCK_RAW | sockets.SOCK_NONBLOCK, protocol);
   using undo = new DisposableStack();
-  undo.defer(() => libc.close(fd));
+  undo.defer(() => close(fd));
   const at = family === 'ipv4' ? 20 : 0;
-  libc.setFilter(fd, [
+  sockets.setFilter(fd, [
     { code: 0x30, value: at }, // BPF_LD|BPF_B|BPF_ABS: the message's type
     { code: 0x15, value: reply, jumpFalse: 1 }, // BPF_JMP|BPF_JEQ
     { code: 0x06, value: 0xffff }, // BPF_RET
     { code: 0x06, value: 0 },
   ]);
-  libc.setsockopt(fd, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
+  sockets.setsockopt(fd, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
   undo.move();
   return fd;
 }
@@ -160,38 +161,38 @@ function openEchoSocket(family: Family): number {
 function sendEcho(fd: number, { ends, vxlan }: ProbeWay, mark: EchoMark, packetBytes: number): void {
   const message = encodeEchoRequest(ends, mark, packetBytes);
   if (!vxlan) {
-    libc.sendTo(fd, message, encodeInetAddress(ends.destination, 0));
+    sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0));
     return;
   }
   const packet = encodeIpPacket(ends, echoTypes[familyOf(ends.source)].protocol, message);
   const { outer } = vxlan;
   const family = familyOf(outer.source);
   const datagram = encodeVxlan(vxlan.vni, vxlan.macs, { source: ends.source, packet });
-  const carrier = libc.socket(families[family].number, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+  const carrier = sockets.open(families[family].number, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK);
   try {
-    libc.setsockopt(carrier, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
-    libc.bind(carrier, encodeInetAddress(outer.source, 0), outer.source);
-    libc.sendTo(carrier, datagram, encodeInetAddress(outer.destination, vxlan.port));
+    sockets.setsockopt(carrier, discovery[family].level, discovery[family].option, PMTUDISC_PROBE);
+    sockets.bind(carrier, encodeInetAddress(outer.source, 0), outer.source);
+    sockets.sendTo(carrier, datagram, encodeInetAddress(outer.destination, vxlan.port));
   } finally {
-    libc.close(carrier);
+    close(carrier);
   }
 }
 
 /** Sends what needs no checksum of anybody's any more. An answer finds the socket that has the port. */
 function sendWhole(ends: Ends, port: number, data: Buffer): void {
   const packet = encodeIpPacket(ends, IPPROTO_UDP, encodeUdp(ends, [port, closedPort], data));
-  const fd = libc.socket(families[familyOf(ends.source)].number, libc.SOCK_RAW, IPPROTO_RAW);
+  const fd = sockets.open(families[familyOf(ends.source)].number, sockets.SOCK_RAW, IPPROTO_RAW);
   try {
-    libc.sendTo(fd, packet, encodeInetAddress(ends.destination, 0));
+    sockets.sendTo(fd, packet, encodeInetAddress(ends.destination, 0));
   } finally {
-    libc.close(fd);
+    close(fd);
   }
 }
 
 /** Whether an ICMP error came in answer to what the connected socket sent. */
 function isRefused(fd: number): boolean {
   try {
-    libc.recv(fd, Buffer.alloc(1), libc.MSG_DONTWAIT);
+    sockets.recv(fd, Buffer.alloc(1), sockets.MSG_DONTWAIT);
     return false;
   } catch (error) {
     // A firewall that refuses aloud has checked the checksum as well.

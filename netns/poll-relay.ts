@@ -1,5 +1,6 @@
 import { isErrno } from './kernel-error.ts';
-import * as libc from './libc.ts';
+import { close } from './libc.ts';
+import { epollAdd, epollCreate, epollRemove } from './poll.ts';
 
 /**
  * Lets a worker thread wait for a socket in such a way that another thread can make it stop: a thread must not be ended
@@ -12,11 +13,11 @@ export class PollRelay implements Disposable {
   #connected = true;
 
   constructor(socket: number) {
-    this.fd = libc.epollCreate();
+    this.fd = epollCreate();
     this.#socket = socket;
     using undo = new DisposableStack();
-    undo.defer(() => libc.close(this.fd));
-    libc.epollAdd(this.fd, socket);
+    undo.defer(() => close(this.fd));
+    epollAdd(this.fd, socket);
     undo.move();
   }
 
@@ -25,7 +26,7 @@ export class PollRelay implements Disposable {
     if (!this.#connected) return;
     this.#connected = false;
     try {
-      libc.epollRemove(this.fd, this.#socket);
+      epollRemove(this.fd, this.#socket);
     } catch (error) {
       // The socket is closed, its fd perhaps another's.
       if (!isErrno(error, 'EBADF', 'ENOENT', 'EPERM')) throw error;
@@ -34,6 +35,6 @@ export class PollRelay implements Disposable {
 
   /** Only after the thread has ended, or stopped to poll it. */
   [Symbol.dispose](): void {
-    libc.close(this.fd);
+    close(this.fd);
   }
 }

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import * as libc from './libc.ts';
+import { ioctl } from './libc.ts';
 
 /** asm-generic/ioctls.h */
 const TIOCSWINSZ = 0x5414;
@@ -19,8 +19,8 @@ export function openPty(): Pty {
   const master = fs.openSync('/dev/ptmx', flags);
   undo.defer(() => fs.closeSync(master));
   const number = Buffer.alloc(4);
-  libc.ioctl(master, TIOCSPTLCK, Buffer.alloc(4));
-  libc.ioctl(master, TIOCGPTN, number);
+  ioctl(master, TIOCSPTLCK, Buffer.alloc(4));
+  ioctl(master, TIOCGPTN, number);
   const slave = fs.openSync(`/dev/pts/${number.readUInt32LE()}`, flags);
   undo.move();
   return { master, slave };
@@ -32,5 +32,5 @@ export function resizeTerminal(fd: number, columns: number, rows: number): void 
   const size = Buffer.alloc(8);
   size.writeUInt16LE(rows, 0);
   size.writeUInt16LE(columns, 2);
-  libc.ioctl(fd, TIOCSWINSZ, size);
+  ioctl(fd, TIOCSWINSZ, size);
 }

@@ -1,4 +1,5 @@
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { close } from './libc.ts';
 import { isErrno } from './kernel-error.ts';
 import { familyOf } from './ip.ts';
 import { encodeInetAddress } from './sockaddr.ts';
@@ -33,19 +34,19 @@ export function openServerSocket({
   sources,
 }: ServerSocketOptions): number {
   const v6 = host.includes(':');
-  const type = protocol === 'udp' ? libc.SOCK_DGRAM : libc.SOCK_STREAM;
-  const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, type | libc.SOCK_NONBLOCK);
+  const type = protocol === 'udp' ? sockets.SOCK_DGRAM : sockets.SOCK_STREAM;
+  const fd = sockets.open(v6 ? sockets.AF_INET6 : sockets.AF_INET, type | sockets.SOCK_NONBLOCK);
   using undo = new DisposableStack();
-  undo.defer(() => libc.close(fd));
-  if (v6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
+  undo.defer(() => close(fd));
+  if (v6) sockets.setsockopt(fd, sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1);
   // Connections that a program before us closed must not keep the port from us. On UDP it would mean something else.
-  if (protocol === 'tcp') libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, 1);
-  if (shared) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEPORT, 1);
+  if (protocol === 'tcp') sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1);
+  if (shared) sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_REUSEPORT, 1);
   if (receiveBytes !== undefined) setReceiveBytes(fd, receiveBytes);
   // Before it is bound: no packet comes first.
-  if (sources) libc.setFilter(fd, filterSources(familyOf(host), sources));
-  libc.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
-  if (protocol === 'tcp') libc.listen(fd, backlog, `${host} port ${port}`);
+  if (sources) sockets.setFilter(fd, filterSources(familyOf(host), sources));
+  sockets.bind(fd, encodeInetAddress(host, port), `${host} port ${port}`);
+  if (protocol === 'tcp') sockets.listen(fd, backlog, `${host} port ${port}`);
   undo.move();
   return fd;
 }
@@ -54,10 +55,10 @@ export function openServerSocket({
 export function setReceiveBytes(fd: number, bytes: number): void {
   // The kernel doubles what it is told (socket(7)).
   try {
-    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, bytes / 2);
+    sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_RCVBUFFORCE, bytes / 2);
   } catch (error) {
     if (!isErrno(error, 'EPERM')) throw error;
-    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVBUF, bytes / 2);
+    sockets.setsockopt(fd, sockets.SOL_SOCKET, sockets.SO_RCVBUF, bytes / 2);
   }
 }
 
@@ -67,6 +68,6 @@ const memoryInfoWords = 9;
 /** What waits to be received, in bytes as the kernel counts them. */
 export function waitingBytes(fd: number): number {
   const info = Buffer.alloc(4 * memoryInfoWords);
-  libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_MEMINFO, info);
+  sockets.getsockopt(fd, sockets.SOL_SOCKET, sockets.SO_MEMINFO, info);
   return info.readUInt32LE(0);
 }

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { decodeIp, familyOfNumber } from './ip.ts';
-import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from './libc.ts';
+import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from './socket.ts';
 
 /** struct sockaddr_in or sockaddr_in6 (linux/in.h, linux/in6.h) for a literal address. */
 export function encodeInetAddress(host: string, port: number): Buffer {

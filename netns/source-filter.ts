@@ -1,6 +1,6 @@
 import { addressAt, encodeIp, parseCidr } from './ip.ts';
 import type { Cidr, Family } from './ip.ts';
-import type { FilterInstruction } from './libc.ts';
+import type { FilterInstruction } from './bpf.ts';
 
 /** linux/bpf_common.h: load a word, keep bits of it, compare it, return. */
 const [loadWord, and, jumpIfEqual, finish] = [0x20, 0x54, 0x15, 0x06];

@@ -1,4 +1,4 @@
-import type { FilterInstruction } from './libc.ts';
+import type { FilterInstruction } from './bpf.ts';
 import * as m from './message.ts';
 import type { Request } from './message.ts';
 import type { NetlinkSocket } from './netlink.ts';

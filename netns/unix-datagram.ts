@@ -1,4 +1,6 @@
-import * as libc from './libc.ts';
+import * as sockets from './socket.ts';
+import { addressOf } from './syscall.ts';
+import { close } from './libc.ts';
 import { encodeUnixAddress } from './sockaddr.ts';
 
 /** struct msghdr (linux/socket.h) on 64 bits: its size and its fields' offsets. */
@@ -36,11 +38,11 @@ export interface UnixDatagram {
  */
 export function sendUnixDatagram(path: string, text: string, fds: readonly number[] = []): void {
   const message = new Message(encodeUnixAddress(path), encodeRights(fds), Buffer.from(text));
-  const fd = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM);
+  const fd = sockets.open(sockets.AF_UNIX, sockets.SOCK_DGRAM);
   try {
-    libc.sendMessage(fd, message.memory);
+    sockets.sendMessage(fd, message.memory);
   } finally {
-    libc.close(fd);
+    close(fd);
   }
 }
 
@@ -50,10 +52,10 @@ export function sendUnixDatagram(path: string, text: string, fds: readonly numbe
  * @throws KernelError EADDRINUSE
  */
 export function openUnixDatagram(path: string): number {
-  const fd = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
+  const fd = sockets.open(sockets.AF_UNIX, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK);
   using undo = new DisposableStack();
-  undo.defer(() => libc.close(fd));
-  libc.bind(fd, encodeUnixAddress(path), path);
+  undo.defer(() => close(fd));
+  sockets.bind(fd, encodeUnixAddress(path), path);
   undo.move();
   return fd;
 }
@@ -62,7 +64,7 @@ export function openUnixDatagram(path: string): number {
 export function receiveUnixDatagram(fd: number): UnixDatagram | undefined {
   const room = Buffer.alloc(control.bytes + align(maxFds * fdBytes));
   const message = new Message(Buffer.alloc(0), room, Buffer.alloc(maxTextBytes));
-  const length = libc.receiveMessage(fd, message.memory);
+  const length = sockets.receiveMessage(fd, message.memory);
   if (length === undefined) return undefined;
   return { text: message.data.toString('utf8', 0, length), fds: decodeRights(message.control) };
 }
@@ -76,7 +78,7 @@ function encodeRights(fds: readonly number[]): Buffer {
   const length = control.bytes + fds.length * fdBytes;
   const encoded = Buffer.alloc(align(length));
   encoded.writeBigUInt64LE(BigInt(length), 0);
-  encoded.writeInt32LE(libc.SOL_SOCKET, control.level);
+  encoded.writeInt32LE(sockets.SOL_SOCKET, control.level);
   encoded.writeInt32LE(SCM_RIGHTS, control.type);
   for (const [index, fd] of fds.entries()) encoded.writeInt32LE(fd, control.bytes + index * fdBytes);
   return encoded;
@@ -98,7 +100,7 @@ class Message {
   constructor(address: Buffer, controlMessage: Buffer, data: Buffer) {
     const parts = [Buffer.alloc(header.bytes), Buffer.alloc(vectorBytes), controlMessage, data, address];
     this.memory = Buffer.concat(parts);
-    const start = libc.addressOf(this.memory);
+    const start = addressOf(this.memory);
     const vectorAt = header.bytes;
     const controlAt = vectorAt + vectorBytes;
     const dataAt = controlAt + controlMessage.length;

@@ -1,4 +1,5 @@
-import * as libc from './libc.ts';
+import { close } from './libc.ts';
+import { pollReadable } from './poll.ts';
 
 /** Calls back whenever a socket has something to read, from construction until it is closed, which closes the socket. */
 export class WatchedSocket implements Disposable {
@@ -22,7 +23,7 @@ export class WatchedSocket implements Disposable {
     if (!this.#open) return;
     this.#open = false;
     this.#stopPolling();
-    libc.close(this.fd);
+    close(this.fd);
   }
 
   [Symbol.dispose](): void {
@@ -30,7 +31,7 @@ export class WatchedSocket implements Disposable {
   }
 
   #poll(): () => void {
-    return libc.pollReadable(this.fd, this.#onReadable, () => {
+    return pollReadable(this.fd, this.#onReadable, () => {
       // An error ends the poll, not the socket: a receive buffer that overran, a link that went down.
       this.#stopPolling();
       this.#onReadable();

@@ -250,6 +250,6 @@ if (parentPort) {
   process.on('exit', () => worker.leaveSockets());
   new HeapKeeper().start();
   // A rejection nobody handles ends the thread, as a throw does.
-  // Handled behind a hop, as datagrams are (pollReadable of netns/libc.ts): what ends the thread happens there.
+  // Handled behind a hop, as datagrams are (pollReadable of netns/poll.ts): what ends the thread happens there.
   port.on('message', (message: ToWorker) => setImmediate(() => void worker.handle(message)));
 }

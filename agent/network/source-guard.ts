@@ -2,7 +2,7 @@ import { assemble } from '../../netns/bpf.ts';
 import type { Comparison, Ending } from '../../netns/bpf.ts';
 import { ETH_P_ARP, ETH_P_IPV6, headerLength } from '../../netns/ethernet.ts';
 import { encodeIp, familyOf } from '../../netns/ip.ts';
-import type { FilterInstruction } from '../../netns/libc.ts';
+import type { FilterInstruction } from '../../netns/bpf.ts';
 import { encodeMac } from '../../netns/mac.ts';
 import { TC_ACT_OK, TC_ACT_SHOT } from '../../netns/traffic-control.ts';
 import type { AttachedPod } from './view.ts';

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient } from '../../api/client/client.ts';
 import { endpointSlices, services } from '../../api/client/resources.ts';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 import { overConnections } from './api-load.ts';
@@ -67,16 +68,16 @@ class Backends {
   /** Connects to a Service from the client's namespace. One at a time. */
   async reach(client: string, service: number): Promise<{ readonly address: string; readonly at: number }> {
     const accepted = once(this.#server, 'connection') as Promise<[Socket]>;
-    const fd = runInNamespace(client, () => libc.socket(libc.AF_INET, libc.SOCK_STREAM));
+    const fd = runInNamespace(client, () => sockets.open(sockets.AF_INET, sockets.SOCK_STREAM));
     try {
-      libc.connect(fd, encodeInetAddress(clusterIP(service), servicePort));
+      sockets.connect(fd, encodeInetAddress(clusterIP(service), servicePort));
       const at = performance.now();
       const [socket] = await accepted;
       const { localAddress: address = '' } = socket.on('error', () => undefined);
       socket.destroy();
       return { address, at };
     } finally {
-      libc.close(fd);
+      close(fd);
     }
   }
 }

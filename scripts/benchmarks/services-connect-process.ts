@@ -6,7 +6,8 @@
  */
 import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
 import { listenInNamespace, runInNamespace } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 import { endpointPort } from './services-data.ts';
@@ -57,10 +58,10 @@ function connect(client: string, to: Buffer): { readonly fds: number[]; readonly
     const fds: number[] = [];
     const times: number[] = [];
     for (let i = 0; i < inARow; i += 1) {
-      const fd = libc.socket(libc.AF_INET, libc.SOCK_STREAM);
+      const fd = sockets.open(sockets.AF_INET, sockets.SOCK_STREAM);
       fds.push(fd);
       const startedAt = performance.now();
-      libc.connect(fd, to);
+      sockets.connect(fd, to);
       times.push((performance.now() - startedAt) * 1000);
     }
     return { fds, times };
@@ -80,7 +81,7 @@ async function measure({ endpoints, rounds, places }: ConnectPlan): Promise<Conn
       if (!item) continue;
       const { fds, times } = connect(item.client, item.to);
       await server.drain(inARow);
-      for (const fd of fds) libc.close(fd);
+      for (const fd of fds) close(fd);
       if (round >= 0) item.medians.push(median(times));
     }
   }

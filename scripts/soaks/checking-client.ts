@@ -1,5 +1,7 @@
 import { DatagramBatch } from '../../netns/datagram-batch.ts';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
+import { pollReadable } from '../../netns/poll.ts';
 import { openServerSocket } from '../../netns/server-socket.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 
@@ -47,7 +49,7 @@ export class CheckingClient {
     this.#to = encodeInetAddress(options.host, options.port);
     this.#batch = new DatagramBatch({ slots, slotBytes: 512, addressBytes: v6 ? 28 : 16 });
     const receive = (): void => this.#receive();
-    this.#stopPolling = libc.pollReadable(this.#fd, receive, receive);
+    this.#stopPolling = pollReadable(this.#fd, receive, receive);
   }
 
   /** How many questions have no answer yet. */
@@ -67,12 +69,12 @@ export class CheckingClient {
     this.#asked[id] = name;
     this.#askedAt[id] = performance.now();
     this.#outstanding += 1;
-    libc.sendTo(this.#fd, question, this.#to);
+    sockets.sendTo(this.#fd, question, this.#to);
   }
 
   close(): void {
     this.#stopPolling();
-    libc.close(this.#fd);
+    close(this.#fd);
   }
 
   #freeId(): number {

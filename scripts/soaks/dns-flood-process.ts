@@ -5,7 +5,8 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '../../netns/kernel-error.ts';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 import { encodeQuery } from '../../test/dns/exchange.ts';
 import { hostilePackets } from '../../test/dns/hostile-packets.ts';
@@ -42,13 +43,13 @@ const isOver = (): boolean => sent >= flood.count || performance.now() >= endsAt
 const next = (): Buffer => packets.next().value as Buffer;
 
 async function floodUdp(): Promise<void> {
-  const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM);
-  libc.bind(fd, encodeInetAddress(attacker, 0));
-  libc.connect(fd, encodeInetAddress('127.0.0.1', flood.port));
+  const fd = sockets.open(sockets.AF_INET, sockets.SOCK_DGRAM);
+  sockets.bind(fd, encodeInetAddress(attacker, 0));
+  sockets.connect(fd, encodeInetAddress('127.0.0.1', flood.port));
   while (!isOver()) {
     for (let burst = 0; burst < 1000 && sent < flood.count; burst += 1) {
       try {
-        libc.send(fd, next());
+        sockets.send(fd, next());
       } catch (error) {
         if (!isErrno(error, 'ECONNREFUSED', 'EAGAIN')) throw error;
       }
@@ -56,7 +57,7 @@ async function floodUdp(): Promise<void> {
     }
     await sleep(0);
   }
-  libc.close(fd);
+  close(fd);
 }
 
 async function floodTcp(): Promise<void> {

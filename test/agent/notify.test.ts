@@ -1,6 +1,7 @@
 import t from 'tap';
 import { forgetFds, notifyServiceManager, storeFds } from '../../agent/notify.ts';
-import { close, MSG_DONTWAIT, recv } from '../../netns/libc.ts';
+import { close } from '../../netns/libc.ts';
+import { MSG_DONTWAIT, recv } from '../../netns/socket.ts';
 import { openUnixDatagram } from '../../netns/unix-datagram.ts';
 
 t.test('systemd is told over its socket, and nobody where there is none', (t) => {

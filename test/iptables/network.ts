@@ -7,7 +7,8 @@ import { execa } from 'execa';
 import { runCommand } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
 import { KernelError } from '../../netns/kernel-error.ts';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 import type { ProbeAnswer, ProbeCommand } from './probe.ts';
@@ -122,22 +123,22 @@ export class TestNetwork implements AsyncDisposable {
 
   /** Sends one packet of a raw protocol, past all sockets. A sender that its own node forbids it has sent nothing. */
   sendRaw(from: Place, source: string, to: string, protocol: number, packet: Buffer): void {
-    const domain = to.includes(':') ? libc.AF_INET6 : libc.AF_INET;
-    const fd = runInNamespace(this.#name(from), () => libc.socket(domain, libc.SOCK_RAW, protocol));
+    const domain = to.includes(':') ? sockets.AF_INET6 : sockets.AF_INET;
+    const fd = runInNamespace(this.#name(from), () => sockets.open(domain, sockets.SOCK_RAW, protocol));
     try {
-      libc.bind(fd, encodeInetAddress(source, 0));
-      libc.sendTo(fd, packet, encodeInetAddress(to, 0));
+      sockets.bind(fd, encodeInetAddress(source, 0));
+      sockets.sendTo(fd, packet, encodeInetAddress(to, 0));
     } catch (error) {
       if (!(error instanceof KernelError) || error.code !== 'EPERM') throw error;
     } finally {
-      libc.close(fd);
+      close(fd);
     }
   }
 
   /** Sends one TCP reset of no connection, which connection tracking calls invalid. */
   sendReset(from: Place, address: string, port: number): void {
-    const domain = address.includes(':') ? libc.AF_INET6 : libc.AF_INET;
-    const fd = runInNamespace(this.#name(from), () => libc.socket(domain, libc.SOCK_RAW, 6));
+    const domain = address.includes(':') ? sockets.AF_INET6 : sockets.AF_INET;
+    const fd = runInNamespace(this.#name(from), () => sockets.open(domain, sockets.SOCK_RAW, 6));
     try {
       // RFC 9293, 3.1: ports, numbers, five words of header, RST, no window; the checksum is wrong, too.
       const header = Buffer.alloc(20);
@@ -145,9 +146,9 @@ export class TestNetwork implements AsyncDisposable {
       header.writeUInt16BE(port, 2);
       header.writeUInt8(5 << 4, 12);
       header.writeUInt8(0x04, 13);
-      libc.sendTo(fd, header, encodeInetAddress(address, 0));
+      sockets.sendTo(fd, header, encodeInetAddress(address, 0));
     } finally {
-      libc.close(fd);
+      close(fd);
     }
   }
 

@@ -3,34 +3,35 @@ import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { describeSocket, turnAwayDatagrams } from '../../netns/bound-socket.ts';
-import * as libc from '../../netns/libc.ts';
+import * as sockets from '../../netns/socket.ts';
+import { close } from '../../netns/libc.ts';
 import { listeningPort } from '../../netns/namespace.ts';
 import { openServerSocket, setReceiveBytes, waitingBytes } from '../../netns/server-socket.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
 
 const families = [
-  { host: '127.0.0.1', domain: libc.AF_INET, type: 'udp4' },
-  { host: '::1', domain: libc.AF_INET6, type: 'udp6' },
+  { host: '127.0.0.1', domain: sockets.AF_INET, type: 'udp4' },
+  { host: '::1', domain: sockets.AF_INET6, type: 'udp6' },
 ] as const;
 
 function bound(t: Test, domain: number, type: number, host: string): number {
-  const fd = libc.socket(domain, type | libc.SOCK_NONBLOCK);
-  t.teardown(() => libc.close(fd));
-  libc.bind(fd, encodeInetAddress(host, 0));
+  const fd = sockets.open(domain, type | sockets.SOCK_NONBLOCK);
+  t.teardown(() => close(fd));
+  sockets.bind(fd, encodeInetAddress(host, 0));
   return fd;
 }
 
 for (const { host, domain, type } of families) {
   t.test(`${host}: a socket says where it is bound`, (t) => {
-    const udp = bound(t, domain, libc.SOCK_DGRAM, host);
+    const udp = bound(t, domain, sockets.SOCK_DGRAM, host);
     t.same(describeSocket(udp), { protocol: 'udp', host, port: listeningPort(udp) });
-    const tcp = bound(t, domain, libc.SOCK_STREAM, host);
+    const tcp = bound(t, domain, sockets.SOCK_STREAM, host);
     t.same(describeSocket(tcp), { protocol: 'tcp', host, port: listeningPort(tcp) });
     t.end();
   });
 
   t.test(`${host}: datagrams are turned away`, async (t) => {
-    const server = bound(t, domain, libc.SOCK_DGRAM, host);
+    const server = bound(t, domain, sockets.SOCK_DGRAM, host);
     const port = listeningPort(server);
     const client = createSocket(type);
     t.teardown(() => client.close());
@@ -42,7 +43,7 @@ for (const { host, domain, type } of families) {
       });
     const read = (): string | undefined => {
       const buffer = Buffer.alloc(64);
-      const length = libc.recv(server, buffer, libc.MSG_DONTWAIT);
+      const length = sockets.recv(server, buffer, sockets.MSG_DONTWAIT);
       return length === undefined ? undefined : buffer.toString('utf8', 0, length);
     };
     await send('before');
@@ -51,7 +52,7 @@ for (const { host, domain, type } of families) {
     t.equal(read(), 'before', 'what had come is still there');
     t.equal(read(), undefined);
     const answered = once(client, 'message');
-    libc.sendTo(server, Buffer.from('late answer'), encodeInetAddress(host, client.address().port));
+    sockets.sendTo(server, Buffer.from('late answer'), encodeInetAddress(host, client.address().port));
     t.equal(String((await answered)[0]), 'late answer', 'it can still be sent from');
     t.same(describeSocket(server), { protocol: 'udp', host, port }, 'still bound where it was');
   });
@@ -59,10 +60,10 @@ for (const { host, domain, type } of families) {
 
 t.test('other files are no sockets of ours', (t) => {
   const file = openSync('/dev/null', 'r');
-  const unix = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM);
+  const unix = sockets.open(sockets.AF_UNIX, sockets.SOCK_DGRAM);
   t.same([file, unix].map(describeSocket), [undefined, undefined]);
   closeSync(file);
-  libc.close(unix);
+  close(unix);
   t.end();
 });
 
@@ -74,7 +75,7 @@ t.test('what waits to be received is known, and how much may', async (t) => {
     shared: false,
     receiveBytes: 1 << 20,
   });
-  t.teardown(() => libc.close(fd));
+  t.teardown(() => close(fd));
   t.equal(waitingBytes(fd), 0);
   const client = createSocket('udp4');
   t.teardown(() => client.close());

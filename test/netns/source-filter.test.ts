@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { FilterInstruction } from '../../netns/libc.ts';
+import type { FilterInstruction } from '../../netns/bpf.ts';
 import { encodeIp } from '../../netns/ip.ts';
 import { filterSources } from '../../netns/source-filter.ts';
 

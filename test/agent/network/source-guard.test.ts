@@ -2,7 +2,7 @@ import t from 'tap';
 import { guardSources } from '../../../agent/network/source-guard.ts';
 import { encodeArp } from '../../../netns/arp.ts';
 import { broadcastMac, encodeFrame } from '../../../netns/ethernet.ts';
-import type { FilterInstruction } from '../../../netns/libc.ts';
+import type { FilterInstruction } from '../../../netns/bpf.ts';
 import { encodeNeighborMessage } from '../../../netns/neighbor-discovery.ts';
 import { udpFrame } from './frames.ts';
 
