@@ -187,6 +187,7 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
         ...pods.flatMap((cidr) => pods.map((other) => `-s ${cidr} -d ${other} -j WEFT-HAIRPIN`)),
         ...pods.map((cidr) => `-s ${cidr} -j RETURN`),
         `-m mark --mark ${keepSourceMark} -j RETURN`,
+        ...renderDnsSource(traits, settings),
         // Answers must come back through this node, which alone can undo the rewriting.
         ...cluster.map((cidr) => `-d ${cidr} -j MASQUERADE --random-fully`),
         '-j WEFT-FAR',
@@ -200,6 +201,15 @@ function renderNat(traits: FamilyTraits, settings: NodeSettings): Map<string, re
       ],
     ],
   ]);
+}
+
+/** The node's own queries to other nodes' DNS come from its pod range, by whatever way. */
+function renderDnsSource(traits: FamilyTraits, { dnsIPs, podGateways = [] }: NodeSettings): Rule[] {
+  const [gateway] = ofFamily(traits, podGateways);
+  if (gateway === undefined) return [];
+  return ofFamily(traits, dnsIPs).map(
+    (address) => `-m conntrack --ctorigdst ${address} -j SNAT --to-source ${gateway} --random-fully`,
+  );
 }
 
 /** A NodePort is served on the node's addresses, but not where pods, Services or the node itself have theirs. */

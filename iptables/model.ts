@@ -75,6 +75,11 @@ export interface NodeSettings {
   readonly dnsFallback?: boolean;
   /** This node's own pod ranges; until they are known, the cluster's. */
   readonly podCIDRs: readonly string[];
+  /**
+   * Its own addresses in them, from which its queries go to other nodes' DNS: whatever way leads there, that answers
+   * nobody but the cluster's ranges. Until they are known, its address on the way out.
+   */
+  readonly podGateways?: readonly string[];
   /** Addresses of all nodes: pods reach them with their own address. */
   readonly nodeIPs: readonly string[];
   /** Beyond the cluster, its Services and its nodes: pods keep their own address there, too. */

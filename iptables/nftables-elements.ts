@@ -150,18 +150,21 @@ export function renderSettings(settings: NodeSettings): Element[] {
       );
     const { clusterCIDRs, serviceCIDRs, nodeIPs, nonMasqueradeCIDRs = [] } = settings;
     const everywhere = settings.nodePortAddresses.length === 0;
-    const dns = settings.dnsIPs.filter((address) => familyOf(address) === family);
+    const isOfFamily = (address: string): boolean => familyOf(address) === family;
+    const dns = [...new Set(settings.dnsIPs.filter(isOfFamily))];
+    const gateway = settings.podGateways?.find(isOfFamily);
     return [
       ...set('cluster', clusterCIDRs),
       ...set('service-ranges', serviceCIDRs),
       ...set('pods', settings.podCIDRs),
       ...set('stays', [...clusterCIDRs, ...serviceCIDRs, multicast, ...nodeIPs, ...nonMasqueradeCIDRs]),
       ...set('nodeport-addresses', everywhere ? ['0.0.0.0/0', '::/0'] : settings.nodePortAddresses),
-      ...[...new Set(dns)].map((address) => ({
-        object: `dns${suffix}`,
-        key: addressBytes(address),
-        value: undefined,
-      })),
+      ...dns.flatMap((address) => {
+        const key = addressBytes(address);
+        const served = { object: `dns${suffix}`, key, value: undefined };
+        if (gateway === undefined) return [served];
+        return [served, { object: `dns-source${suffix}`, key, value: addressBytes(gateway) }];
+      }),
     ];
   });
 }

@@ -140,6 +140,9 @@ function postroutingChains(): SkeletonChain[] {
           `${ip} saddr @pods${suffix} goto leaving`,
         ]),
         `meta mark and ${number(keepMark)} == ${number(keepMark)} return`,
+        ...forFamilies(({ suffix, nftProtocol: ip }) => [
+          `snat ${ip} to ct original ${ip} daddr map @dns-source${suffix} fully-random`,
+        ]),
         // Answers must come back through this node, which alone can undo the rewriting.
         ...forFamilies(({ suffix, nftProtocol: ip }) => [
           `${ip} daddr @cluster${suffix} masquerade fully-random`,

@@ -7,6 +7,7 @@ import { normalizeAddress, normalizeCIDR } from '../../iptables/address.ts';
 import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
 import { compileService } from '../../iptables/services.ts';
 import type { CompileContext } from '../../iptables/services.ts';
+import { podRanges } from '../network/ranges.ts';
 import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
 
@@ -85,7 +86,7 @@ export function nodeSettings(
   { nodeName, config, cluster, caches }: AgentContext,
   dnsFallback: boolean,
 ): NodeSettings {
-  const own = podCIDRsOf(caches.nodes.get(nodeName)?.spec);
+  const own = normalized(podCIDRsOf(caches.nodes.get(nodeName)?.spec), normalizeCIDR);
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
   const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
   const pools = parseAddressPools(cluster.loadBalancerPools).flatMap(poolCIDRs);
@@ -95,7 +96,8 @@ export function nodeSettings(
     serviceCIDRs: normalized([...cluster.serviceCIDRs, ...pools], normalizeCIDR),
     dnsIPs: normalized(cluster.dnsIPs, normalizeAddress),
     dnsFallback,
-    podCIDRs: own.length > 0 ? normalized(own, normalizeCIDR) : clusterCIDRs,
+    podGateways: podRanges(own).map(({ gateway }) => gateway),
+    podCIDRs: own.length > 0 ? own : clusterCIDRs,
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
     nonMasqueradeCIDRs: normalized(config.nonMasqueradeCIDRs, normalizeCIDR),
     nodePortAddresses: nodePortAddresses(config),

@@ -55,8 +55,10 @@ const makers: Readonly<Record<string, Maker | undefined>> = {
     const [wanted, mask] = parseMasked(value);
     return ({ mark }) => Number((mark & mask) >>> 0 === wanted);
   },
-  conntrack: ({ name, values: [states = ''] }) =>
-    name === '--ctstate' ? connectionState(states) : undefined,
+  conntrack: ({ name, values: [value = ''] }) => {
+    if (name === '--ctorigdst') return addressMatch(value, ({ asked }) => asked.value);
+    return name === '--ctstate' ? connectionState(value) : undefined;
+  },
   state: ({ name, values: [states = ''] }) => (name === '--state' ? connectionState(states) : undefined),
   recent,
   // The first packet of a connection is below every rate.

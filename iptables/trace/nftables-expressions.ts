@@ -32,7 +32,7 @@ export function evaluate(json: Json, run: Run): Value | undefined {
 const evaluators: Readonly<Record<string, ((body: Json, run: Run) => Value | undefined) | undefined>> = {
   payload: evaluatePayload,
   meta: (body, run) => evaluateMeta(member(body, 'key'), run),
-  ct: (body, { flight }) => evaluateTracking(member(body, 'key'), flight),
+  ct: (body, { flight }) => evaluateTracking(body, flight),
   fib: evaluateFib,
   socket: evaluateSocket,
   concat: (body, run) => {
@@ -102,10 +102,15 @@ function evaluateMeta(key: Json | undefined, { flight }: Run): Value {
   }
 }
 
-function evaluateTracking(key: Json | undefined, { tracked, rewritten, masqueraded }: Flight): Value {
+function evaluateTracking(body: Json, flight: Flight): Value | undefined {
+  const { tracked, rewritten, masqueraded, asked } = flight;
+  const key = member(body, 'key');
   if (key === 'state') return [tracked ? 'new' : 'untracked'];
   if (key === 'status') return [...(rewritten ? ['dnat'] : []), ...(masqueraded ? ['snat'] : [])];
-  return notKnown('expression', { ct: { key } });
+  if ((key === 'ip daddr' || key === 'ip6 daddr') && member(body, 'dir') === 'original') {
+    return asked.family === (key === 'ip daddr' ? 'ipv4' : 'ipv6') ? asked : undefined;
+  }
+  return notKnown('expression', { ct: body });
 }
 
 /** Whether an address is the node's: all else that the routing table knows of addresses is not known here. */
@@ -168,7 +173,7 @@ function compileComparison(left: Json, right: Json): (run: Run) => boolean | und
   }
   if (kind === 'ct') {
     return (run) => {
-      const has = listOf(evaluateTracking(member(body, 'key'), run.flight) as Json);
+      const has = listOf(evaluateTracking(body, run.flight) as Json);
       return names.some((name) => has.includes(name));
     };
   }

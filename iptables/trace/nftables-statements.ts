@@ -57,7 +57,13 @@ const makers: Readonly<Record<string, ((body: Json) => Statement) | undefined>> 
       : rewriteDestination(run.flight, value, port === undefined ? undefined : evaluate(port, run));
   },
   masquerade: () => rewriteSource,
-  snat: () => rewriteSource,
+  snat: (body) => {
+    const address = member(body, 'addr') ?? null;
+    // Any address is one of another sender; a map may have none for this packet.
+    if (tagged(address)[0] !== 'map') return rewriteSource;
+    return (run) =>
+      evaluate(address, run) === undefined ? { flight: run.flight, verdict: broken } : rewriteSource(run);
+  },
   reject: (body) => {
     const answer = member(body, 'type') === 'tcp reset' ? 'reset' : 'unreachable';
     return ({ flight }) => ({ flight, verdict: { kind: 'reject', answer }, decides: true });

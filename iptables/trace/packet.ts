@@ -83,6 +83,8 @@ export function parseAddress(text: string): Address {
 export interface Flight {
   readonly source: Address;
   readonly destination: Address;
+  /** Where it was sent, before anything rewrote it: what connection tracking knows it by. */
+  readonly asked: Address;
   readonly protocol: Protocol;
   readonly port: number;
   readonly sourcePort: number;

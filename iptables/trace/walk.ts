@@ -29,6 +29,7 @@ export function tracePacket(chains: readonly BaseChain[], node: TracedNode, pack
   const flight: Flight = {
     source,
     destination,
+    asked: destination,
     protocol: packet.protocol,
     port: packet.port,
     sourcePort: packet.sourcePort ?? ephemeralPort,

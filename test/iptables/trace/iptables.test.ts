@@ -85,6 +85,8 @@ t.test('matches', (t) => {
     ['-m conntrack --ctstate RELATED,ESTABLISHED', false],
     ['-m conntrack --ctstate DNAT', false],
     ['-m conntrack ! --ctstate DNAT', true],
+    ['-m conntrack --ctorigdst 203.0.113.7', true],
+    ['-m conntrack --ctorigdst 203.0.113.8', false],
     ['-m state --state NEW,ESTABLISHED', true],
     ['-m mark --mark 0x1/0x1', false],
     ['-m mark ! --mark 0x1/0x1', true],

@@ -182,6 +182,18 @@ t.test('numgen: every way has the same chance, also those that lead nowhere', (t
   t.end();
 });
 
+t.test('another source by where the packet was sent first', (t) => {
+  const sources = { map: { ...table, name: 'sources', elem: [['203.0.113.7', '10.244.1.1']] } };
+  const key = { ct: { key: 'ip daddr', dir: 'original' } };
+  const chains = {
+    prerouting: [[{ dnat: { family: 'ip', addr: '10.244.2.1', port: 53 } }]],
+    postrouting: [[{ snat: { family: 'ip', addr: { map: { key, data: '@sources' } } } }]],
+  };
+  t.strictSame(trace(chains, [sources]), ['forward 10.244.2.1:53 1.0000 masqueraded']);
+  t.strictSame(trace(chains, [sources], { destination: '203.0.113.8' }), ['forward 10.244.2.1:53 1.0000']);
+  t.end();
+});
+
 t.test('nobody is remembered yet', (t) => {
   const affinity = {
     map: {
