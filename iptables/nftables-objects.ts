@@ -82,7 +82,12 @@ function familyObjects(traits: FamilyTraits): NftObject[] {
     ranges('nodeport-addresses', 'addresses of this node that serve NodePorts'),
     set('dns', `${ip} daddr`, [address], "this node's own DNS server"),
     {
-      ...set('dns-source', `${ip} daddr`, [address], "where this node's own queries to other nodes' DNS come from"),
+      ...set(
+        'dns-source',
+        `${ip} daddr`,
+        [address],
+        "where this node's own queries to other nodes' DNS come from",
+      ),
       kind: 'map',
       declaration: `typeof ${ip} daddr : ${ip} saddr;`,
       value: [address],

@@ -66,7 +66,9 @@ async function elsewhere(t: Test, scene: Scene): Promise<void> {
   await close(scene);
   await scene.ask(t, [there]);
   // Told by the pod's queries that nobody is here.
-  await scene.ask(t, [['node', 'dns:53', 'neighbor sees bridge', 'also for the node itself, in its pod range']]);
+  await scene.ask(t, [
+    ['node', 'dns:53', 'neighbor sees bridge', 'also for the node itself, in its pod range'],
+  ]);
   await samePort(t, scene, 'neighbor sees pod1');
   await scene.makePeer(false);
   await scene.ask(t, [nobody, ['node', 'dns:53', 'refused', 'nobody for the node either']]);
