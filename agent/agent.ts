@@ -11,6 +11,7 @@ import { loadClusterConfig } from './config/cluster-config.ts';
 import type { AgentConfig, JoinConfig } from './config/config.ts';
 import { startHealthServer } from './health.ts';
 import type { HealthSource } from './health.ts';
+import { hostPortGate } from './host-ports/gate.ts';
 import { HostPorts } from './host-ports/host-ports.ts';
 import { HeapKeeper } from './heap.ts';
 import { HostWatch } from './host/host-watch.ts';
@@ -133,6 +134,7 @@ export async function startAgent({
     streams.useTls(renewed);
   };
   const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
+  podNetwork.addGate(hostPortGate(rules));
   const paths = new PathWatch(context);
   const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), paths);
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);

@@ -13,11 +13,9 @@ import type { CallAnswer } from './call-server.ts';
 import { serveCalls } from './call-server.ts';
 import { GoneNotes } from './gone-notes.ts';
 import { findPlugin, installCni, renderConflist } from './installation.ts';
-import type { CniNetwork, Gate } from './network-door.ts';
+import type { CniNetwork } from './network-door.ts';
 import { CniVerbs } from './verbs.ts';
 
-/** How long an ADD waits for what must be in force before its container starts. */
-const gateMs = 10_000;
 /** linux/magic.h */
 const NSFS_MAGIC = 0x6e736673;
 
@@ -46,12 +44,12 @@ export class ContainerRuntimes implements Subsystem {
   #server: AsyncDisposable | undefined;
   #health: Health = { ready: false, reason: 'not listening yet' };
 
-  constructor(context: CniContext, network: ReadyNetwork, gates: readonly Gate[] = []) {
+  constructor(context: CniContext, network: ReadyNetwork) {
     this.#context = context;
     this.#network = network;
     this.#log = context.log.child({ subsystem: this.name });
     const notes = new GoneNotes(context.config.runDir);
-    this.#verbs = new CniVerbs({ network, notes, gates, gateMs, findHostLink });
+    this.#verbs = new CniVerbs({ network, notes, findHostLink });
     const registers = [context.metrics];
     this.#seconds = new Histogram({
       name: 'weft_cni_seconds',

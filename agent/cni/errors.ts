@@ -16,6 +16,7 @@ const networkCodes: Readonly<Record<NetworkError['code'], CniCode>> = {
   'not-ready': cniCodes.tryAgain,
   'no-address': cniCodes.tryAgain,
   conflict: cniCodes.tryAgain,
+  'port-taken': cniCodes.portTaken,
   'bad-namespace': cniCodes.badNamespace,
   exists: cniCodes.interfaceExists,
   kernel: cniCodes.kernel,

@@ -15,9 +15,3 @@ export interface CniNetwork {
   /** Whether an attachment that asks for nothing special could be made now. Throws why not. */
   probe(): void;
 }
-
-/**
- * Lets a container in: what must be in force before its first packet, e.g. network policies. Nobody waits for it after
- * `signal`. A gate that throws keeps the container out.
- */
-export type Gate = (attachment: Attachment, signal: AbortSignal) => Promise<void>;

@@ -5,20 +5,15 @@ import type { NetworkConfig } from '../../cni/network-config.ts';
 import type { CniResult } from '../../cni/result.ts';
 import { appendResult } from '../../cni/result.ts';
 import type { Link } from '../../netns/link.ts';
-import type { Attachment } from '../network/attachment.ts';
 import { describeAttachment } from './attachment-result.ts';
 import { toCniError } from './errors.ts';
 import type { GoneNotes } from './gone-notes.ts';
-import type { CniNetwork, Gate } from './network-door.ts';
+import type { CniNetwork } from './network-door.ts';
 import { Turns } from './turns.ts';
 
 export interface CniVerbsOptions {
   readonly network: CniNetwork;
   readonly notes: GoneNotes;
-  /** All of them are passed before ADD answers. */
-  readonly gates: readonly Gate[];
-  /** How long ADD waits for the gates. */
-  readonly gateMs: number;
   /** The node's end of an attachment's link, if it is there. */
   readonly findHostLink: (name: string) => Pick<Link, 'mac' | 'mtu'> | undefined;
 }
@@ -44,12 +39,6 @@ export class CniVerbs {
       await this.#clearTheWay(id, containerId, ifname);
       const cni = { network: config.name, containerId };
       const attachment = await network.attach({ id, netns, ifname, ...config.wishes, cni });
-      try {
-        await this.#passGates(attachment);
-      } catch (error) {
-        await network.detach(id);
-        throw error;
-      }
       const host = this.#options.findHostLink(attachment.hostLink);
       const result = describeAttachment(attachment, network.gateways, { host, dns: config.dns });
       return config.prevResult ? appendResult(config.prevResult, result) : result;
@@ -128,23 +117,5 @@ export class CniVerbs {
     }
     if (attachment || isNoted) await network.detach(id);
     if (isNoted) notes.remove(containerId, ifname);
-  }
-
-  async #passGates(attachment: Attachment): Promise<void> {
-    const { gates, gateMs } = this.#options;
-    if (gates.length === 0) return;
-    const ending = new AbortController();
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      ending.abort();
-      const message = `what must be in force before ${attachment.id} starts was not after ${gateMs} ms`;
-      late.reject(new CniError(cniCodes.tryAgain, message));
-    }, gateMs);
-    try {
-      const passed = gates.map((gate) => gate(attachment, ending.signal));
-      await Promise.race([Promise.all(passed), late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -11,6 +11,8 @@ import { listQdiscs } from '../../netns/traffic-control.ts';
 import { describeClash } from '../host-ports/clash.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
+import { Gates } from './gates.ts';
+import type { Gate } from './gates.ts';
 import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
@@ -23,6 +25,8 @@ import type { PodPlan } from './view.ts';
 const restMs = 30_000;
 /** How long a pod waits for the node's own network before it is told to try again. */
 const planTimeoutMs = 10_000;
+/** How long who comes waits for what it needs beside its link, and who goes for the end of that. */
+const gateMs = { admit: 10_000, dismiss: 2_000 } as const;
 const sweepMs = 100;
 const notUp = "the node's network is not up yet";
 
@@ -37,6 +41,7 @@ export class PodNetwork {
   readonly #attachSeconds: Histogram;
   readonly #planned = Promise.withResolvers<undefined>();
   readonly #listeners = new Set<(id: string) => void>();
+  readonly #gates = new Gates(gateMs);
   #plan: PodPlan | undefined;
   #refusal: string | undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -92,25 +97,28 @@ export class PodNetwork {
 
   /**
    * Gives a namespace (its own, or one that is given) a link, addresses and routes. Idempotent: attaching again what
-   * is attached completes and returns what it has. On failure nothing is left behind.
-   * @throws NetworkError `not-ready`, `conflict`, `bad-namespace`, `exists`, `kernel`; IpamError
+   * is attached completes and returns what it has. Answers once every gate has let it in. On failure nothing is left
+   * behind.
+   * @throws NetworkError `not-ready`, `conflict`, `port-taken`, `bad-namespace`, `exists`, `kernel`; IpamError
    */
   async attach({ id, addresses: asked = [], spans = [], ...record }: AttachmentRequest): Promise<Attachment> {
     const plan = await this.#whenPlanned();
     if (this.#refusal !== undefined) throw new NetworkError('conflict', this.#refusal);
     const observe = this.#attachSeconds.startTimer();
     this.#checkPorts(id, record);
+    const isNew = !this.#ipam.leases.has(id);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
     const attachment = describe(id, { addresses, record });
     try {
       connect(attachment, plan, record.netns === undefined);
       await saved;
       this.#tell(id);
+      await this.#admit(attachment, isNew);
       observe();
     } catch (error) {
       // Whatever the disk says of the lease, it ends here; the first error is the one that matters.
       await Promise.allSettled([saved]);
-      await Promise.allSettled([this.detach(id)]);
+      await Promise.allSettled([this.#release(id)]);
       if (error instanceof NetworkError || error instanceof IpamError) throw error;
       throw new NetworkError('kernel', `cannot connect pod ${id}: ${messageOf(error)}`, { cause: error });
     }
@@ -118,8 +126,33 @@ export class PodNetwork {
     return attachment;
   }
 
-  /** Takes an attachment's link, own namespace and addresses away. One that is not there is fine. */
+  /**
+   * Takes an attachment's link, own namespace and addresses away. One that is not there is fine. Answers once nothing is
+   * in force for it any more or, where that takes long, once it is on disk that it is gone.
+   */
   async detach(id: string): Promise<void> {
+    const attachment = this.attachment(id);
+    await this.#release(id);
+    if (!attachment) return;
+    try {
+      await this.#gates.dismiss(attachment);
+    } catch (error) {
+      // Those in charge of it go on trying, a restarted agent's too: they go by the leases.
+      this.#log.warn({ err: error, id }, 'something is still in force for a pod that is gone');
+    }
+  }
+
+  async #admit(attachment: Attachment, isNew: boolean): Promise<void> {
+    try {
+      await this.#gates.admit(attachment);
+    } catch (error) {
+      if (isNew) throw error;
+      // It runs, perhaps for days: it is not taken down because an agent that just started gets its rules in late.
+      this.#log.warn({ err: error, id: attachment.id }, 'something is not in force for a pod that runs');
+    }
+  }
+
+  async #release(id: string): Promise<void> {
     using socket = new NetlinkSocket();
     retirePodLink(socket, describe(id, this.#ipam.leases.get(id)));
     // Where somebody else's namespace was given there is none of this name.
@@ -205,6 +238,11 @@ export class PodNetwork {
     }
   }
 
+  /** From now on nobody comes or goes but by this gate, too. */
+  addGate(gate: Gate): void {
+    this.#gates.add(gate);
+  }
+
   /** Tells of each attachment that comes, is asked for again or goes. */
   subscribe(listener: (id: string) => void): () => void {
     this.#listeners.add(listener);
@@ -221,7 +259,7 @@ export class PodNetwork {
       ports,
       this.attachments().filter((other) => other.id !== id),
     );
-    if (clash !== undefined) throw new NetworkError('conflict', clash);
+    if (clash !== undefined) throw new NetworkError('port-taken', clash);
   }
 
   async #whenPlanned(): Promise<PodPlan> {

@@ -39,6 +39,11 @@ export class CompiledServices {
     return count;
   }
 
+  /** Whether the kernel may not have this one as it should be. */
+  isWaiting(key: string): boolean {
+    return this.#dirty.has(key) || this.#pending.has(key);
+  }
+
   mark(keys: Iterable<string>): void {
     for (const key of keys) this.#dirty.add(key);
   }

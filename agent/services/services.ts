@@ -14,6 +14,7 @@ import { watchRules } from '../../iptables/rule-watch.ts';
 import { Conntrack } from '../../netns/conntrack.ts';
 import type { ConntrackFilter } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
+import { AwaitedKeys } from './awaited-keys.ts';
 import { CompiledServices } from './compiled.ts';
 import { compileDnsFallback, dnsFallbackKey, fallbackPartOf } from './dns-fallback.ts';
 import { Drift } from './drift.ts';
@@ -75,6 +76,9 @@ export class ServiceRules implements Subsystem {
   #leftoversRemoved = false;
   /** What the last successful sync was for. */
   #settings: NodeSettings | undefined;
+  /** Those whom the last sync refused something. */
+  #refused: SyncResult['refused'] = new Map();
+  readonly #awaited = new AwaitedKeys();
   #failure: string | undefined;
   #synced = false;
 
@@ -113,7 +117,10 @@ export class ServiceRules implements Subsystem {
       this.#runner.request();
     });
     this.#runner = new Runner({
-      run: () => this.#run(),
+      run: async () => {
+        await this.#run();
+        this.#awaited.settle((key) => this.#outcomeOf(key));
+      },
       minIntervalMs,
       maxIntervalMs,
       onError: (error, nextMs) => {
@@ -165,6 +172,21 @@ export class ServiceRules implements Subsystem {
     if (this.#failure !== undefined) return { ready: false, reason: this.#failure };
     if (!this.#synced) return { ready: false, reason: 'Services are not programmed yet' };
     return this.#dnsFallback === false ? { ready: true, reason: withoutDnsFallback } : { ready: true };
+  }
+
+  /**
+   * Resolves once the kernel has what is wanted under this key: rules, or none. Rejects when it refuses them, and when
+   * the signal ends the waiting.
+   */
+  whenProgrammed(key: string, signal: AbortSignal): Promise<void> {
+    const answer = this.#awaited.wait(key, signal);
+    this.#awaited.settle((each) => this.#outcomeOf(each));
+    return answer;
+  }
+
+  #outcomeOf(key: string): 'waiting' | 'done' | Error {
+    if (!this.#synced || this.#compiled.isWaiting(key)) return 'waiting';
+    return this.#refused.get(key) ?? 'done';
   }
 
   #mark(keys: readonly string[]): void {
@@ -239,6 +261,7 @@ export class ServiceRules implements Subsystem {
   }
 
   #report({ changes, refused }: SyncResult, changed: ReadonlySet<string>): void {
+    this.#refused = refused;
     this.#drift.noteRefusals([...refused.values()].some(({ code }) => code === 'REFUSED'));
     this.#metrics.changes.inc(changes);
     const others = [dnsFallbackKey, ...(this.#others?.keys() ?? [])];

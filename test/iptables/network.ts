@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 
 import { runCommand } from '../../iptables/command.ts';
@@ -11,7 +9,7 @@ import * as sockets from '../../netns/socket.ts';
 import { close } from '../../netns/libc.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
-import type { ProbeAnswer, ProbeCommand } from './probe.ts';
+import { Probe } from './probe-client.ts';
 
 export type FamilyName = 'ipv4' | 'ipv6';
 export const familyNames: readonly FamilyName[] = ['ipv4', 'ipv6'];
@@ -295,43 +293,5 @@ export class TestNetwork implements AsyncDisposable {
 
   async #sysctl(place: Place, ...settings: string[]): Promise<void> {
     await this.exec(place, 'sysctl', '-qw', ...settings);
-  }
-}
-
-type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-
-/** A probe process and the questions it has not answered yet. */
-class Probe {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #pending = new Map<number, (answer: string) => void>();
-  #next = 1;
-
-  constructor(namespace: string) {
-    const script = new URL('./probe.ts', import.meta.url).pathname;
-    this.#child = runInNamespace(namespace, () => spawn(process.execPath, [script]));
-    this.#child.stderr.resume();
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const { id, answer } = JSON.parse(line) as ProbeAnswer;
-      this.#pending.get(id)?.(answer);
-      this.#pending.delete(id);
-    });
-    this.#child.on('exit', () => {
-      for (const resolve of this.#pending.values()) resolve('the probe ended');
-    });
-  }
-
-  send(command: WithoutId<ProbeCommand>): Promise<string> {
-    const id = this.#next++;
-    return new Promise((resolve) => {
-      this.#pending.set(id, resolve);
-      this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
-    });
-  }
-
-  async end(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.stdin.end();
-    await exited;
   }
 }

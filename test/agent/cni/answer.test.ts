@@ -4,7 +4,6 @@ import t from 'tap';
 import { answerCall } from '../../../agent/cni/answer.ts';
 import type { CallAnswer } from '../../../agent/cni/call-server.ts';
 import { GoneNotes } from '../../../agent/cni/gone-notes.ts';
-import type { Gate } from '../../../agent/cni/network-door.ts';
 import { CniVerbs } from '../../../agent/cni/verbs.ts';
 import { NetworkError } from '../../../agent/network/network-error.ts';
 import { CniError } from '../../../cni/cni-error.ts';
@@ -17,17 +16,11 @@ class Runtime {
   readonly verbs: CniVerbs;
   readonly errors: CniError[] = [];
 
-  constructor(t: { testdir(): string }, gates: readonly Gate[] = []) {
+  constructor(t: { testdir(): string }) {
     const runDir = t.testdir();
     this.notesDir = path.join(runDir, 'cni-gone');
     const notes = new GoneNotes(runDir);
-    this.verbs = new CniVerbs({
-      network: this.network,
-      notes,
-      gates,
-      gateMs: 20,
-      findHostLink: () => undefined,
-    });
+    this.verbs = new CniVerbs({ network: this.network, notes, findHostLink: () => undefined });
   }
 
   async call(
@@ -62,6 +55,7 @@ t.test('what went wrong, in the specification’s codes', async (t) => {
     [new NetworkError('not-ready', 'x'), 11],
     [new NetworkError('bad-namespace', 'x'), 8],
     [new NetworkError('exists', 'x'), 101],
+    [new NetworkError('port-taken', 'x'), 104],
     [new NetworkError('kernel', 'x'), 100],
     [new NetworkError('kernel', 'x', { cause: new IpamError('unsaved', 'disk') }), 5],
     [new IpamError('unsaved', 'x'), 5],
@@ -86,30 +80,6 @@ t.test('what went wrong, in the specification’s codes', async (t) => {
   t.match(await runtime.call('ADD', 'c1', { cniVersion: '0.4.0' }), {
     said: { cniVersion: '0.4.0', details: 'disk' },
   });
-});
-
-t.test('ADD waits for what must be in force before its container starts', async (t) => {
-  const gate = Promise.withResolvers<undefined>();
-  const runtime = new Runtime(t, [() => gate.promise]);
-  const adding = runtime.call('ADD', 'c1');
-  setImmediate(() => gate.resolve(undefined));
-  t.match(await adding, { exitCode: 0 });
-  t.same(runtime.network.calls, ['attach cni:c1:eth0']);
-});
-
-t.test('a gate that stays closed: try again later, and nothing is left', async (t) => {
-  let told: AbortSignal | undefined;
-  const never: Gate = (_, signal) => {
-    told = signal;
-    return new Promise(() => undefined);
-  };
-  const runtime = new Runtime(t, [never]);
-  t.match(await runtime.call('ADD', 'c1'), { exitCode: 1, said: { code: 11 } });
-  t.same(runtime.network.attachments(), []);
-  t.ok(told?.aborted);
-  const refusing = new Runtime(t, [() => Promise.reject(new Error('no policy'))]);
-  t.match(await refusing.call('ADD', 'c1'), { exitCode: 1, said: { code: 100, msg: 'no policy' } });
-  t.same(refusing.network.attachments(), []);
 });
 
 t.test('ADD of an attachment that an earlier one left half made', async (t) => {
@@ -167,8 +137,9 @@ t.test('STATUS', async (t) => {
 });
 
 t.test('calls for one attachment wait for each other, others do not', async (t) => {
+  const runtime = new Runtime(t);
   const gate = Promise.withResolvers<undefined>();
-  const runtime = new Runtime(t, [({ id }) => (id === 'cni:c1:eth0' ? gate.promise : Promise.resolve())]);
+  runtime.network.delays.set('attach cni:c1:eth0', gate.promise);
   const adding = runtime.call('ADD', 'c1');
   const deleting = runtime.call('DEL', 'c1');
   t.match(await runtime.call('ADD', 'c2'), { exitCode: 0 });

@@ -7,6 +7,8 @@ export class FakeNetwork implements CniNetwork {
   readonly calls: string[] = [];
   /** Thrown by the method of this name; of `detach` by the id, too. */
   readonly refusals = new Map<string, Error>();
+  /** What a call waits for, by its name and id. */
+  readonly delays = new Map<string, Promise<unknown>>();
   readonly #attached = new Map<string, Attachment>();
 
   attach({ id, netns = '', ifname = '', cni }: AttachmentRequest): Promise<Attachment> {
@@ -42,9 +44,12 @@ export class FakeNetwork implements CniNetwork {
     if (refusal) throw refusal;
   }
 
-  #do<T>(verb: string, id: string, action: () => T): Promise<T> {
-    this.calls.push(`${verb} ${id}`);
-    const refusal = this.refusals.get(verb) ?? this.refusals.get(`${verb} ${id}`);
-    return refusal ? Promise.reject(refusal) : Promise.resolve(action());
+  async #do<T>(verb: string, id: string, action: () => T): Promise<T> {
+    const call = `${verb} ${id}`;
+    this.calls.push(call);
+    await this.delays.get(call);
+    const refusal = this.refusals.get(verb) ?? this.refusals.get(call);
+    if (refusal) throw refusal;
+    return action();
   }
 }

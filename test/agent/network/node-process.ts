@@ -4,6 +4,8 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
+import { hostPortGate } from '../../../agent/host-ports/gate.ts';
+import { HostPorts } from '../../../agent/host-ports/host-ports.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode, PodLinkMode } from '../../../agent/network/view.ts';
 import { PathWatch } from '../../../agent/paths/path-watch.ts';
@@ -13,6 +15,7 @@ import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
 import type { ApiClient } from '../../../api/client/client.ts';
 import type { Event } from '../../../api/kinds/event.ts';
 import type { Node } from '../../../api/kinds/node.ts';
+import { makeRules } from '../services/rules-fixture.ts';
 
 export interface NodeSettings {
   readonly nodeName: string;
@@ -23,6 +26,8 @@ export interface NodeSettings {
   readonly dnsIPs: readonly string[];
   readonly networkMode?: NetworkMode;
   readonly podLink?: PodLinkMode;
+  /** What makes the rules of its ports; absent: it has none. */
+  readonly backend?: string;
 }
 
 /** A request from the test, answered with `{ id, result }` or `{ id, error }`. */
@@ -101,6 +106,11 @@ const network = new NodeNetwork(
   },
   paths,
 );
+const rules =
+  settings.backend === undefined
+    ? undefined
+    : makeRules(settings.backend, settings.nodeIPs, new HostPorts(pods));
+if (rules) pods.addGate(hostPortGate(rules.rules));
 const runtimes = new ContainerRuntimes(context, pods);
 
 /** What to attach: an id, or all of a request. */
@@ -112,6 +122,10 @@ const verbs = {
     underlay.subscribe(() => network.noteAddresses());
     await underlay.start();
     await network.start();
+  },
+  async startRules() {
+    await rules?.rules.start();
+    rules?.sync();
   },
   addresses: () => underlay.addresses,
   underlayHealth: () => underlay.health(),
@@ -165,6 +179,7 @@ const verbs = {
   serveRuntimes: () => runtimes.start(),
   stop: async () => {
     await runtimes.stop();
+    await rules?.rules.stop();
     await network.stop();
     await paths.stop();
   },

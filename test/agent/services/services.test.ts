@@ -456,3 +456,30 @@ t.test('what another program left is told once, with the command that removes it
   await until(() => backend.syncs.length === 2);
   t.equal(events.length, 2);
 });
+
+t.test('who waits for a key is told when the kernel has it, or why it has not', async (t) => {
+  const { caches, backend, rules } = setup(t);
+  caches.services.set(service('a', '10.96.0.1'));
+  const { signal } = new AbortController();
+  const told: string[] = [];
+  const early = rules.whenProgrammed('default/a', signal).then(() => told.push('a'));
+  await rules.start();
+  t.same(told, [], 'nothing is known yet');
+  syncAll(caches);
+  await early;
+  t.equal(backend.syncs.length, 1);
+  await rules.whenProgrammed('default/nobody', signal);
+
+  caches.services.set(service('b', '10.96.0.2'));
+  const refusal = new RulesError('REFUSED', 'no such port');
+  backend.result = { changes: 1, refused: new Map([['default/b', refusal]]) };
+  await t.rejects(rules.whenProgrammed('default/b', signal), refusal);
+
+  backend.error = new RulesError('REFUSED', 'busy');
+  caches.services.set(service('c', '10.96.0.3'));
+  const ending = new AbortController();
+  const never = rules.whenProgrammed('default/c', ending.signal);
+  await until(() => !rules.health().ready);
+  ending.abort(new Error('enough'));
+  await t.rejects(never, { message: 'enough' });
+});
