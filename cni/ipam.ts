@@ -1,10 +1,9 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
-import { encodeIp } from '../netns/ip.ts';
-import { isErrno } from '../netns/kernel-error.ts';
+import { LeaseFile, readBootId, readState, removeTemporary } from './lease-file.ts';
 import { IpamError } from './ipam-error.ts';
-import type { AddressRequest, Lease, PoolOptions, PoolState } from './pool.ts';
-import { emptyState, Pool } from './pool.ts';
+import type { AddressRequest, Lease, PoolChange, PoolOptions } from './pool.ts';
+import { Pool } from './pool.ts';
 
 export interface IpamOptions extends PoolOptions {
   /** The leases file; its directory is made. */
@@ -15,27 +14,25 @@ export interface IpamOptions extends PoolOptions {
   readonly now?: () => number;
 }
 
-/** The leases file. */
-interface LeasesFile<R> extends PoolState<R> {
-  readonly bootId: string;
-}
-
 /**
  * Gives out a node's pod addresses, durably: a promise of {@link allocate} resolves once the lease is on disk, so
  * that no crash can hand an address out twice. Changes made while a write is under way share the next one.
  * With each lease goes a record of the holder's, as plain data, that a restart needs nothing else.
  */
 export class Ipam<R = unknown> {
-  readonly #file: string;
-  readonly #bootId: string;
+  readonly #path: string;
+  readonly #file: LeaseFile<R>;
   readonly #now: () => number;
   readonly #pool: Pool<R>;
+  /** Not yet handed to a write. */
+  #changes: PoolChange<R>[] = [];
   #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
   #queued: Promise<void> | undefined;
 
   private constructor(options: IpamOptions, bootId: string, pool: Pool<R>) {
-    this.#file = options.file;
-    this.#bootId = bootId;
+    this.#path = options.file;
+    this.#file = new LeaseFile<R>(options.file, bootId);
     this.#now = options.now ?? Date.now;
     this.#pool = pool;
   }
@@ -47,7 +44,7 @@ export class Ipam<R = unknown> {
   static open<R = unknown>(options: IpamOptions): Ipam<R> {
     const bootId = options.bootId ?? readBootId();
     fs.mkdirSync(path.dirname(options.file), { recursive: true });
-    fs.rmSync(temporaryOf(options.file), { force: true });
+    removeTemporary(options.file);
     return new Ipam<R>(options, bootId, new Pool<R>(options, readState<R>(options.file, bootId)));
   }
 
@@ -69,7 +66,12 @@ export class Ipam<R = unknown> {
     const present = this.#pool.leases.get(owner);
     const lease = this.#pool.allocate(owner, this.#now(), request);
     const unchanged = present && (lease === present || isSame(lease, present));
-    return { addresses: lease.addresses, saved: unchanged ? (this.#queued ?? this.#writing) : this.#save() };
+    return {
+      addresses: lease.addresses,
+      saved: unchanged
+        ? (this.#queued ?? this.#writing)
+        : this.#save({ owner, lease, next: this.#pool.next }),
+    };
   }
 
   /** Whether {@link allocate} would find addresses now. @throws IpamError `exhausted`, `resting` */
@@ -79,14 +81,14 @@ export class Ipam<R = unknown> {
 
   /** Takes an owner's addresses back. An owner without any is fine. */
   async release(owner: string): Promise<void> {
-    if (this.#pool.release(owner, this.#now())) await this.#save();
+    const releasedAt = this.#now();
+    if (this.#pool.release(owner, releasedAt)) await this.#save({ owner, releasedAt });
   }
 
   /** Takes everybody's addresses back but these owners'. */
   async retain(owners: ReadonlySet<string>): Promise<void> {
     const gone = [...this.#pool.leases.keys()].filter((owner) => !owners.has(owner));
-    for (const owner of gone) this.#pool.release(owner, this.#now());
-    if (gone.length > 0) await this.#save();
+    await Promise.all(gone.map((owner) => this.release(owner)));
   }
 
   /** What everybody has, by owner. */
@@ -94,83 +96,32 @@ export class Ipam<R = unknown> {
     return this.#pool.leases;
   }
 
-  #save(): Promise<void> {
+  #save(change: PoolChange<R>): Promise<void> {
+    this.#changes.push(change);
+    if (this.#queued) return this.#queued;
     const start = (): Promise<void> => {
       this.#queued = undefined;
-      return this.#write();
+      return this.#write(this.#changes.splice(0));
     };
-    // The one under way may have taken its snapshot before this change; whether it failed is its callers' affair.
-    this.#queued ??= this.#writing = this.#writing.then(start, start);
-    return this.#queued;
+    // The disk works while the caller does something else. Whether the one under way fails is its callers' affair.
+    if (this.#isWriting) this.#queued = this.#writing = this.#writing.then(start, start);
+    else this.#writing = start();
+    return this.#writing;
   }
 
-  async #write(): Promise<void> {
-    const content: LeasesFile<R> = { bootId: this.#bootId, ...this.#pool.state() };
+  async #write(changes: readonly PoolChange<R>[]): Promise<void> {
+    this.#isWriting = true;
     try {
-      await replaceFile(this.#file, JSON.stringify(content));
+      await this.#file.write(changes, () => this.#pool.state());
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new IpamError('unsaved', `cannot save addresses to ${this.#file}: ${why}`, { cause });
+      throw new IpamError('unsaved', `cannot save addresses to ${this.#path}: ${why}`, { cause });
+    } finally {
+      this.#isWriting = false;
     }
   }
 }
 
-function temporaryOf(file: string): string {
-  return `${file}.new`;
-}
-
-/** After a crash there is the old file or the new one, never a half; once this resolves it is the new one. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = temporaryOf(file);
-  try {
-    await fs.promises.writeFile(temporary, text, { flush: true });
-    await fs.promises.rename(temporary, file);
-  } catch (error) {
-    // On a full disk its half would keep the next try from fitting.
-    await fs.promises.unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  const directory = await fs.promises.open(path.dirname(file));
-  await directory.sync().finally(() => directory.close());
-}
-
 function isSame<R>(a: Lease<R>, b: Lease<R>): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function readBootId(): string {
-  return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-
-function readState<R>(file: string, bootId: string): PoolState<R> {
-  let text: string;
-  try {
-    text = fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return emptyState();
-    throw error;
-  }
-  const content = parse<R>(file, text);
-  // After a reboot no pod of before is left, but the walk goes on where it was.
-  return content.bootId === bootId ? content : { ...emptyState(), next: content.next };
-}
-
-function parse<R>(file: string, text: string): LeasesFile<R> {
-  try {
-    const content = JSON.parse(text) as LeasesFile<R> & { leases: Record<string, Lease<R> | string[]> };
-    if (typeof content.bootId !== 'string') throw new TypeError('no bootId');
-    // Before leases had records each was the bare list of its addresses.
-    const leases = Object.entries(content.leases).map(([owner, lease]) => [
-      owner,
-      Array.isArray(lease) ? { addresses: lease } : lease,
-    ]);
-    const state: PoolState<R> = { ...content, leases: Object.fromEntries(leases) as PoolState<R>['leases'] };
-    for (const { addresses } of Object.values(state.leases)) addresses.forEach(encodeIp);
-    // Going through a pool checks the numbers.
-    return { bootId: content.bootId, ...new Pool<R>({ ranges: [], reserved: [], restMs: 0 }, state).state() };
-  } catch (error) {
-    throw new IpamError('corrupt', `${file} is no leases file; remove it once no pod runs here`, {
-      cause: error,
-    });
-  }
 }

@@ -20,6 +20,12 @@ export interface PoolState<R = unknown> {
   readonly released: Record<string, number>;
 }
 
+/** One change of what a pool remembers, as plain data. */
+export type PoolChange<R = unknown> =
+  | { readonly owner: string; readonly lease: Lease<R>; readonly next: PoolState['next'] }
+  /** Unix ms. */
+  | { readonly owner: string; readonly releasedAt: number };
+
 export interface PoolOptions {
   /** One range per family, primary family first: every owner gets one address of each. */
   readonly ranges: readonly string[];
@@ -49,23 +55,18 @@ export class Pool<R = unknown> {
   #ranges: readonly Range[] = [];
   #reserved: ReadonlySet<string> = new Set();
   readonly #restMs: number;
-  readonly #leases: Map<string, Lease<R>>;
+  readonly #leases = new Map<string, Lease<R>>();
   /** Owners by address. */
-  readonly #used: Map<string, string>;
+  readonly #used = new Map<string, string>();
   readonly #next: Map<string, bigint>;
   readonly #released: Map<string, number>;
 
   constructor({ ranges, reserved, restMs }: PoolOptions, state: PoolState<R> = emptyState()) {
     this.useRanges(ranges, reserved);
     this.#restMs = restMs;
-    this.#leases = new Map(Object.entries(state.leases));
-    this.#used = new Map(
-      Object.entries(state.leases).flatMap(([owner, { addresses }]) =>
-        addresses.map((address): [string, string] => [address, owner]),
-      ),
-    );
     this.#next = new Map(Object.entries(state.next).map(([range, position]) => [range, BigInt(position)]));
     this.#released = new Map(Object.entries(state.released));
+    for (const [owner, lease] of Object.entries(state.leases)) this.#give(owner, lease);
   }
 
   get leases(): ReadonlyMap<string, Lease<R>> {
@@ -94,11 +95,7 @@ export class Pool<R = unknown> {
       if (walked) this.#next.set(text, position + 1n);
       return addressAt(cidr, position);
     });
-    for (const address of addresses) {
-      this.#used.set(address, owner);
-      this.#released.delete(address);
-    }
-    return this.#write(owner, addresses, request.record);
+    return this.#give(owner, toLease(addresses, request.record));
   }
 
   /** Whether an owner that asks for nothing special would get addresses now. @throws IpamError as {@link allocate} */
@@ -119,10 +116,27 @@ export class Pool<R = unknown> {
     return true;
   }
 
+  /** Does again what a pool like this one did. To do once more what was done since, in order, changes nothing. */
+  replay(change: PoolChange<R>): void {
+    if ('releasedAt' in change) {
+      this.release(change.owner, change.releasedAt);
+      return;
+    }
+    const { owner, lease, next } = change;
+    this.release(owner, 0);
+    for (const [range, position] of Object.entries(next)) this.#next.set(range, BigInt(position));
+    this.#give(owner, lease);
+  }
+
+  /** Where the walk round each range is. */
+  get next(): PoolState['next'] {
+    return Object.fromEntries([...this.#next].map(([range, position]) => [range, String(position)]));
+  }
+
   state(): PoolState<R> {
     return {
       leases: Object.fromEntries(this.#leases),
-      next: Object.fromEntries([...this.#next].map(([range, position]) => [range, String(position)])),
+      next: this.next,
       released: Object.fromEntries(this.#released),
     };
   }
@@ -134,11 +148,16 @@ export class Pool<R = unknown> {
       const has = present.addresses.join(', ');
       throw new IpamError('taken', `${owner} has ${has} already and cannot have ${other} as well`);
     }
-    return record === undefined ? present : this.#write(owner, present.addresses, record);
+    return record === undefined ? present : this.#give(owner, toLease(present.addresses, record));
   }
 
-  #write(owner: string, addresses: readonly string[], record: R | undefined): Lease<R> {
-    const lease = { addresses, ...(record === undefined ? {} : { record }) };
+  /** @throws TypeError when one of the addresses is none */
+  #give(owner: string, lease: Lease<R>): Lease<R> {
+    for (const address of lease.addresses) {
+      encodeIp(address);
+      this.#used.set(address, owner);
+      this.#released.delete(address);
+    }
     this.#leases.set(owner, lease);
     return lease;
   }
@@ -206,6 +225,10 @@ export class Pool<R = unknown> {
       if (now - at >= this.#restMs || at > now) this.#released.delete(address);
     }
   }
+}
+
+function toLease<R>(addresses: readonly string[], record: R | undefined): Lease<R> {
+  return { addresses, ...(record === undefined ? {} : { record }) };
 }
 
 /** The state of a pool that never gave anything out. */

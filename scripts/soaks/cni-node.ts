@@ -1,13 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostEnvironment } from '../../agent/lab/lab-config.ts';
 import type { LabHost, LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
+import { readBootId, readState } from '../../cni/lease-file.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { freePort } from '../free-port.ts';
 import { runLab } from '../run-lab.ts';
@@ -141,11 +142,9 @@ export class CniNode implements AsyncDisposable {
     );
   }
 
-  /** Who has addresses by what the agent has on disk; before the first lease there is no such file. */
+  /** Who has addresses by what the agent has on disk. */
   leaseholders(): string[] {
-    const file = join(this.host.stateDir, 'network/leases.json');
-    if (!existsSync(file)) return [];
-    return Object.keys((JSON.parse(readFileSync(file, 'utf8')) as { leases: object }).leases);
+    return Object.keys(readState(join(this.host.stateDir, 'network/leases.json'), readBootId()).leases);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -54,10 +54,9 @@ t.test('leases of an earlier boot belong to nobody, and the walk goes on', async
 
 t.test('a disk that refuses is told to everybody who waits, and the next try is a new one', async (t) => {
   const settings = options(t);
+  await Ipam.open(settings).allocate('a').saved;
   const ipam = Ipam.open(settings);
-  await ipam.allocate('a').saved;
-  const { file } = settings;
-  const blocker = `${file}.new`;
+  const blocker = `${settings.file}.new`;
   mkdirSync(blocker);
   const [b, c] = [ipam.allocate('b'), ipam.allocate('c')];
   await t.rejects(b.saved, { code: 'unsaved', message: /EISDIR/ });
@@ -65,6 +64,83 @@ t.test('a disk that refuses is told to everybody who waits, and the next try is 
   rmdirSync(blocker);
   await ipam.allocate('d').saved;
   t.same([...Ipam.open(settings).leases.keys()], ['a', 'b', 'c', 'd']);
+});
+
+t.test('changes are told by a log until it is long', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open<string>(settings);
+  const log = `${settings.file}.log`;
+  const snapshot = (): Record<string, unknown> =>
+    (JSON.parse(readFileSync(settings.file, 'utf8')) as { leases: Record<string, unknown> }).leases;
+  await ipam.allocate('a').saved;
+  await ipam.allocate('b').saved;
+  await ipam.release('a');
+  t.same(Object.keys(snapshot()), ['a']);
+  t.same([...Ipam.open(settings).leases.keys()], ['b']);
+  t.throws(() => Ipam.open({ ...settings, ranges: ['10.244.1.0/30'] }).probe(), { code: 'resting' });
+  await ipam.allocate('c', { record: 'x'.repeat(300_000) }).saved;
+  await ipam.allocate('d').saved;
+  t.same(Object.keys(snapshot()), ['b', 'c', 'd']);
+  t.equal(statSync(log).size, 0);
+  t.same(Ipam.open(settings).leases, ipam.leases);
+});
+
+t.test('a line that a crash cut off was promised to nobody', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open(settings);
+  for (const owner of ['a', 'b']) await ipam.allocate(owner).saved;
+  const log = `${settings.file}.log`;
+  const [snapshot, whole] = [settings.file, log].map((file) => readFileSync(file, 'utf8')) as [
+    string,
+    string,
+  ];
+  for (const half of ['[{"owner":"c","lease":{"addr', '\0\0\0\0', '[{"owner":"c","releasedAt":1}]']) {
+    writeFileSync(settings.file, snapshot);
+    writeFileSync(log, whole + half);
+    const again = Ipam.open(settings);
+    t.same([...again.leases.keys()], ['a', 'b'], half);
+    await again.allocate('d').saved;
+    t.same([...Ipam.open(settings).leases.keys()], ['a', 'b', 'd'], 'and nothing is written behind it');
+  }
+});
+
+t.test('a crash between the new snapshot and the end of the old log', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open(settings);
+  for (const owner of ['a', 'b', 'c']) await ipam.allocate(owner).saved;
+  await ipam.release('b');
+  await ipam.allocate('d', { addresses: ['10.244.1.3'] }).saved;
+  const log = `${settings.file}.log`;
+  const old = readFileSync(log);
+  const again = Ipam.open(settings);
+  await again.allocate('e').saved;
+  t.equal(statSync(log).size, 0);
+  writeFileSync(log, old);
+  t.same(
+    Object.fromEntries([...Ipam.open(settings).leases].map(([owner, lease]) => [owner, lease.addresses[0]])),
+    { a: '10.244.1.2', c: '10.244.1.4', d: '10.244.1.3', e: '10.244.1.5' },
+  );
+  const rebooted = Ipam.open({ ...settings, bootId: 'boot2' });
+  await rebooted.allocate('f').saved;
+  writeFileSync(log, old);
+  t.same([...Ipam.open({ ...settings, bootId: 'boot2' }).leases.keys()], ['f'], 'nor is it of this boot');
+});
+
+t.test('a log that is none', async (t) => {
+  const settings = options(t);
+  const ipam = Ipam.open(settings);
+  for (const owner of ['a', 'b']) await ipam.allocate(owner).saved;
+  const log = `${settings.file}.log`;
+  const [head = '', line = ''] = readFileSync(log, 'utf8').split('\n');
+  for (const lines of [
+    ['{', line],
+    [head, '{', line],
+    [head, '[{"owner":"c","lease":{"addresses":["10.244.1"]},"next":{}}]'],
+  ]) {
+    writeFileSync(log, `${lines.join('\n')}\n`);
+    const error = { name: 'IpamError', code: 'corrupt', message: /leases\.json\.log/ };
+    t.throws(() => Ipam.open(settings), error, lines.join(' '));
+  }
 });
 
 t.test('a file that is none', async (t) => {
@@ -91,10 +167,10 @@ t.test('a lease carries a record, which can become another', async (t) => {
   const settings = options(t);
   const ipam = Ipam.open<{ ifname: string }>(settings);
   await ipam.allocate('a', { record: { ifname: 'eth0' } }).saved;
-  const written = () => statSync(settings.file).ino;
+  const written = () => [settings.file, `${settings.file}.log`].map((file) => statSync(file).mtimeMs);
   const before = written();
   await ipam.allocate('a', { record: { ifname: 'eth0' } }).saved;
-  t.equal(written(), before, 'the same again writes nothing');
+  t.same(written(), before, 'the same again writes nothing');
   const { addresses, saved } = ipam.allocate('a', { record: { ifname: 'eth1' } });
   await saved;
   t.same(addresses, ['10.244.1.2']);

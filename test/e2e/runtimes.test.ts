@@ -2,12 +2,13 @@
  * Containers of containerd and podman beside pods of our own, on three nodes: each runtime calls the CNI plugin by
  * itself, and everybody reaches everybody, and Services.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { LabHost } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
+import { readBootId, readState } from '../../cni/lease-file.ts';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { diffMachineState, readMachineState } from '../residue.ts';
@@ -63,8 +64,7 @@ const served = (host: string): string => `http://${bracket(host)}:8080/cgi-bin/w
 
 /** What a node's leases file says: who has which addresses. */
 function leasesOf(stateDir: string): string[] {
-  const file = join(stateDir, 'network', 'leases.json');
-  return Object.keys((JSON.parse(readFileSync(file, 'utf8')) as { leases: object }).leases);
+  return Object.keys(readState(join(stateDir, 'network', 'leases.json'), readBootId()).leases);
 }
 
 /** A Service of its own for containers that the API knows nothing of. */

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { readBootId, readState } from '../../../cni/lease-file.ts';
+import type { Lease } from '../../../cni/pool.ts';
 import { createNamespace, namespacePath, removeNamespace } from '../../../netns/namespace.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { ip, testNamespace } from '../network/cluster-fixture.ts';
@@ -25,9 +26,8 @@ export function hasNoWeftVeth(node: TestNode): boolean {
 }
 
 /** Leases by their owners, as the disk has them. */
-export function leasesOf({ settings }: TestNode): Record<string, { addresses: string[] }> {
-  const text = readFileSync(path.join(settings.stateDir, 'network', 'leases.json'), 'utf8');
-  return (JSON.parse(text) as { leases: Record<string, { addresses: string[] }> }).leases;
+export function leasesOf({ settings }: TestNode): Record<string, Lease<unknown>> {
+  return readState(path.join(settings.stateDir, 'network', 'leases.json'), readBootId()).leases;
 }
 
 export interface Container {

@@ -1,0 +1,168 @@
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { isErrno } from '../netns/kernel-error.ts';
+import { IpamError } from './ipam-error.ts';
+import type { Lease, PoolChange, PoolState } from './pool.ts';
+import { emptyState, Pool } from './pool.ts';
+
+/** The leases file: everything, as it was when the log beside it was begun. */
+interface Snapshot<R> extends PoolState<R> {
+  readonly bootId: string;
+}
+
+/** A line of the log: what one write made durable. The first line names the boot instead. */
+type LogLine<R> = readonly PoolChange<R>[];
+
+/** A log beyond this is begun anew with a new snapshot: some thousand changes. */
+const maxLogBytes = 256 << 10;
+
+/**
+ * What a pool remembers, on disk: a snapshot, replaced as a whole (`leases.json`), and a log of the changes since
+ * (`leases.json.log`). A change costs one write that waits for the disk, however many leases there are; to replace a
+ * file durably takes a journalling file system some milliseconds. A line that a crash cut off was promised to nobody.
+ */
+export class LeaseFile<R> {
+  readonly #file: string;
+  readonly #bootId: string;
+  #logFd: number | undefined;
+  #logBytes = 0;
+  /** The log cannot be continued: nobody looked at its end, or a write to it failed. */
+  #isSnapshotDue = true;
+
+  constructor(file: string, bootId: string) {
+    this.#file = file;
+    this.#bootId = bootId;
+  }
+
+  /**
+   * Makes changes durable: resolves when they are on disk. One at a time.
+   * @param state what the pool remembers with these changes
+   */
+  async write(changes: LogLine<R>, state: () => PoolState<R>): Promise<void> {
+    if (this.#isSnapshotDue || this.#logBytes > maxLogBytes) await this.#replace(state());
+    else await this.#append(changes);
+  }
+
+  async #replace(state: PoolState<R>): Promise<void> {
+    this.#isSnapshotDue = true;
+    const content: Snapshot<R> = { bootId: this.#bootId, ...state };
+    await replaceFile(this.#file, JSON.stringify(content));
+    const { O_WRONLY, O_CREAT, O_APPEND, O_DSYNC } = fs.constants;
+    this.#logFd ??= fs.openSync(logOf(this.#file), O_WRONLY | O_CREAT | O_APPEND | O_DSYNC, 0o644);
+    // Should a crash keep this from being: to read it again on top of the snapshot changes nothing.
+    fs.ftruncateSync(this.#logFd);
+    this.#logBytes = 0;
+    this.#isSnapshotDue = false;
+  }
+
+  async #append(changes: LogLine<R>): Promise<void> {
+    const head = this.#logBytes === 0 ? `${JSON.stringify({ bootId: this.#bootId })}\n` : '';
+    const bytes = Buffer.from(`${head}${JSON.stringify(changes)}\n`);
+    // Should it fail half way the log is not continued behind the half.
+    this.#isSnapshotDue = true;
+    // A full disk takes a part at first, and says why not at the second try.
+    for (let written = 0; written < bytes.length;)
+      written += await writeSome(this.#logFd ?? -1, bytes.subarray(written));
+    this.#logBytes += bytes.length;
+    this.#isSnapshotDue = false;
+  }
+}
+
+/**
+ * What the files say, whoever writes them. What an earlier boot wrote is left out but for where the walk was.
+ * @throws IpamError `corrupt`
+ */
+export function readState<R>(file: string, bootId: string): PoolState<R> {
+  const text = readText(file);
+  if (text === undefined) return emptyState();
+  const snapshot = understand(file, () => parseSnapshot<R>(text));
+  const pool = understand(file, () => new Pool<R>({ ranges: [], reserved: [], restMs: 0 }, snapshot));
+  const log = logOf(file);
+  const lines = completeLines(readText(log) ?? '');
+  understand(log, () => {
+    const [head, ...rest] = lines.map((line) => JSON.parse(line) as unknown);
+    if ((head as { bootId?: string } | undefined)?.bootId !== snapshot.bootId) return;
+    for (const changes of rest as LogLine<R>[]) for (const change of changes) pool.replay(change);
+  });
+  const state = pool.state();
+  // After a reboot no pod of before is left, but the walk goes on where it was.
+  return snapshot.bootId === bootId ? state : { ...emptyState(), next: state.next };
+}
+
+/** Identifies this boot of the machine. */
+export function readBootId(): string {
+  return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** Removes what a write that was killed left. Only for whoever writes. */
+export function removeTemporary(file: string): void {
+  fs.rmSync(temporaryOf(file), { force: true });
+}
+
+function temporaryOf(file: string): string {
+  return `${file}.new`;
+}
+
+function logOf(file: string): string {
+  return `${file}.log`;
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** The lines that were written to their ends; one that was not is not JSON, or none at all. */
+function completeLines(text: string): string[] {
+  return text.split('\n').slice(0, -1);
+}
+
+function parseSnapshot<R>(text: string): Snapshot<R> {
+  const content = JSON.parse(text) as Snapshot<R> & { leases: Record<string, Lease<R> | string[]> };
+  if (typeof content.bootId !== 'string') throw new TypeError('no bootId');
+  // Before leases had records each was the bare list of its addresses.
+  const leases = Object.entries(content.leases).map(([owner, lease]) => [
+    owner,
+    Array.isArray(lease) ? { addresses: lease } : lease,
+  ]);
+  return { ...content, leases: Object.fromEntries(leases) as PoolState<R>['leases'] };
+}
+
+function understand<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new IpamError('corrupt', `${file} is no leases file; remove it once no pod runs here`, {
+      cause: error,
+    });
+  }
+}
+
+/** One write(2), away from the main thread. @returns how many bytes were taken */
+function writeSome(fd: number, bytes: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(fd, bytes, (error, written) => {
+      if (error) reject(error);
+      else resolve(written);
+    });
+  });
+}
+
+/** After a crash there is the old file or the new one, never a half; once this resolves it is the new one. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  const temporary = temporaryOf(file);
+  try {
+    await fs.promises.writeFile(temporary, text, { flush: true });
+    await fs.promises.rename(temporary, file);
+  } catch (error) {
+    // On a full disk its half would keep the next try from fitting.
+    await fs.promises.unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  const directory = await fs.promises.open(path.dirname(file));
+  await directory.sync().finally(() => directory.close());
+}
