@@ -245,16 +245,19 @@ function rolesOf(labels: Readonly<Record<string, string>> = {}): string[] {
   return [...roles].sort();
 }
 
+/** The words of k8s.io/apimachinery/pkg/util/validation's IsValidCIDR. */
+const notCIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+
 function validateNode(node: Node, old?: Node): FieldError[] {
   const errors: FieldError[] = [];
   const cidrs = node.spec?.podCIDRs ?? [];
   for (const [index, cidr] of cidrs.entries()) {
-    if (!isCIDR(cidr)) errors.push(invalid(`spec.podCIDRs[${index}]`, cidr, 'must be a valid CIDR'));
+    if (!isCIDR(cidr)) errors.push(invalid(`spec.podCIDRs[${index}]`, cidr, notCIDR));
   }
   if (cidrs[0] !== undefined && node.spec?.podCIDR !== cidrs[0]) {
     errors.push(invalid('spec.podCIDRs[0]', cidrs[0], 'must be the same as spec.podCIDR'));
   }
-  if (new Set(cidrs.map(familyOf)).size !== cidrs.length) {
+  if (cidrs.length > 2 || new Set(cidrs.map(familyOf)).size !== cidrs.length) {
     errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
   }
   const taints = new Set<string>();
@@ -266,7 +269,8 @@ function validateNode(node: Node, old?: Node): FieldError[] {
     taints.add(identity);
   }
   const given = old?.spec?.podCIDRs ?? [];
-  if (given.length > 0 && !isDeepStrictEqual(given, cidrs)) {
+  const isGiven = isDeepStrictEqual(given, cidrs) && node.spec?.podCIDR === old?.spec?.podCIDR;
+  if (given.length > 0 && !isGiven) {
     const detail = 'node updates may not change podCIDR except from "" to valid';
     errors.push(forbidden('spec.podCIDRs', detail));
   }

@@ -4,6 +4,7 @@ import type { KubeObject } from '../kinds/meta.ts';
 import type { Store } from '../store/store.ts';
 import { deleteObject } from './registry/delete.ts';
 import { listObjects, wholeList } from './registry/list.ts';
+import { ensureNodeClaims } from './registry/node-claims.ts';
 import type { Resource } from './registry/resource.ts';
 import type { Resources } from './registry/resources.ts';
 import { isRefusal } from './status-error.ts';
@@ -13,17 +14,20 @@ const intervalMs = 5 * 60_000;
 /** How long Events are kept, as kube-apiserver's --event-ttl. */
 const eventLifeMs = 60 * 60_000;
 
-/** Forgets old history and old Events, every five minutes. */
+/** Forgets old history and old Events, and claims what two Nodes once shared and one has left; every five minutes. */
 export class Maintenance {
   readonly #store: Store;
   readonly #resources: Resources;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | undefined;
   #lastRevision: number | undefined;
+  /** Whether a Node has a range that it has no claim on. */
+  #isRangeShared: boolean;
 
-  constructor(store: Store, resources: Resources, log: Logger) {
+  constructor(store: Store, resources: Resources, isRangeShared: boolean, log: Logger) {
     this.#store = store;
     this.#resources = resources;
+    this.#isRangeShared = isRangeShared;
     this.#log = log;
   }
 
@@ -41,6 +45,7 @@ export class Maintenance {
       // Watchers have one interval to catch up before history goes.
       if (this.#lastRevision !== undefined) await this.#store.compact(this.#lastRevision);
       this.#lastRevision = await this.#store.currentRevision();
+      if (this.#isRangeShared) this.#isRangeShared = await ensureNodeClaims(this.#store, this.#log);
       await removeOldEvents(this.#resources.of(eventKind), Date.now() - eventLifeMs);
     } catch (error) {
       this.#log.error({ err: error }, 'maintenance failed');

@@ -16,6 +16,7 @@ import { JoinEndpoint } from './join.ts';
 import { Maintenance } from './maintenance.ts';
 import { NodeProxy } from './node-proxy.ts';
 import { podView } from './pod-view.ts';
+import { ensureNodeClaims } from './registry/node-claims.ts';
 import { Resources } from './registry/resources.ts';
 import { ServerError } from './server-error.ts';
 import { StandingObjects } from './standing-objects.ts';
@@ -62,6 +63,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const store = SqliteStore.open(join(stateDir, 'store.db'));
   cleanup.defer(() => store.close());
 
+  const isRangeShared = await ensureNodeClaims(store, log.child({ part: 'node-claims' }));
   const resources = new Resources(store, cluster);
   const certificates = await openCertificates(stateDir, cluster, servingNames(options));
   const { authority, serving, client } = certificates;
@@ -95,7 +97,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   if (!first) throw new ServerError('listen', 'there is no address to listen on; give at least one');
   if (port === 0) await keep(first.address.port);
 
-  const maintenance = new Maintenance(store, resources, log);
+  const maintenance = new Maintenance(store, resources, isRangeShared, log);
   maintenance.start();
   cleanup.defer(() => maintenance.stop());
   const handedIn = listeners[options.listen.length];

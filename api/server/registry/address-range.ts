@@ -65,6 +65,7 @@ export function canonicalAddress(address: string): string {
   return ipaddr.parse(address).toString();
 }
 
-function toBigInt(bytes: readonly number[]): bigint {
+/** Bytes, the most significant first, as a number. */
+export function toBigInt(bytes: readonly number[]): bigint {
   return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }

@@ -3,10 +3,10 @@ import type { Store, Write } from '../../store/store.ts';
 import { StatusError } from '../status-error.ts';
 
 /**
- * Numbers that only one object may have (Service addresses, node ports). Each is a key of its own, created and
+ * Numbers that only one object may have (Service addresses, node ports, nodes' ranges). Each is a key of its own, created and
  * deleted in the same transaction as its object, so that none is ever handed out twice, by however many servers.
  */
-export type ClaimKind = 'service-address' | 'node-port';
+export type ClaimKind = 'service-address' | 'node-port' | 'pod-range';
 
 function claimPrefix(kind: ClaimKind): string {
   return `/claims/${kind}/`;

@@ -32,6 +32,7 @@ export async function createObject<T extends KubeObject>(
     const taken = (await store.get(key)) !== undefined;
     if (taken && named) throw alreadyExists(kind, name);
     if (taken) continue;
+    using _turn = await strategy.turn?.(next);
     const claims = (await strategy.claimForCreate?.(next)) ?? [];
     if (options.dryRun) return next;
     const value = encodeObject(kind, next);

@@ -40,7 +40,9 @@ export async function deleteObject<T extends KubeObject>(
     const write = { type: 'update', key: entry.key, expectedRevision: entry.revision } as const;
     const revision = await tryWrite(
       resource.store,
-      gone ? removal(resource, current, entry) : [{ ...write, value: encodeObject(resource.kind, next) }],
+      gone
+        ? await removal(resource, current, entry)
+        : [{ ...write, value: encodeObject(resource.kind, next) }],
     );
     if (revision !== undefined) return { object: withRevision(gone ? current : next, revision), gone };
   }

@@ -1,12 +1,14 @@
 import type { Kind } from '../../kinds/kind.ts';
 import type { KubeObject } from '../../kinds/meta.ts';
 import { namespaceKind } from '../../kinds/namespace.ts';
+import { nodeKind } from '../../kinds/node.ts';
 import { podKind } from '../../kinds/pod.ts';
 import { kinds } from '../../kinds/registry.ts';
 import { serviceKind } from '../../kinds/service.ts';
 import type { Store } from '../../store/store.ts';
 import type { ClusterConfig } from '../../cluster.ts';
 import { namespaceStrategy } from './namespace-strategy.ts';
+import { NodeStrategy } from './node-strategy.ts';
 import { PodStrategy } from './pod-strategy.ts';
 import type { Resource } from './resource.ts';
 import { ServiceStrategy } from './service-strategy.ts';
@@ -21,6 +23,7 @@ export class Resources {
     this.#store = store;
     this.#strategies = new Map<unknown, unknown>([
       [namespaceKind, namespaceStrategy],
+      [nodeKind, new NodeStrategy(store)],
       [podKind, new PodStrategy(store)],
       [serviceKind, new ServiceStrategy(store, cluster)],
     ]);

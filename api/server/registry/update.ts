@@ -36,6 +36,7 @@ export async function updateObject<T extends KubeObject>(
     keepMetadata(resource, next, current);
     applyScope(resource, next, current, scope, options);
     if (isUnchanged(next, current)) return current;
+    using _turn = await resource.strategy.turn?.(next, current);
     const writes = await writesFor(resource, next, current, entry);
     if (options.dryRun) return next;
     const revision = await tryWrite(resource.store, writes);
@@ -76,8 +77,12 @@ export function isReleased<T extends KubeObject>(resource: Resource<T>, object: 
 }
 
 /** The transaction that takes an object out. */
-export function removal<T extends KubeObject>(resource: Resource<T>, object: T, entry: Entry): Write[] {
-  const release = resource.strategy.release?.(object) ?? [];
+export async function removal<T extends KubeObject>(
+  resource: Resource<T>,
+  object: T,
+  entry: Entry,
+): Promise<Write[]> {
+  const release = (await resource.strategy.release?.(object)) ?? [];
   return [{ type: 'delete', key: entry.key, expectedRevision: entry.revision }, ...release];
 }
 

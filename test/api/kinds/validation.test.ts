@@ -438,7 +438,27 @@ table(
   'nodes',
   [
     [{ podCIDRs: ['10.244.0.0/24', 'fd00::/64'] }, []],
-    [{ podCIDR: '10.244.0.0' }, ['spec.podCIDRs[0]: Invalid value: "10.244.0.0": must be a valid CIDR']],
+    [
+      { podCIDR: '10.244.0.0' },
+      [
+        'spec.podCIDRs[0]: Invalid value: "10.244.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+      ],
+    ],
+    [
+      { podCIDRs: ['10.244.0.0/33'] },
+      ['spec.podCIDRs[0]: Invalid value: "10.244.0.0/33": must be a valid CIDR value'],
+    ],
+    [
+      { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.0.0/24', 'fd00::/64'] },
+      ['spec.podCIDRs[0]: Invalid value: "10.244.0.0/24": must be the same as spec.podCIDR'],
+    ],
+    [
+      { podCIDRs: ['10.244.0.0/24', 'fd00::/64', 'x'] },
+      [
+        'spec.podCIDRs[2]: Invalid value: "x": must be a valid CIDR value',
+        'spec.podCIDRs: Invalid value: ["10.244.0.0/24","fd00::/64","x"]: may specify no more than one CIDR for each IP family',
+      ],
+    ],
     [{ podCIDRs: ['10.244.0.0/24', '10.244.1.0/24'] }, ['spec.podCIDRs: Invalid value']],
     [
       {
@@ -459,7 +479,16 @@ t.test('a node keeps its pod ranges', (t) => {
   const bare = create(nodeKind, node({}));
   t.strictSame(mistakes(nodeKind, node({ podCIDRs: ['10.244.0.0/24'] }), bare), []);
   const given = create(nodeKind, node({ podCIDRs: ['10.244.0.0/24'] }));
-  t.match(mistakes(nodeKind, node({ podCIDRs: ['10.244.1.0/24'] }), given)[0], /^spec.podCIDRs: Forbidden/);
+  const why = 'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid';
+  const changes: Part[] = [
+    { podCIDRs: ['10.244.1.0/24'] },
+    { podCIDR: '10.244.1.0/24' },
+    { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.0.0/24'] },
+    { podCIDRs: ['10.244.0.0/24', 'fd00::/64'] },
+    {},
+  ];
+  for (const spec of changes)
+    t.equal(mistakes(nodeKind, node(spec), given).at(-1), why, JSON.stringify(spec));
   t.end();
 });
 
