@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js';
+import { parseIPv4, parseIPv6, renderIPv4, renderIPv6 } from './ip-text.ts';
 import { AF_INET, AF_INET6 } from './socket.ts';
 
 export type Family = 'ipv4' | 'ipv6';
@@ -22,12 +22,19 @@ export function familyOfNumber(number: number): Family | undefined {
 
 /** An address's 4 or 16 bytes. @throws RangeError when it is none */
 export function encodeIp(address: string): Buffer {
-  return Buffer.from(parse(address));
+  if (familyOf(address) === 'ipv4') return Buffer.from(parseIPv4(address) ?? refuse(address));
+  const bytes = Buffer.allocUnsafe(16);
+  for (const [i, group] of (parseIPv6(address) ?? refuse(address)).entries())
+    bytes.writeUInt16BE(group, 2 * i);
+  return bytes;
 }
 
 /** The canonical text (RFC 5952) of 4 or 16 bytes. */
 export function decodeIp(bytes: Uint8Array): string {
-  return ipaddr.fromByteArray([...bytes]).toString();
+  if (bytes.length === 4) return renderIPv4(bytes);
+  return renderIPv6(
+    Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)),
+  );
 }
 
 /** A range of addresses. */
@@ -49,8 +56,7 @@ export function parseCidr(text: string): Cidr {
     throw new RangeError(`${JSON.stringify(text)} is no CIDR`);
   }
   const size = 1n << BigInt(families[family].bits - prefix);
-  const number = toNumber(parse(address));
-  return { family, base: number - (number % size), prefix, size };
+  return { family, base: toNumber(address) & ~(size - 1n), prefix, size };
 }
 
 /** The text of a range, `10.244.1.0/24`. */
@@ -59,12 +65,13 @@ export function renderCidr(cidr: Cidr): string {
 }
 
 /** The text of the range's n-th address; the first is 0. */
-export function addressAt(cidr: Cidr, n: bigint): string {
-  const bytes = Buffer.alloc(families[cidr.family].bits / 8);
-  let rest = cidr.base + n;
-  for (let i = bytes.length - 1; i >= 0; i -= 1) {
-    bytes[i] = Number(rest & 0xffn);
-    rest >>= 8n;
+export function addressAt({ family, base }: Cidr, n: bigint): string {
+  const bytes = Buffer.allocUnsafe(families[family].bits / 8);
+  const number = base + n;
+  if (family === 'ipv4') bytes.writeUInt32BE(Number(number));
+  else {
+    bytes.writeBigUInt64BE(number >> 64n, 0);
+    bytes.writeBigUInt64BE(BigInt.asUintN(64, number), 8);
   }
   return decodeIp(bytes);
 }
@@ -72,7 +79,7 @@ export function addressAt(cidr: Cidr, n: bigint): string {
 /** Which address of the range this is, counting from 0, or undefined when it lies outside. */
 export function positionIn(cidr: Cidr, address: string): bigint | undefined {
   if (familyOf(address) !== cidr.family) return undefined;
-  const position = toNumber(parse(address)) - cidr.base;
+  const position = toNumber(address) - cidr.base;
   return position >= 0n && position < cidr.size ? position : undefined;
 }
 
@@ -81,16 +88,12 @@ export function overlap(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && a.base < b.base + b.size && b.base < a.base + a.size;
 }
 
-/** Strict: ipaddr.js alone takes `10.1` for 10.0.0.1, as inet_aton(3) does. */
-function parse(address: string): readonly number[] {
-  const { IPv4, IPv6 } = ipaddr;
-  if (familyOf(address) === 'ipv4' && IPv4.isValidFourPartDecimal(address)) {
-    return IPv4.parse(address).toByteArray();
-  }
-  if (familyOf(address) === 'ipv6' && IPv6.isValid(address)) return IPv6.parse(address).toByteArray();
-  throw new RangeError(`${JSON.stringify(address)} is no IP address`);
+function toNumber(address: string): bigint {
+  const bytes = encodeIp(address);
+  if (bytes.length === 4) return BigInt(bytes.readUInt32BE());
+  return (bytes.readBigUInt64BE(0) << 64n) | bytes.readBigUInt64BE(8);
 }
 
-function toNumber(bytes: readonly number[]): bigint {
-  return bytes.reduce((number, byte) => (number << 8n) | BigInt(byte), 0n);
+function refuse(address: string): never {
+  throw new RangeError(`${JSON.stringify(address)} is no IP address`);
 }

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * A hardware address that everybody computes alike from a text: unicast, locally administered (IEEE 802), the rest
  * from the text's SHA-256. So no MAC has to be stored or told to anyone.
  */
 export function deriveMac(text: string): string {
-  const bytes = createHash('sha256').update(text).digest().subarray(0, 6);
+  const bytes = hash('sha256', text, 'buffer').subarray(0, 6);
   bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
   return decodeMac(bytes);
 }
@@ -17,5 +17,7 @@ export function encodeMac(mac: string): Buffer {
 
 /** The text of 6 bytes. */
 export function decodeMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  return Buffer.from(bytes)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$&:');
 }

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import t from 'tap';
 import * as ip from '../../netns/ip.ts';
 import { deriveMac, encodeMac } from '../../netns/mac.ts';
@@ -14,6 +16,71 @@ t.test('addresses as bytes and back', (t) => {
   }
   t.throws(() => ip.encodeIp('10.244.1'));
   t.throws(() => ip.encodeIp('nonsense'));
+  t.end();
+});
+
+/** Numbers that look random and are the same each time. */
+function* randoms(): Generator<number> {
+  for (let state = 1; ; state = (state * 48_271) % 0x7fff_ffff) yield state;
+}
+
+t.test('IPv6 addresses are read and written as ipaddr.js does', (t) => {
+  const random = randoms();
+  const next = (below: number): number => (random.next().value as number) % below;
+  const wrong: string[] = [];
+  for (let i = 0; i < 3_000; i += 1) {
+    const bytes = Array.from({ length: 16 }, (_, at) => (next(3) === 0 ? next(256) : at % 2 ? next(2) : 0));
+    const expected = ipaddr.fromByteArray(bytes).toString();
+    const text = ip.decodeIp(Uint8Array.from(bytes));
+    const long = Buffer.from(bytes)
+      .toString('hex')
+      .replace(/....(?=.)/g, '$&:');
+    const forms = [text, text.toUpperCase(), long, `${text}%eth0`];
+    const read = forms.map((form) => ip.encodeIp(form).toString('hex'));
+    if (text !== expected || read.some((hex) => hex !== Buffer.from(bytes).toString('hex')))
+      wrong.push(expected);
+  }
+  t.same(wrong, []);
+  t.equal(ip.encodeIp('::ffff:10.244.1.2').toString('hex'), '00000000000000000000ffff0af40102');
+  t.equal(ip.encodeIp('64:ff9b::192.0.2.33').toString('hex'), '0064ff9b0000000000000000c0000221');
+  t.end();
+});
+
+t.test('what is no address is refused', (t) => {
+  const pieces = [
+    '::',
+    ':',
+    '0',
+    'f00',
+    'fd00',
+    '10',
+    '12345',
+    '.',
+    '10.0.0.1',
+    '256',
+    '01',
+    '%',
+    'x',
+    ' ',
+    '-1',
+  ];
+  const random = randoms();
+  const wrong: string[] = [];
+  for (let i = 0; i < 5_000; i += 1) {
+    const count = 1 + ((random.next().value as number) % 9);
+    const text = Array.from(
+      { length: count },
+      () => pieces[(random.next().value as number) % pieces.length],
+    ).join('');
+    const isAddress = text.includes(':') ? isIPv6(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
+    try {
+      const { length } = ip.encodeIp(text);
+      if (!isAddress || length !== (text.includes(':') ? 16 : 4)) wrong.push(text);
+    } catch (error) {
+      if (isAddress || !(error instanceof RangeError)) wrong.push(text);
+    }
+  }
+  t.same(wrong, []);
   t.end();
 });
 
