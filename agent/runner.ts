@@ -42,6 +42,8 @@ export class Runner {
   #failures = 0;
   #running: Promise<void> | undefined;
   #requested = false;
+  /** Whether somebody knew during the pass that the next one will fare better. */
+  #woken = false;
   #stopped = true;
 
   constructor(options: RunnerOptions) {
@@ -65,6 +67,7 @@ export class Runner {
   /** Asks for a pass although the last ones failed: what they failed for may be gone. */
   wake(): void {
     this.#failures = 0;
+    this.#woken = true;
     this.request();
   }
 
@@ -92,6 +95,7 @@ export class Runner {
   async #pass(): Promise<void> {
     this.#cancel();
     this.#requested = false;
+    this.#woken = false;
     this.#lastStart = this.#clock.now();
     this.#running = this.#attempt();
     await this.#running;
@@ -102,7 +106,7 @@ export class Runner {
 
   /** How long to wait for the next pass after one has ended. */
   #delayMs(): number {
-    if (this.#failures > 0) return this.#retryMs();
+    if (this.#failures > 0 && !this.#woken) return this.#retryMs();
     const sinceStart = this.#clock.now() - this.#lastStart;
     const interval = this.#requested ? this.#options.minIntervalMs : this.#options.maxIntervalMs;
     return Math.max(0, interval - sinceStart);

@@ -134,6 +134,21 @@ t.test('whoever knows that the reason of errors is gone does not wait', async (t
   await runner.stop();
 });
 
+t.test('nor does who learns of it during a pass that fails', async (t) => {
+  let fail: () => void = () => undefined;
+  const { runner, advance, errors } = makeRunner(() => new Promise((_, reject) => (fail = reject)));
+  runner.start();
+  await advance(50);
+  runner.wake();
+  fail();
+  await new Promise(setImmediate);
+  await advance(50);
+  fail();
+  await new Promise(setImmediate);
+  t.equal(errors.length, 2, 'the next one starts after minInterval');
+  await runner.stop();
+});
+
 t.test('nothing runs after stop', async (t) => {
   let passes = 0;
   const { runner, advance } = makeRunner(() => {
