@@ -67,12 +67,13 @@ export class HttpConnection {
 
   /**
    * Ends the connections from these addresses, which this machine has no more, and those not made yet: no packet of
-   * theirs arrives, and nothing else would tell for a minute. Requests on them fail.
+   * theirs arrives, and nothing else would tell for a minute. While a machine has no address of its own, the kernel
+   * begins connections with any other that it finds, a bridge's for instance. Requests on them fail.
    */
   dropConnectionsFrom(addresses: readonly string[]): void {
     for (const socket of [this.#agent, ...this.#earlier].flatMap(connectionsOf)) {
-      const { localAddress } = socket;
-      if (localAddress !== undefined && !addresses.includes(localAddress)) continue;
+      const { connecting, localAddress } = socket;
+      if (!connecting && localAddress !== undefined && !addresses.includes(localAddress)) continue;
       socket.destroy(new Error(`the address ${localAddress ?? addresses.join(', ')} is gone`));
     }
   }

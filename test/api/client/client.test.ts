@@ -1,9 +1,15 @@
+import { once } from 'node:events';
+import { closeSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import { ApiError, isNotFound } from '../../../api/client/api-error.ts';
 import { ApiClient } from '../../../api/client/client.ts';
 import { objectKey, parseKey, resourcePath } from '../../../api/client/resource.ts';
 import { configMaps, endpointSlices, nodes } from '../../../api/client/resources.ts';
 import { Authority } from '../../../api/server/authority.ts';
+import { decodePort, encodeInetAddress } from '../../../netns/sockaddr.ts';
+import * as sockets from '../../../netns/socket.ts';
 import { FakeApi } from './fake-api.ts';
 
 t.test('paths of collections, objects and subresources', (t) => {
@@ -99,6 +105,28 @@ t.test('no server at all: one sentence', async (t) => {
   const error = await client.list(configMaps).catch((error: unknown) => error);
   t.match(error, { code: 0, reason: 'Unreachable' });
   t.match((error as Error).message, /^the API at https:\/\/127\.0\.0\.1:\d+ is unreachable: .*ECONNREFUSED/);
+});
+
+t.test('connections that are not made yet end, with whatever address the kernel began them', async (t) => {
+  const api = await FakeApi.start(t.testdir());
+  t.teardown(() => api.close());
+  // Nobody accepts here, and the queue has room for one: others are not answered.
+  const deaf = sockets.open(sockets.AF_INET, sockets.SOCK_STREAM);
+  t.teardown(() => closeSync(deaf));
+  sockets.bind(deaf, encodeInetAddress('127.0.0.1', 0));
+  sockets.listen(deaf, 0);
+  const port = decodePort(sockets.getsockname(deaf));
+  const waiting = connect({ host: '127.0.0.1', port });
+  t.teardown(() => waiting.destroy());
+  await once(waiting, 'connect');
+
+  const client = new ApiClient({ ...api.clientOptions, server: `https://127.0.0.1:${port}` });
+  t.teardown(() => client.close());
+  const asked = client.list(configMaps);
+  const rejected = t.rejects(asked, { code: 0, reason: 'Unreachable', message: /127\.0\.0\.1 is gone/ });
+  await setImmediate();
+  client.dropConnectionsFrom(['192.0.2.1']);
+  await rejected;
 });
 
 t.test('a server of another CA is not trusted', async (t) => {
