@@ -32,12 +32,16 @@ export function nodeSysctls({
 }
 
 /**
- * Neighbours are told when the underlay's link comes up and when it has another hardware address: they would go on
- * sending to the old one for up to half a minute.
+ * So that nobody waits for what the underlay's link has told long ago, or could tell sooner. Neighbours are told when it
+ * comes up and when it has another hardware address: they would go on sending to the old one for up to half a minute.
+ * And before the kernel asks whether a new IPv6 address is anybody's, it waits for up to a second lest machines that
+ * start together all ask at once (RFC 4862 section 5.4.2 wants that of what goes with a link's start, or a router's word
+ * to all); the second that it then listens for an answer stays.
  */
 export function neighborSysctls({ name }: Pick<NetworkView['underlay'], 'name'>): Sysctl[] {
   return [
     { name: `net/ipv4/conf/${name}/arp_notify`, value: '1' },
     { name: `net/ipv6/conf/${name}/ndisc_notify`, value: '1' },
+    { name: `net/ipv6/conf/${name}/router_solicitation_delay`, value: '0' },
   ];
 }
