@@ -104,17 +104,19 @@ function diff<K extends keyof Collections, T extends Collections[K][number]>(
   keyOf: (item: T) => string,
   fields: readonly (keyof T)[],
 ): Changes<T> {
-  const want = new Map((desired[collection] as readonly T[]).map((item) => [keyOf(item), item]));
-  const have = new Map((observed[collection] as readonly T[]).map((item) => [keyOf(item), item]));
-  const differs = ([key, item]: [string, T]): boolean => {
+  const have = new Map<string, T>();
+  for (const item of observed[collection] as readonly T[]) have.set(keyOf(item), item);
+  const want = new Map<string, T>();
+  for (const item of desired[collection] as readonly T[]) want.set(keyOf(item), item);
+  const create: T[] = [];
+  const replace: T[] = [];
+  for (const [key, item] of want) {
     const present = have.get(key);
-    return present !== undefined && fields.some((field) => present[field] !== item[field]);
-  };
-  return {
-    create: [...want].filter(([key]) => !have.has(key)).map(([, item]) => item),
-    replace: [...want].filter(differs).map(([, item]) => item),
-    remove: [...have].filter(([key]) => !want.has(key)).map(([, item]) => item),
-  };
+    have.delete(key);
+    if (!present) create.push(item);
+    else if (fields.some((field) => present[field] !== item[field])) replace.push(item);
+  }
+  return { create, replace, remove: [...have.values()] };
 }
 
 /** Whether the kernel cannot turn the one into the other. */

@@ -15,9 +15,11 @@ export function encodeMac(mac: string): Buffer {
   return Buffer.from(mac.replaceAll(':', ''), 'hex');
 }
 
+const octets = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** The text of 6 bytes. */
 export function decodeMac(bytes: Uint8Array): string {
-  return Buffer.from(bytes)
-    .toString('hex')
-    .replace(/..(?=.)/g, '$&:');
+  let text = '';
+  for (const byte of bytes) text += (text === '' ? '' : ':') + (octets[byte] ?? '');
+  return text;
 }

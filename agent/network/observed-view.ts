@@ -35,8 +35,21 @@ export function findUnderlay(
   return { name, mtu, acceptsRouters: acceptRa !== '0', subnets };
 }
 
-/** What the network needs to know of a Node object. */
-export function toClusterNode({ metadata, spec, status }: Node): ClusterNode {
+const known = new WeakMap<Node, ClusterNode>();
+
+/**
+ * What the network needs to know of a Node object: of the same one always the same, so that what follows from it can be
+ * kept with it from pass to pass. Node objects are the cache's and never change.
+ */
+export function toClusterNode(node: Node): ClusterNode {
+  const before = known.get(node);
+  if (before) return before;
+  const part = readPart(node);
+  known.set(node, part);
+  return part;
+}
+
+function readPart({ metadata, spec, status }: Node): ClusterNode {
   const mode = metadata.annotations?.[modeAnnotation];
   return {
     name: metadata.name,

@@ -57,7 +57,7 @@ function planTunnel(node: ClusterNode, ranges: readonly SharedRange[], from: Sta
     return { routes: [], neighbors: [], fdb: [], problem };
   }
   const { vxlanName: link, protocol } = marks;
-  const mac = marks.vxlanMac(node.name);
+  const mac = macOf(node);
   const theirs = familyOf(node.internalIPs[0] ?? destination);
   return {
     routes: ranges.map((each) => renderRoute(each, { link, gateway: each.range.gateway }, from)),
@@ -70,6 +70,15 @@ function planTunnel(node: ClusterNode, ranges: readonly SharedRange[], from: Sta
           problem: `node ${node.name} has its ${theirs} address first, this node ${from.vxlanFamily}: list the same family first in nodeIPs everywhere`,
         }),
   };
+}
+
+const macs = new WeakMap<ClusterNode, string>();
+
+/** Hashed once per node, not at each full pass. */
+function macOf(node: ClusterNode): string {
+  const mac = macs.get(node) ?? marks.vxlanMac(node.name);
+  macs.set(node, mac);
+  return mac;
 }
 
 /** Both ends come to the same: whoever wants vxlan has it, as that always works; then whoever wants direct. */

@@ -15,6 +15,32 @@ export class RangeIndex {
   /** Every prefix length that ever was in: a handful. */
   readonly #prefixes: Record<Family, Set<number>> = { ipv4: new Set(), ipv6: new Set() };
 
+  constructor(entries: readonly Entry[] = []) {
+    for (const entry of entries) {
+      this.#entries[entry.cidr.family].push(entry);
+      this.#prefixes[entry.cidr.family].add(entry.cidr.prefix);
+    }
+    for (const list of Object.values(this.#entries)) list.sort(compareBases);
+  }
+
+  /** The owners of all ranges that share an address with another one; costs no more than to look at each. */
+  contested(): Set<string> {
+    const owners = new Set<string>();
+    for (const entries of Object.values(this.#entries)) {
+      /** The one of those before that reaches furthest. */
+      let around: Entry | undefined;
+      for (const entry of entries) {
+        const { base, size } = entry.cidr;
+        if (around && base < around.cidr.base + around.cidr.size) {
+          owners.add(entry.owner).add(around.owner);
+          if (size <= around.cidr.size) continue;
+        }
+        around = entry;
+      }
+    }
+    return owners;
+  }
+
   add(cidr: Cidr, owner: string): void {
     const entries = this.#entries[cidr.family];
     entries.splice(firstFrom(entries, cidr.base), 0, { cidr, owner });
@@ -49,6 +75,10 @@ export class RangeIndex {
       }
     }
   }
+}
+
+function compareBases({ cidr: a }: Entry, { cidr: b }: Entry): number {
+  return a.base < b.base ? -1 : Number(a.base > b.base);
 }
 
 /** Where the first entry stands that begins at this address or behind it. */

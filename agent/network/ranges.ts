@@ -16,6 +16,20 @@ function toPodRange(cidr: Cidr): PodRange {
 interface Claim {
   readonly created: string;
   readonly cidrs: readonly Cidr[];
+  /** The same, as it is given to the node. */
+  readonly ranges: readonly PodRange[];
+}
+
+const claims = new WeakMap<ClusterNode, Claim>();
+
+/** Read once per node: a table of thousands is made anew at each full pass. */
+function claimOf(node: ClusterNode): Claim {
+  const known = claims.get(node);
+  if (known) return known;
+  const cidrs = node.podCIDRs.map(parseCidr);
+  const claim = { created: node.created, cidrs, ranges: cidrs.map(toPodRange) };
+  claims.set(node, claim);
+  return claim;
 }
 
 /**
@@ -24,15 +38,19 @@ interface Claim {
  */
 export class RangeTable {
   readonly #claims = new Map<string, Claim>();
-  readonly #index = new RangeIndex();
+  readonly #index: RangeIndex;
   readonly #accepted = new Map<string, readonly PodRange[]>();
   /** The older node that keeps a node from its ranges, by that node. */
   readonly #rivals = new Map<string, string>();
 
   constructor(nodes: Iterable<ClusterNode> = []) {
-    const all = [...nodes];
-    for (const node of all) this.#claim(node);
-    this.#judge(all.map(({ name }) => name));
+    for (const node of nodes) if (node.podCIDRs.length > 0) this.#claims.set(node.name, claimOf(node));
+    this.#index = new RangeIndex(
+      [...this.#claims].flatMap(([owner, { cidrs }]) => cidrs.map((cidr) => ({ cidr, owner }))),
+    );
+    const contested = this.#index.contested();
+    for (const [name, { ranges }] of this.#claims) if (!contested.has(name)) this.#accepted.set(name, ranges);
+    this.#judge(contested);
   }
 
   /** Takes in a node as it is now. Returns the nodes whose ranges may have changed by it, itself among them. */
@@ -60,11 +78,11 @@ export class RangeTable {
     return this.#rivals.get(name);
   }
 
-  #claim({ name, created, podCIDRs }: ClusterNode): void {
-    if (podCIDRs.length === 0) return;
-    const cidrs = podCIDRs.map(parseCidr);
-    this.#claims.set(name, { created, cidrs });
-    for (const cidr of cidrs) this.#index.add(cidr, name);
+  #claim(node: ClusterNode): void {
+    if (node.podCIDRs.length === 0) return;
+    const claim = claimOf(node);
+    this.#claims.set(node.name, claim);
+    for (const cidr of claim.cidrs) this.#index.add(cidr, node.name);
   }
 
   #unclaim(name: string): void {
@@ -96,10 +114,11 @@ export class RangeTable {
       .map((name) => ({ name, created: this.#claims.get(name)?.created ?? '' }))
       .sort((a, b) => compare(a.created, b.created) || compare(a.name, b.name));
     for (const { name } of oldestFirst) {
-      const cidrs = this.#claims.get(name)?.cidrs ?? [];
-      const rival = this.#holderOf(cidrs);
+      const claim = this.#claims.get(name);
+      if (!claim) continue;
+      const rival = this.#holderOf(claim.cidrs);
       if (rival !== undefined) this.#rivals.set(name, rival);
-      else if (cidrs.length > 0) this.#accepted.set(name, cidrs.map(toPodRange));
+      else this.#accepted.set(name, claim.ranges);
     }
     return [...concerned];
   }
