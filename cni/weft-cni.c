@@ -5,6 +5,8 @@
  *
  * To the agent: every CNI_… variable of the environment, each ended by a NUL, one more NUL, the configuration, end.
  * From the agent: "<exit code> <bytes>\n" and so many bytes for stdout.
+ *
+ * Under the name `loopback` it is another plugin (loopback.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,20 +20,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* CNI specification 1.1.0, "Error"; plugin unavailable is for STATUS. */
-enum { BAD_ENVIRONMENT = 4, IO_FAILURE = 5, TRY_AGAIN = 11, UNAVAILABLE = 50 };
+#include "weft-cni.h"
+
 /* The agent makes an ADD wait for at most 20 s, and then it has the kernel's and the disk's work to do. */
 static const struct timeval patience = {.tv_sec = 60};
 static const char versions[] = "[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]";
 
 extern char **environ;
 
-struct text {
-  char *bytes;
-  size_t length, room;
-};
-
-static void append(struct text *text, const void *bytes, size_t length) {
+void append(struct text *text, const void *bytes, size_t length) {
   if (text->length + length > text->room) {
     text->room = (text->length + length) * 2;
     text->bytes = realloc(text->bytes, text->room);
@@ -41,8 +38,7 @@ static void append(struct text *text, const void *bytes, size_t length) {
   text->length += length;
 }
 
-/* Reads to the end; -1: it broke off. */
-static int read_all(int fd, struct text *text) {
+int read_all(int fd, struct text *text) {
   char part[65536];
   for (;;) {
     ssize_t length = read(fd, part, sizeof part);
@@ -63,13 +59,12 @@ static int write_all(int fd, const char *bytes, size_t length) {
   return 0;
 }
 
-static const char *variable(const char *name) {
+const char *variable(const char *name) {
   const char *value = getenv(name);
   return value ? value : "";
 }
 
-/* All texts are ours or the C library's: none has a character that JSON would want escaped. */
-static int fail(int code, const char *message, const char *details) {
+int fail(int code, const char *message, const char *details) {
   printf("{\"cniVersion\":\"1.1.0\",\"code\":%d,\"msg\":\"%s\",\"details\":\"%s\"}\n", code, message, details);
   fflush(stdout);
   return 1;
@@ -137,11 +132,12 @@ static int without_agent(const char *command) {
   return fail(strcmp(command, "STATUS") ? TRY_AGAIN : UNAVAILABLE, down, "systemctl status weft@agent");
 }
 
-int main(void) {
+int main(int count, char **arguments) {
   struct text request = {0};
   const char *directory = getenv("WEFT_RUN_DIR"), *command = variable("CNI_COMMAND");
   char note[4096];
   int fd, code = -1, is_del = !strcmp(command, "DEL");
+  if (count > 0 && is_loopback(arguments[0])) return loopback(command);
   if (!directory || !*directory) directory = "/run/weft";
   signal(SIGPIPE, SIG_IGN);
   for (char **entry = environ; *entry; entry++)

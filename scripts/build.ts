@@ -36,7 +36,8 @@ compilePlugin();
 function compilePlugin(): void {
   const compiler = process.env['CC'] ?? 'cc';
   const options = ['-static', '-s', '-Os', '-Wall', '-Wextra', '-Werror'];
-  const files = ['-o', join(outdir, 'weft-cni'), join(root, 'cni/weft-cni.c')];
+  const sources = ['weft-cni.c', 'loopback.c'].map((name) => join(root, 'cni', name));
+  const files = ['-o', join(outdir, 'weft-cni'), ...sources];
   const { error, status } = spawnSync(compiler, [...options, ...files], { stdio: 'inherit' });
   if (error !== undefined) {
     const remedy = 'apt-get install gcc libc6-dev, and build again';

@@ -1,4 +1,15 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { supportedVersions } from '../../cni/versions.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
@@ -16,6 +27,8 @@ export interface CniPlaces {
 const configName = '10-weft.conflist';
 /** The configuration's `type`, which is the name of the executable. */
 const pluginName = 'weft-cni';
+/** containerd wants a plugin of this name, whatever network its pods have. Ours is our plugin (cni/loopback.c). */
+const loopbackName = 'loopback';
 
 /** The plugin that the build made (cni/weft-cni.c): beside the bundle, or where the sources' build puts it. */
 export function findPlugin(): string | undefined {
@@ -56,20 +69,36 @@ export function installCni({ configDir, binDirs }: CniPlaces, plugin: string, co
   for (const binDir of binDirs) {
     mkdirSync(binDir, { recursive: true });
     const file = join(binDir, pluginName);
-    if (isSame(file, readFileSync(plugin))) continue;
-    copyFileSync(plugin, `${file}.new`);
-    chmodSync(`${file}.new`, 0o755);
-    renameSync(`${file}.new`, file);
+    if (!isSame(file, readFileSync(plugin))) {
+      copyFileSync(plugin, `${file}.new`);
+      chmodSync(`${file}.new`, 0o755);
+      renameSync(`${file}.new`, file);
+    }
+    const loopback = join(binDir, loopbackName);
+    // Somebody else's is as good. A link to nowhere is theirs, too.
+    if (!lstatSync(loopback, { throwIfNoEntry: false })) symlinkSync(pluginName, loopback);
   }
   mkdirSync(configDir, { recursive: true });
   const file = join(configDir, configName);
   if (!isSame(file, Buffer.from(conflist))) writeFileDurably(file, conflist, 0o644);
 }
 
-/** Takes the configuration away, then the plugin. Directories stay: runtimes watch them. */
+/**
+ * Takes the configuration away, then the plugin; `loopback`, too, where it is ours. Directories stay: runtimes watch
+ * them.
+ */
 export function removeCni({ configDir, binDirs }: CniPlaces): void {
   rmSync(join(configDir, configName), { force: true });
-  for (const binDir of binDirs) rmSync(join(binDir, pluginName), { force: true });
+  for (const binDir of binDirs) {
+    const loopback = join(binDir, loopbackName);
+    if (isOurLink(loopback)) rmSync(loopback);
+    rmSync(join(binDir, pluginName), { force: true });
+  }
+}
+
+function isOurLink(path: string): boolean {
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return isLink && readlinkSync(path) === pluginName;
 }
 
 function isSame(file: string, content: Buffer): boolean {

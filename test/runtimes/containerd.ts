@@ -1,14 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { CriClient } from './cri-client.ts';
 import { imageName } from './image.ts';
 import type { TestImage } from './image.ts';
-import { debianPlugins, runtimesEnvironment } from './programs.ts';
+import { runtimesEnvironment } from './programs.ts';
 
 export interface RuntimeOptions {
   /** The network namespace that is its host. */
@@ -33,11 +33,8 @@ export class Containerd implements AsyncDisposable {
   }
 
   static async start(options: RuntimeOptions): Promise<Containerd> {
-    const { namespace, directory, image, cni } = options;
-    const binDir = join(directory, 'bin');
-    mkdirSync(binDir, { recursive: true });
-    for (const plugin of [join(cni.binDir, 'weft-cni'), join(debianPlugins, 'loopback')])
-      symlinkSync(plugin, join(binDir, basename(plugin)));
+    const { namespace, directory, image } = options;
+    mkdirSync(directory, { recursive: true });
     const config = join(directory, 'config.toml');
     const log = join(directory, 'log');
     const socket = join(directory, 'containerd.sock');
@@ -98,7 +95,7 @@ state = "${directory}/state"
   disable_apparmor = true
   restrict_oom_score_adj = true
 [${cri}.cni]
-  bin_dir = "${directory}/bin"
+  bin_dir = "${cni.binDir}"
   conf_dir = "${cni.configDir}"
 [${cri}.containerd]
   snapshotter = "native"

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 
 /** What scripts/build.ts made of cni/weft-cni.c. */
-const pluginFile = path.join(import.meta.dirname, '../../../dist/weft-cni');
+export const pluginFile = path.join(import.meta.dirname, '../../../dist/weft-cni');
 
 export interface PluginCall {
   readonly verb: string;
@@ -32,10 +32,15 @@ export interface PrintedResult {
 /** Calls the plugin as a runtime does. */
 export class Plugin {
   readonly #runDir: string;
+  readonly #file: string;
 
-  /** @param runDir of the agent that answers */
-  constructor(runDir: string) {
+  /**
+   * @param runDir of the agent that answers
+   * @param file the executable
+   */
+  constructor(runDir: string, file = pluginFile) {
     this.#runDir = runDir;
+    this.#file = file;
   }
 
   call(call: PluginCall): Promise<PluginAnswer> {
@@ -51,7 +56,7 @@ export class Plugin {
     };
     const set = Object.entries(variables).filter(([, value]) => value !== '');
     const text = JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni', ...config });
-    return runPlugin(Object.fromEntries(set), text);
+    return runPlugin(this.#file, Object.fromEntries(set), text);
   }
 
   /** Calls and wants success. */
@@ -66,8 +71,12 @@ export class Plugin {
   }
 }
 
-function runPlugin(variables: Readonly<Record<string, string>>, text: string): Promise<PluginAnswer> {
-  const child = spawn(pluginFile, { env: variables, stdio: ['pipe', 'pipe', 'inherit'] });
+function runPlugin(
+  file: string,
+  variables: Readonly<Record<string, string>>,
+  text: string,
+): Promise<PluginAnswer> {
+  const child = spawn(file, { env: variables, stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (part: Buffer) => (output += part.toString()));
   child.stdin.on('error', () => undefined); // the plugin may end without reading
