@@ -91,6 +91,10 @@ export class Ipam<R = unknown> {
     await Promise.all(gone.map((owner) => this.release(owner)));
   }
 
+  ownerOf(address: string): string | undefined {
+    return this.#pool.ownerOf(address);
+  }
+
   /** What everybody has, by owner. */
   get leases(): ReadonlyMap<string, Lease<R>> {
     return this.#pool.leases;

@@ -98,6 +98,10 @@ export class Pool<R = unknown> {
     return this.#give(owner, toLease(addresses, request.record));
   }
 
+  ownerOf(address: string): string | undefined {
+    return this.#used.get(address);
+  }
+
   /** Whether an owner that asks for nothing special would get addresses now. @throws IpamError as {@link allocate} */
   probe(now: number): void {
     this.#forgetRested(now);

@@ -119,6 +119,11 @@ function diff<K extends keyof Collections, T extends Collections[K][number]>(
   return { create, replace, remove: [...have.values()] };
 }
 
+/** Whether a link that is there is as it shall be. @param indexes ifindexes by the names of links */
+export function isAsDesired(want: DesiredLink, have: Link, indexes: ReadonlyMap<string, number>): boolean {
+  return !isOtherDevice(want, have) && !isOtherwiseSet(want, have, indexes);
+}
+
 /** Whether the kernel cannot turn the one into the other. */
 function isOtherDevice(want: DesiredLink, have: Link): boolean {
   if (want.kind !== have.kind) return true;

@@ -8,7 +8,7 @@ import { decodeMac, encodeMac } from './mac.ts';
 
 /** linux/rtnetlink.h */
 export const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
+export const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const headerLength = 16;
 const IFF_UP = 1;
@@ -178,7 +178,7 @@ export function removeLinkGroup(group: number): Request {
 }
 
 /** The link of an RTM_NEWLINK or RTM_DELLINK message. */
-function decodeLink(payload: Buffer): Link {
+export function decodeLink(payload: Buffer): Link {
   const attributes = m.decodeAttributes(payload, headerLength);
   const info = m.decodeNested(attributes, IFLA.linkinfo);
   const kind = text(info, IFLA_INFO.kind);

@@ -53,6 +53,12 @@ export function listNeighbors(socket: NetlinkSocket, ifindex?: number): Neighbor
   );
 }
 
+/** Whose neighbour entry an RTM_NEWNEIGH or RTM_DELNEIGH message is about; undefined: a forwarding entry has no address. */
+export function decodeNeighborAddress(payload: Buffer): string | undefined {
+  const address = m.decodeAttributes(payload, headerLength).get(NDA.dst);
+  return address && decodeIp(address);
+}
+
 /** A vxlan device's forwarding entries. */
 export function listFdb(socket: NetlinkSocket, ifindex: number): FdbEntry[] {
   return dump(socket, encodeHeader({ family: AF_BRIDGE, ifindex })).flatMap((payload) => {

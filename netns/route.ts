@@ -106,7 +106,8 @@ export function findWay(socket: NetlinkSocket, address: string): Way {
 }
 
 /** The route of an RTM_NEWROUTE or RTM_DELROUTE message, or undefined when it is of another kind or table. */
-function decodeRoute(payload: Buffer): Route | undefined {
+/** The route of an RTM_NEWROUTE or RTM_DELROUTE message; undefined where it is none of unicast, of the main table. */
+export function decodeRoute(payload: Buffer): Route | undefined {
   const family = familyOfNumber(payload.readUInt8(0));
   const attributes = m.decodeAttributes(payload, headerLength);
   const table = attributes.get(RTA.table)?.readUInt32LE(0) ?? payload.readUInt8(4);

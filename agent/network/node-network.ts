@@ -3,7 +3,8 @@ import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
 import type { ObservedState } from '../../netns/state.ts';
-import { parseCidr, renderCidr } from '../../netns/ip.ts';
+import { parseCidr, positionIn, renderCidr } from '../../netns/ip.ts';
+import { isAsDesired } from '../../netns/diff.ts';
 import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
 import type { Link } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
@@ -14,10 +15,12 @@ import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { NetworkView, NodePlan } from './view.ts';
 import { findUnderlay, sameNetwork, toClusterNode } from './observed-view.ts';
 import { planNetwork } from './desired.ts';
-import { bridgeName, goneGroup, ownership, podAlias, vxlanName } from './marks.ts';
+import { bridgeName, goneGroup, ownership, podAlias, podOfLink, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import type { NetworkReports } from './reports.ts';
-import { isAlarming, isRemoval, noticeGroups } from './notices.ts';
+import { isRemoval, noticeGroups, Notices } from './notices.ts';
+import type { KnownNetwork } from './notices.ts';
+import { podLink } from './pods.ts';
 import { podRanges } from './ranges.ts';
 import { removeRetiredLinks } from './pod-link.ts';
 import type { PodNetwork } from './pod-network.ts';
@@ -64,10 +67,10 @@ export class NodeNetwork implements Subsystem {
   #plan: NodePlan | undefined;
   /** Other nodes that changed since the last pass. */
   readonly #changedNodes = new Set<string>();
-  #isFullDue = true;
+  readonly #notices = new Notices();
   #lastFullMs = -Infinity;
-  /** ifindexes of our links. */
-  #links: ReadonlySet<number> = new Set();
+  /** By ifindex, as the last full pass left them. */
+  #links: ReadonlyMap<number, Link> = new Map();
   /** How many things we have just taken away without having been told so. */
   #untoldRemovals = 0;
   /** Why this node is cut off, as it was told. */
@@ -107,13 +110,16 @@ export class NodeNetwork implements Subsystem {
   start(): Promise<void> {
     this.#adopt();
     const requestFull = (): void => {
-      this.#isFullDue = true;
+      this.#notices.alarm();
       this.#runner.request();
     };
     const onMessage = (type: number, payload: Buffer): void => {
-      if (!isAlarming(type, payload, this.#links)) return;
-      if (isRemoval(type) && this.#untoldRemovals > 0) this.#untoldRemovals -= 1;
-      else requestFull();
+      if (isRemoval(type, payload, this.#links) && this.#untoldRemovals > 0) {
+        this.#untoldRemovals -= 1;
+        return;
+      }
+      if (!this.#notices.note(type, payload)) return;
+      this.#runner.request();
       // What was refused for a link that was down, or not there, need not wait for its next turn.
       if (type === RTM_NEWLINK) this.#runner.wake();
     };
@@ -138,7 +144,7 @@ export class NodeNetwork implements Subsystem {
 
   /** Follows the node's addresses of now, also one whose absence made passes fail. */
   noteAddresses(): void {
-    this.#isFullDue = true;
+    this.#notices.alarm();
     this.#runner.wake();
   }
 
@@ -169,17 +175,35 @@ export class NodeNetwork implements Subsystem {
   #pass(): void {
     // Without all nodes nothing can be told to be superfluous.
     if (!this.#context.caches.nodes.synced) return;
-    using socket = new NetlinkSocket();
-    // Nobody asked: it is time to look at everything.
     const isLong = performance.now() - this.#lastFullMs >= maxIntervalMs;
-    if (this.#isFullDue || isLong || this.#changedNodes.size === 0 || !this.#changePeers(socket)) {
-      this.#changeAll(socket);
-    }
+    const isAlarming = this.#notices.take(this.#known());
+    const isFullDue = !this.#plan || isAlarming || isLong;
+    if (!isFullDue && this.#changedNodes.size === 0) return;
+    using socket = new NetlinkSocket();
+    if (isFullDue || !this.#changePeers(socket)) this.#changeAll(socket);
+  }
+
+  #known(): KnownNetwork {
+    const plan = this.#plan?.pods;
+    const indexes = new Map(Array.from(this.#links.values(), ({ name, ifindex }) => [name, ifindex]));
+    const ranges = plan?.ranges.map(({ cidr }) => parseCidr(cidr)) ?? [];
+    return {
+      links: this.#links,
+      isPodAsPlanned: (link) => {
+        const attachment = this.#pods.attachment(podOfLink(link) ?? '');
+        return (
+          plan !== undefined &&
+          attachment !== undefined &&
+          isAsDesired(podLink(attachment, plan), link, indexes)
+        );
+      },
+      isPodAddress: (address) => this.#pods.hasAddress(address),
+      isInPodRange: (address) => ranges.some((range) => positionIn(range, address) !== undefined),
+    };
   }
 
   #changeAll(socket: NetlinkSocket): void {
     const observe = this.#passSeconds.startTimer({ scope: 'all' });
-    this.#isFullDue = false;
     this.#lastFullMs = performance.now();
     this.#changedNodes.clear();
     this.#plan = undefined;
@@ -188,8 +212,8 @@ export class NodeNetwork implements Subsystem {
       const prune = plan.pods !== undefined;
       const outcome = ensureState(socket, plan.state, ownership, { prune });
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
+      this.#links = new Map(outcome.observed.links.map((link) => [link.ifindex, link]));
       const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));
-      this.#links = new Set(ours.map(({ ifindex }) => ifindex));
       this.#pods.ensureGuards(socket, ours);
       const names = ours.map(({ name }) => name);
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
@@ -201,7 +225,7 @@ export class NodeNetwork implements Subsystem {
       const errors = [...outcome.errors, ...cuts.errors];
       this.#report(plan, { changes, errors }, plan.pods !== undefined && isUp);
     } catch (error) {
-      this.#isFullDue = true;
+      this.#notices.alarm();
       if (error instanceof NetworkError && error.code !== 'kernel') {
         this.#health = { ready: false, reason: error.message };
       }
@@ -245,7 +269,7 @@ export class NodeNetwork implements Subsystem {
     if (!plan || !change) return false;
     // What was told until here is others' doing; then as many removals as we ask for are ours.
     this.#monitor?.drain();
-    if (this.#isFullDue) return false;
+    if (this.#notices.isAlarming(this.#known())) return false;
     try {
       const result = changeState(socket, change.before, change.after);
       this.#untoldRemovals = result.removed;
@@ -253,7 +277,7 @@ export class NodeNetwork implements Subsystem {
       this.#paths.follow(plan);
       this.#report(plan, result, this.#health.ready);
     } catch (error) {
-      this.#isFullDue = true;
+      this.#notices.alarm();
       throw error;
     } finally {
       this.#untoldRemovals = 0;

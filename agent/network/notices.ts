@@ -1,8 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { RTM_NEWADDR } from '../../netns/address.ts';
-import { RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neighbor.ts';
+import type { Link } from '../../netns/link.ts';
+import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
+import { decodeNeighborAddress, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neighbor.ts';
 import * as netlink from '../../netns/netlink.ts';
-import { RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
-import { protocol } from './marks.ts';
+import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
+import { AF_UNSPEC } from '../../netns/socket.ts';
+import { goneAlias, ownership, podOfLink, protocol } from './marks.ts';
 
 /** What the kernel is asked to tell of. */
 export const noticeGroups =
@@ -15,21 +19,122 @@ export const noticeGroups =
 
 /** What others add does not take anything of ours away, and a busy host's neighbours come all the time. */
 const additions: ReadonlySet<number> = new Set([RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE]);
+/** As many removals nobody looks at one by one. */
+const maxRemovals = 1000;
 
-/**
- * Whether a notification may mean that something of ours is not as it shall be. A busy host forgets neighbours and
- * routes of others all the time: that is no reason to look at everything.
- * @param payload struct rtmsg, struct ndmsg, … (linux/rtnetlink.h, linux/neighbour.h)
- * @param links ifindexes of our links
- */
-export function isAlarming(type: number, payload: Buffer, links: ReadonlySet<number>): boolean {
-  if (additions.has(type)) return false;
-  if (type === RTM_DELROUTE) return payload.readUInt8(5) === protocol;
-  if (type === RTM_DELNEIGH) return links.has(payload.readInt32LE(4));
-  return true;
+/** By what a notification is judged: the node's network as it is known at that time. */
+export interface KnownNetwork {
+  /** Links by ifindex, as they were when everything was compared last. */
+  readonly links: ReadonlyMap<number, Link>;
+  /** Whether the node's end of a pod's link is as it shall be. */
+  readonly isPodAsPlanned: (link: Link) => boolean;
+  /** Whether it is some pod's address here. */
+  readonly isPodAddress: (address: string) => boolean;
+  /** Whether it is within the ranges of this node's pods. */
+  readonly isInPodRange: (address: string) => boolean;
 }
 
-/** Whether a notification tells of something taken away that a change of peers takes away, too. */
-export function isRemoval(type: number): boolean {
-  return type === RTM_DELROUTE || type === RTM_DELNEIGH;
+/** A notification, of which only the last one counts: payload and whether it tells of an end. */
+interface LinkNews {
+  readonly isGone: boolean;
+  readonly payload: Buffer;
+}
+
+/**
+ * What the kernel told since somebody looked. Whether something of ours may not be as it shall be is only decided then:
+ * pods come and go all the time, in several steps, and by then they are there or gone.
+ */
+export class Notices {
+  readonly #links = new Map<number, LinkNews>();
+  /** Payloads of RTM_DELNEIGH and RTM_DELROUTE. */
+  #neighbors: Buffer[] = [];
+  #routes: Buffer[] = [];
+  #isAlarming = false;
+
+  /**
+   * Takes a notification.
+   * @param payload struct ifinfomsg, ndmsg, rtmsg, … with its attributes (linux/rtnetlink.h, linux/neighbour.h)
+   * @returns whether there is something to look at
+   */
+  note(type: number, payload: Buffer): boolean {
+    if (additions.has(type)) return false;
+    switch (type) {
+      case RTM_NEWLINK:
+      case RTM_DELLINK:
+        // A bridge tells of its ports as well: what it tells is in the link's own message.
+        if (payload.readUInt8(0) !== AF_UNSPEC) return false;
+        this.#links.set(payload.readInt32LE(4), {
+          isGone: type === RTM_DELLINK,
+          payload: Buffer.from(payload),
+        });
+        return true;
+      case RTM_DELNEIGH:
+        return this.#keep(this.#neighbors, payload);
+      case RTM_DELROUTE:
+        return payload.readUInt8(5) === protocol && this.#keep(this.#routes, payload);
+      default:
+        this.alarm();
+        return true;
+    }
+  }
+
+  /** Something may be otherwise, whatever was told. */
+  alarm(): void {
+    this.#isAlarming = true;
+  }
+
+  /** Whether something of ours may not be as it shall be. Forgets what was told. */
+  take(known: KnownNetwork): boolean {
+    const isAlarming = this.isAlarming(known);
+    this.#links.clear();
+    this.#neighbors = [];
+    this.#routes = [];
+    this.#isAlarming = false;
+    return isAlarming;
+  }
+
+  isAlarming(known: KnownNetwork): boolean {
+    return (
+      this.#isAlarming ||
+      [...this.#links.values()].some((news) => isAlarmingLink(news, known)) ||
+      this.#neighbors.some((payload) => isAlarmingNeighbor(payload, known)) ||
+      this.#routes.some((payload) => isAlarmingRoute(payload, known))
+    );
+  }
+
+  #keep(list: Buffer[], payload: Buffer): boolean {
+    if (list.length < maxRemovals) list.push(Buffer.from(payload));
+    else this.alarm();
+    return true;
+  }
+}
+
+/** Whether a notification tells of something of ours taken away, such as a change of peers takes away. */
+export function isRemoval(type: number, payload: Buffer, links: ReadonlyMap<number, Link>): boolean {
+  if (type === RTM_DELROUTE) return payload.readUInt8(5) === protocol;
+  if (type !== RTM_DELNEIGH) return false;
+  const link = links.get(payload.readInt32LE(4));
+  return link !== undefined && ownership.ownsLink(link);
+}
+
+function isAlarmingLink({ isGone, payload }: LinkNews, known: KnownNetwork): boolean {
+  const link = decodeLink(payload);
+  if (link.alias === goneAlias) return false;
+  if (podOfLink(link) !== undefined && !isGone) return !known.isPodAsPlanned(link);
+  // The kernel tells of a link's traffic and carrier, too.
+  return isGone || !isDeepStrictEqual(link, known.links.get(link.ifindex));
+}
+
+/** A busy host forgets neighbours of others all the time, and a pod that ends takes its own with it. */
+function isAlarmingNeighbor(payload: Buffer, known: KnownNetwork): boolean {
+  const link = known.links.get(payload.readInt32LE(4));
+  if (!link || !ownership.ownsLink(link)) return false;
+  const address = decodeNeighborAddress(payload);
+  return address === undefined || !known.isInPodRange(address) || known.isPodAddress(address);
+}
+
+function isAlarmingRoute(payload: Buffer, known: KnownNetwork): boolean {
+  const [address, prefix] = decodeRoute(payload)?.destination.split('/') ?? [];
+  if (address === undefined || (prefix !== '32' && prefix !== '128')) return true;
+  return !known.isInPodRange(address) || known.isPodAddress(address);
 }

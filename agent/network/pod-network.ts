@@ -16,9 +16,10 @@ import type { Gate } from './gates.ts';
 import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
-import { announcePodLink, ensurePodLink, guardLink, removeRetiredLinks, retirePodLink } from './pod-link.ts';
+import { announcePodLink, ensurePodLink, guardLink, retirePodLink } from './pod-link.ts';
 import { setPodMtu } from './pod-mtu.ts';
 import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
+import { Sweep } from './sweep.ts';
 import type { PodPlan } from './view.ts';
 
 /** How long an address rests after its pod is gone. */
@@ -27,7 +28,6 @@ const restMs = 30_000;
 const planTimeoutMs = 10_000;
 /** How long who comes waits for what it needs beside its link, and who goes for the end of that. */
 const gateMs = { admit: 10_000, dismiss: 2_000 } as const;
-const sweepMs = 100;
 const notUp = "the node's network is not up yet";
 
 type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
@@ -38,16 +38,17 @@ type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
 export class PodNetwork {
   readonly #log: AgentContext['log'];
   readonly #ipam: Ipam<AttachmentRecord>;
+  readonly #sweep: Sweep;
   readonly #attachSeconds: Histogram;
   readonly #planned = Promise.withResolvers<undefined>();
   readonly #listeners = new Set<(id: string) => void>();
   readonly #gates = new Gates(gateMs);
   #plan: PodPlan | undefined;
   #refusal: string | undefined;
-  #sweep: NodeJS.Timeout | undefined;
 
   constructor({ config, metrics, log }: PodNetworkContext) {
     this.#log = log.child({ subsystem: 'pod-network' });
+    this.#sweep = new Sweep(this.#log);
     const file = path.join(config.stateDir, 'network', 'leases.json');
     this.#ipam = Ipam.open({ file, ranges: [], reserved: [], restMs });
     this.#attachSeconds = new Histogram({
@@ -122,7 +123,9 @@ export class PodNetwork {
       if (error instanceof NetworkError || error instanceof IpamError) throw error;
       throw new NetworkError('kernel', `cannot connect pod ${id}: ${messageOf(error)}`, { cause: error });
     }
-    this.#announce(attachment);
+    this.#sweep.postpone();
+    // Whoever waits for the attachment does not wait for this.
+    setImmediate(() => this.#announce(attachment));
     return attachment;
   }
 
@@ -157,7 +160,7 @@ export class PodNetwork {
     retirePodLink(socket, describe(id, this.#ipam.leases.get(id)));
     // Where somebody else's namespace was given there is none of this name.
     removeNamespace(podNamespaceName(id));
-    this.#sweepSoon();
+    this.#sweep.request();
     const released = this.#ipam.release(id);
     this.#tell(id);
     await released;
@@ -188,6 +191,11 @@ export class PodNetwork {
   attachment(id: string): Attachment | undefined {
     const lease = this.#ipam.leases.get(id);
     return lease && describe(id, lease);
+  }
+
+  /** Whether somebody here has the address. */
+  hasAddress(address: string): boolean {
+    return this.#ipam.ownerOf(address) !== undefined;
   }
 
   /** All that have addresses here. */
@@ -271,18 +279,6 @@ export class PodNetwork {
     }
     if (!this.#plan) throw new NetworkError('not-ready', notUp);
     return this.#plan;
-  }
-
-  #sweepSoon(): void {
-    this.#sweep ??= setTimeout(() => {
-      this.#sweep = undefined;
-      try {
-        using socket = new NetlinkSocket();
-        removeRetiredLinks(socket);
-      } catch (error) {
-        this.#log.warn({ err: error }, 'cannot remove links of pods that are gone');
-      }
-    }, sweepMs).unref();
   }
 }
 
