@@ -8,9 +8,9 @@ import { readNode } from '../../iptables/trace/node.ts';
 import { readRuleSources } from '../../iptables/trace/sources.ts';
 import type { RuleSource } from '../../iptables/trace/sources.ts';
 import { listCrossings } from './crossings.ts';
-import type { Crossing } from './crossings.ts';
+import type { Crossing, Need } from './crossings.ts';
 import type { Finding } from './finding.ts';
-import { describeBlocks, judgeSource } from './firewalls.ts';
+import { describeBlocks, judgeSource, listed } from './firewalls.ts';
 import type { Judgement } from './firewalls.ts';
 import { observeHost } from './observe.ts';
 import { describeSource } from './rule-owners.ts';
@@ -44,6 +44,11 @@ export async function checkFirewalls(
   return [{ check: 'firewall', state: crossings.length === 0 ? 'unclear' : 'well', found }];
 }
 
+/** What the passage lets through; who may speak to the host itself is not ours to say. */
+function isOurs(need: Need): boolean {
+  return need === 'pods' || need === 'inbound' || need === 'dns';
+}
+
 interface Circumstances {
   readonly node: TracedNode;
   readonly crossings: readonly Crossing[];
@@ -61,17 +66,18 @@ async function mendSource(
   const judge = (text: string): Judgement =>
     judgeSource({ chains: () => parseIptablesSave(text, traits.family) }, node, crossings);
   const bare = judge(withoutPassage(source.text));
-  const isNeeded = bare.blocks.some(({ need }) => need === 'pods' || need === 'dns');
+  const isNeeded = bare.blocks.some(({ needs }) => needs.some(isOurs));
   const input = planPassage(source.text, traits, isNeeded ? view : undefined);
   if (input !== undefined) await run(`${source.program}-restore`, ['--noflush', '-w', '10'], input);
   if (!isNeeded) return describeBlocks(source, bare, view);
   const text = await run(`${source.program}-save`, ['-t', source.table]);
   const now = judge(text);
-  const passing = bare.blocks.filter(({ rule }) => now.blocks.every((block) => block.rule !== rule));
-  const mended = passing.map(({ rule, what }): Finding => ({
-    check: 'firewall',
-    state: 'mended',
-    found: `${describeSource(source)} would stop packets ${what.join(', ')}: ${rule}; rules of weft let them through`,
-  }));
+  const stopped = new Set(now.blocks.flatMap(({ what }) => what));
+  const mended = bare.blocks.flatMap(({ rule, what }): Finding[] => {
+    const passing = what.filter((each) => !stopped.has(each));
+    if (passing.length === 0) return [];
+    const found = `${describeSource(source)} would stop packets ${listed(passing)}: ${rule}; rules of weft let them through`;
+    return [{ check: 'firewall', state: 'mended', found }];
+  });
   return [...mended, ...describeBlocks({ ...source, text }, now, view)];
 }

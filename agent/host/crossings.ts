@@ -3,8 +3,8 @@ import type { Family } from '../../netns/ip.ts';
 import type { Packet } from '../../iptables/trace/packet.ts';
 import type { HostView } from './view.ts';
 
-/** What has to be let through for a packet to pass. */
-export type Need = 'pods' | 'dns' | 'vxlan' | 'agent';
+/** What has to be let through for a packet to pass; `inbound`: what comes to pods from where there are none. */
+export type Need = 'pods' | 'inbound' | 'dns' | 'vxlan' | 'agent';
 
 /** A packet that must pass this host's rules. */
 export interface Crossing {
@@ -32,6 +32,10 @@ function listPodCrossings(view: HostView, { family, addresses }: HostView['pods'
     need: 'pods',
     packet: { source, destination, protocol: 'tcp', port: anyPort },
   });
+  const inbound = (what: string, source: string, rewritten: boolean): Crossing => {
+    const { packet } = tcp(what, source, pod);
+    return { what, need: 'inbound', packet: { ...packet, rewritten } };
+  };
   return [
     tcp('between pods of this node', pod, neighbor),
     ...view.farPods
@@ -40,7 +44,14 @@ function listPodCrossings(view: HostView, { family, addresses }: HostView['pods'
         tcp('from pods to pods of other nodes', pod, far),
         tcp('from pods of other nodes to pods', far, pod),
       ]),
-    ...(view.leaving.includes(family) ? [tcp('from pods to other networks', pod, elsewhere[family])] : []),
+    // By a direct route also what other nodes' NodePorts lead here, with the address of that node.
+    ...view.directNodes.filter(isAlike).map((node) => inbound('from other nodes to pods', node, false)),
+    ...(view.leaving.includes(family)
+      ? [
+          tcp('from pods to other networks', pod, elsewhere[family]),
+          inbound('from other networks by Services to pods', elsewhere[family], true),
+        ]
+      : []),
     ...view.dnsIPs.filter(isAlike).map((destination): Crossing => ({
       what: "from pods to the cluster's DNS",
       need: 'dns',
@@ -49,22 +60,26 @@ function listPodCrossings(view: HostView, { family, addresses }: HostView['pods'
   ];
 }
 
-function listNodeCrossings({ otherNodes, nodeIPs, vxlanPort, agentPort }: HostView): Crossing[] {
-  return otherNodes.flatMap((source) => {
-    const destination = nodeIPs.find((address) => familyOf(address) === familyOf(source));
-    if (destination === undefined) return [];
-    const shared = { source, destination };
-    return [
-      {
-        what: 'from other nodes to the vxlan port',
-        need: 'vxlan',
-        packet: { ...shared, protocol: 'udp', port: vxlanPort },
-      },
-      {
-        what: "from other nodes to the agent's port (exec, logs)",
-        need: 'agent',
-        packet: { ...shared, protocol: 'tcp', port: agentPort },
-      },
-    ];
-  });
+function listNodeCrossings({ otherNodes, vxlanNodes, nodeIPs, vxlanPort, agentPort }: HostView): Crossing[] {
+  const toThisNode = (
+    sources: readonly string[],
+    crossing: Pick<Crossing, 'what' | 'need'>,
+    to: Pick<Packet, 'protocol' | 'port'>,
+  ): Crossing[] =>
+    sources.flatMap((source) => {
+      const destination = nodeIPs.find((address) => familyOf(address) === familyOf(source));
+      return destination === undefined ? [] : [{ ...crossing, packet: { source, destination, ...to } }];
+    });
+  return [
+    ...toThisNode(
+      vxlanNodes,
+      { what: 'from other nodes to the vxlan port', need: 'vxlan' },
+      { protocol: 'udp', port: vxlanPort },
+    ),
+    ...toThisNode(
+      otherNodes,
+      { what: "from other nodes to the agent's port (exec, logs)", need: 'agent' },
+      { protocol: 'tcp', port: agentPort },
+    ),
+  ];
 }

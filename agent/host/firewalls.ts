@@ -9,10 +9,13 @@ import { describeSource, remedyFor } from './rule-owners.ts';
 import type { HostView } from './view.ts';
 
 /** A rule that stops packets of the cluster. */
-interface Block {
-  readonly need: Need;
+export interface Block {
+  /** What would have to be let through. */
+  readonly needs: readonly Need[];
   /** As its tool lists it, with the chain it stands in. */
   readonly rule: string;
+  /** The name of that chain. */
+  readonly decider: string;
   /** The chain that the kernel calls and that led to it: what is put first there comes before. */
   readonly chain: string;
   /** Which packets, for people. */
@@ -50,9 +53,11 @@ export function judgeSource(
     for (const crossing of crossings) {
       const block = attempt(() => findBlock(chain, node, crossing));
       if (!block) continue;
-      const key = [block.need, block.chain, block.rule].join('\n');
-      const what = new Set([...(blocks.get(key)?.what ?? []), ...block.what]);
-      blocks.set(key, { ...block, what: [...what] });
+      const key = [block.chain, block.rule].join('\n');
+      const known = blocks.get(key);
+      const needs = new Set([...(known?.needs ?? []), ...block.needs]);
+      const what = new Set([...(known?.what ?? []), ...block.what]);
+      blocks.set(key, { ...block, needs: [...needs], what: [...what] });
     }
   }
   return { blocks: [...blocks.values()], unclear: [...unclear] };
@@ -63,7 +68,15 @@ function findBlock(chain: BaseChain, node: TracedNode, { what, need, packet }: C
   const { outcomes } = tracePacket([chain], node, { ...packet, ...(device !== undefined && { device }) });
   const stopped = outcomes.find(({ verdict }) => verdict === 'drop' || verdict === 'reject');
   const step = stopped?.decidedBy;
-  return step && { need, rule: `"${step.rule}" in ${step.chain}`, chain: chain.name, what: [what] };
+  if (!step) return undefined;
+  const decider = step.chain.split(' ').at(-1) ?? '';
+  return {
+    needs: [need],
+    rule: `"${step.rule}" in ${step.chain}`,
+    decider,
+    chain: chain.name,
+    what: [what],
+  };
 }
 
 /** Says of a table what it stops and what to do about it. */
@@ -88,6 +101,6 @@ export function describeBlocks(
   ];
 }
 
-function listed(words: readonly string[]): string {
+export function listed(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
 }

@@ -10,7 +10,7 @@ import { bridgeName, protocol, vxlanName } from '../network/marks.ts';
 import { elsewhere } from './crossings.ts';
 import type { HostView } from './view.ts';
 
-type Known = Omit<HostView, 'pods' | 'farPods' | 'otherNodes' | 'leaving'>;
+type Known = Omit<HostView, 'pods' | 'farPods' | 'directNodes' | 'vxlanNodes' | 'otherNodes' | 'leaving'>;
 
 /** Reads from the kernel where pods are and by which ways, as far as the network of the node stands. */
 export function observeHost(known: Known, node: KernelNode): HostView {
@@ -30,10 +30,10 @@ export function observeHost(known: Known, node: KernelNode): HostView {
       return isRange ? [[`${route.ifindex} ${cidr.family}`, { ...route, cidr }] as const] : [];
     }),
   );
-  const others = [
-    ...entries.map(({ destination }) => destination),
-    ...[...ways.values()].flatMap(({ ifindex, gateway }) => (ifindex === vxlan ? [] : (gateway ?? []))),
-  ];
+  const direct = [...ways.values()].flatMap(({ ifindex, gateway }) =>
+    ifindex === vxlan ? [] : (gateway ?? []),
+  );
+  const wrapped = entries.map(({ destination }) => destination);
   return {
     ...known,
     pods: own.map(({ address, prefix }) => {
@@ -41,7 +41,9 @@ export function observeHost(known: Known, node: KernelNode): HostView {
       return { family: cidr.family, addresses: [addressAt(cidr, 2n), addressAt(cidr, 3n)] };
     }),
     farPods: [...ways.values()].map(({ cidr }) => addressAt(cidr, 2n)),
-    otherNodes: Object.values(onePerFamily(others)),
+    directNodes: Object.values(onePerFamily(direct)),
+    vxlanNodes: Object.values(onePerFamily(wrapped)),
+    otherNodes: Object.values(onePerFamily([...wrapped, ...direct])),
     leaving: (['ipv4', 'ipv6'] as const).filter((family) => node.deviceTo(elsewhere[family]) !== undefined),
   };
 }

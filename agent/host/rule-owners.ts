@@ -1,6 +1,7 @@
 import type { RuleSource } from '../../iptables/trace/sources.ts';
 import { familyOf } from '../../netns/ip.ts';
 import type { Need } from './crossings.ts';
+import type { Block } from './firewalls.ts';
 import type { HostView } from './view.ts';
 
 /** A program that keeps rules on hosts, and how its user tells it to let something through. */
@@ -8,31 +9,49 @@ interface RuleOwner {
   readonly name: string;
   /** Chains and tables that only it makes. */
   readonly mark: RegExp;
-  /** A command for each thing to let through; absent: as for rules that nobody keeps. */
-  readonly remedies?: (view: HostView) => Record<Need, string[]>;
+  /**
+   * Commands for each thing to let through; absent: as for rules that nobody keeps.
+   * @param decider the chain that stopped it
+   */
+  readonly remedies?: (view: HostView, decider: string) => Record<Need, string[]>;
+  /** What puts them into effect. */
+  readonly finally?: readonly string[];
 }
 
 const owners: readonly RuleOwner[] = [
   {
     name: 'firewalld',
     mark: /\bfirewalld\b|\bFWD[IO]?_\w+|\bFORWARD_(?:POLICIES|IN_ZONES|direct)\b/,
-    remedies: ({ clusterCIDRs, vxlanPort, agentPort }) => {
-      const trust = clusterCIDRs.map(
-        (cidr) => `firewall-cmd --permanent --zone=trusted --add-source=${cidr}`,
-      );
+    remedies: ({ clusterCIDRs, vxlanPort, agentPort }, decider) => {
+      const permanent = (...words: string[]): string => ['firewall-cmd --permanent', ...words].join(' ');
+      const trust = clusterCIDRs.map((cidr) => permanent('--zone=trusted', `--add-source=${cidr}`));
+      // A zone's chains are named after it (filter_IN_public); without a zone the default one takes it.
+      const [, zone] = /^(?:filter_)?IN_([^_]\w*)$/.exec(decider) ?? [];
+      const place = zone === undefined ? [] : [`--zone=${zone}`];
+      // Zones only forward between their own members. A policy is about a pair of them; its creation may be a repetition.
+      const policy = '--policy=weft-pods';
+      const admit = [
+        `(${permanent('--get-policies')} | grep -qw weft-pods || ${permanent('--new-policy=weft-pods')})`,
+        permanent(policy, '--add-ingress-zone=ANY'),
+        permanent(policy, '--add-egress-zone=trusted'),
+        permanent(policy, '--set-target=ACCEPT'),
+      ];
       return {
         pods: trust,
+        inbound: [...trust, ...admit],
         dns: trust,
-        vxlan: [`firewall-cmd --permanent --add-port=${vxlanPort}/udp`],
-        agent: [`firewall-cmd --permanent --add-port=${agentPort}/tcp`],
+        vxlan: [permanent(...place, `--add-port=${vxlanPort}/udp`)],
+        agent: [permanent(...place, `--add-port=${agentPort}/tcp`)],
       };
     },
+    finally: ['firewall-cmd --reload'],
   },
   {
     name: 'ufw',
     mark: /\bufw6?-/,
     remedies: ({ clusterCIDRs, vxlanPort, agentPort }) => ({
       pods: clusterCIDRs.flatMap((cidr) => [`ufw route allow from ${cidr}`, `ufw route allow to ${cidr}`]),
+      inbound: clusterCIDRs.map((cidr) => `ufw route allow to ${cidr}`),
       dns: clusterCIDRs.map((cidr) => `ufw allow from ${cidr} to any port 53`),
       vxlan: [`ufw allow ${vxlanPort}/udp`],
       agent: [`ufw allow ${agentPort}/tcp`],
@@ -50,50 +69,51 @@ export function describeSource({ program, table, text }: RuleSource): string {
   return owner ? `the rules of ${owner.name} (${where})` : `somebody's rules (${where})`;
 }
 
-/** What to run so that rules of this table stop nothing of it any more. */
-export function remedyFor(
-  source: RuleSource,
-  { need, chain }: { readonly need: Need; readonly chain: string },
-  view: HostView,
-): string {
+/** What to run so that a rule of this table stops nothing of it any more. */
+export function remedyFor(source: RuleSource, block: Block, view: HostView): string {
   const owner = owners.find(({ mark }) => mark.test(`${source.table} ${source.text}`));
-  const kept = owner?.remedies?.(view)[need];
-  if (owner && kept) {
-    const commands = [...kept, ...(owner.name === 'firewalld' ? ['firewall-cmd --reload'] : [])];
-    return commands.join(' && ');
-  }
-  return source.program === 'nft'
-    ? remedyForNft(source.table, need, chain, view)
-    : remedyForIptables(source, need, chain, view);
+  const kept = owner?.remedies?.(view, block.decider);
+  const commandsFor = (need: Need): string[] => {
+    if (kept) return kept[need];
+    return source.program === 'nft'
+      ? listNftCommands(source.table, need, block.chain, view)
+      : listIptablesCommands(source, need, block.chain, view);
+  };
+  // Needs have commands in common.
+  const commands = [...new Set(block.needs.flatMap(commandsFor)), ...(owner?.finally ?? [])].join(' && ');
+  if (kept) return commands;
+  const file = source.program === 'nft' ? ', e.g. /etc/nftables.conf' : '';
+  return `${commands} # and write it into what loads these rules${file}`;
 }
 
-function remedyForNft(table: string, need: Need, chain: string, view: HostView): string {
+function listNftCommands(table: string, need: Need, chain: string, view: HostView): string[] {
   const of = (address: string): string => (familyOf(address) === 'ipv4' ? 'ip' : 'ip6');
   const matches: Record<Need, () => string[]> = {
     pods: () =>
       view.clusterCIDRs.flatMap((cidr) => [`${of(cidr)} saddr ${cidr}`, `${of(cidr)} daddr ${cidr}`]),
+    inbound: () => view.clusterCIDRs.map((cidr) => `${of(cidr)} daddr ${cidr}`),
     dns: () =>
       view.dnsIPs.map((address) => `${of(address)} daddr ${address} meta l4proto { tcp, udp } th dport 53`),
     vxlan: () => [`udp dport ${view.vxlanPort}`],
     agent: () => [`tcp dport ${view.agentPort}`],
   };
   const family = table.split(' ')[0];
-  const commands = matches[need]()
+  return matches[need]()
     .filter((match) => family === 'inet' || !/^ip6? /.test(match) || match.startsWith(`${family} `))
     .map((match) => `nft 'insert rule ${table} ${chain} ${match} accept'`);
-  return `${commands.join(' && ')} (and write it into what loads these rules, e.g. /etc/nftables.conf)`;
 }
 
-function remedyForIptables(
+function listIptablesCommands(
   { program, table }: RuleSource,
   need: Need,
   chain: string,
   view: HostView,
-): string {
+): string[] {
   const family = program.startsWith('ip6') ? 'ipv6' : 'ipv4';
   const isAlike = (address: string): boolean => familyOf(address) === family;
   const matches: Record<Need, () => string[]> = {
     pods: () => view.clusterCIDRs.filter(isAlike).flatMap((cidr) => [`-s ${cidr}`, `-d ${cidr}`]),
+    inbound: () => view.clusterCIDRs.filter(isAlike).map((cidr) => `-d ${cidr}`),
     dns: () =>
       view.dnsIPs
         .filter(isAlike)
@@ -101,6 +121,5 @@ function remedyForIptables(
     vxlan: () => [`-p udp --dport ${view.vxlanPort}`],
     agent: () => [`-p tcp --dport ${view.agentPort}`],
   };
-  const commands = matches[need]().map((match) => `${program} -t ${table} -I ${chain} ${match} -j ACCEPT`);
-  return commands.join(' && ');
+  return matches[need]().map((match) => `${program} -t ${table} -I ${chain} ${match} -j ACCEPT`);
 }

@@ -10,6 +10,10 @@ export interface HostView {
   readonly pods: readonly { readonly family: Family; readonly addresses: readonly [string, string] }[];
   /** An address of a pod elsewhere for each link by which there is a way to such pods. */
   readonly farPods: readonly string[];
+  /** The address of a node to whose pods a route leads straight, per family. */
+  readonly directNodes: readonly string[];
+  /** The address of a node to whose pods the vxlan leads, per family. */
+  readonly vxlanNodes: readonly string[];
   /** Another node's address, per family. */
   readonly otherNodes: readonly string[];
   /** The addresses by which other nodes know this one. */

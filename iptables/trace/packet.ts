@@ -16,6 +16,8 @@ export interface Packet {
   readonly sourcePort?: number;
   /** The device it comes in by; undefined: one that is not known, but not loopback. */
   readonly device?: string;
+  /** Whether rules that are not traced have rewritten its destination to this one (conntrack's status DNAT). */
+  readonly rewritten?: boolean;
 }
 
 /** The node whose rules are traced. */

@@ -36,7 +36,7 @@ export function tracePacket(chains: readonly BaseChain[], node: TracedNode, pack
     mark: 0,
     tracked: true,
     settled: { destination: false, source: false },
-    rewritten: false,
+    rewritten: packet.rewritten ?? false,
     masqueraded: false,
     inDevice: fromNode ? undefined : packet.device,
     outDevice: undefined,
