@@ -3,6 +3,7 @@ import { soakLeaks } from './cni-leaks.ts';
 import { checkLimits } from './dns-flood.ts';
 import { fuzz } from './dns-fuzz.ts';
 import { soakRestarts } from './dns-restart.ts';
+import { soakHostPrograms } from './host-programs.ts';
 
 /** Each prints what it finds and resolves with what is wrong. */
 const soaks: Readonly<Record<string, () => Promise<readonly string[]>>> = {
@@ -10,6 +11,7 @@ const soaks: Readonly<Record<string, () => Promise<readonly string[]>>> = {
   'dns-fuzz': fuzz,
   'dns-flood': checkLimits,
   'dns-restart': soakRestarts,
+  'host-programs': soakHostPrograms,
 };
 
 const soak = soaks[process.argv[2] ?? ''];

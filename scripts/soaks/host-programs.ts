@@ -1,0 +1,230 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Finding } from '../../agent/host/finding.ts';
+import { labsStateDir } from '../../agent/lab/lab-plan.ts';
+import { runInNamespace } from '../../netns/namespace.ts';
+import { freePort } from '../free-port.ts';
+import { LabShell } from '../guide/lab-shell.ts';
+import { runLab } from '../run-lab.ts';
+import { deploy, listClosed, listWays } from './cluster-traffic.ts';
+import type { Way } from './cluster-traffic.ts';
+import { PackagedHost } from './packaged-host.ts';
+
+/** A program of Debian's that keeps rules on hosts. */
+interface HostProgram {
+  /** Root's commands that start it with what its package configures; the last may be one that stays. */
+  readonly start: string;
+  /** Succeeds once it has made its rules. */
+  readonly isUp: string;
+  /** What makes it write all its rules anew. */
+  readonly anew: readonly string[];
+  readonly stop: string;
+  /** Whether weft's own rules get pods' packets through, or its user has to be told how. */
+  readonly isMended: boolean;
+}
+
+const firewalld = 'setsid firewalld --nopid';
+const dockerd =
+  'setsid dockerd --storage-driver=vfs --data-root=/run/docker-data --exec-root=/run/docker --pidfile=/run/docker.pid >/run/docker.log 2>&1 &';
+
+const hostPrograms = {
+  firewalld: {
+    // The link of the node is not in the default zone: remedies must name the one that it is in.
+    start: `firewall-offline-cmd --zone=work --add-interface=eth0 && ${firewalld}`,
+    isUp: 'firewall-cmd --state',
+    anew: ['firewall-cmd --reload', 'firewall-cmd --complete-reload', `pkill -x firewalld; ${firewalld}`],
+    stop: 'pkill -x firewalld; while pgrep -x firewalld; do sleep 0.1; done',
+    isMended: false,
+  },
+  ufw: {
+    start: 'ufw --force enable',
+    isUp: "ufw status | grep -q 'Status: active'",
+    anew: ['ufw reload', 'ufw disable && ufw --force enable'],
+    stop: 'ufw disable',
+    isMended: true,
+  },
+  docker: {
+    // It only drops what is forwarded where nobody had switched forwarding on before.
+    start: `sysctl -qw net.ipv4.ip_forward=0 && ${dockerd}`,
+    isUp: 'docker version && iptables -S DOCKER-USER && iptables -S FORWARD | grep -q "P FORWARD DROP"',
+    anew: [
+      'iptables -F FORWARD',
+      `kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; ${dockerd}`,
+    ],
+    stop: 'kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; iptables -P FORWARD ACCEPT',
+    isMended: true,
+  },
+} as const satisfies Readonly<Record<string, HostProgram>>;
+
+type HostProgramName = keyof typeof hostPrograms;
+
+interface HostProgramRun {
+  readonly program: HostProgramName;
+  /** Whether the program or the agent is there first. */
+  readonly first: 'program' | 'weft';
+}
+
+interface HostProgramsOptions {
+  readonly lab: string;
+  readonly backend: 'iptables' | 'nftables';
+  readonly networkMode: 'vxlan' | 'direct';
+  readonly runs: readonly HostProgramRun[];
+  /** Whether programs make their rules anew in every way they know; otherwise in the quickest. */
+  readonly isThorough: boolean;
+  readonly report?: (line: string) => void;
+}
+
+/** The node that the programs run on; the other one has no firewall. */
+const node = 'node2';
+const weft = join(import.meta.dirname, '../../bin/weft');
+
+/**
+ * Runs programs that keep rules on a node of a lab, started before weft and after it, and made to write their rules anew.
+ * Pods' packets of every kind must get through, or `weft doctor` say what to do: that is then done to the letter, and they
+ * must. Returns what was wrong.
+ */
+export async function checkHostPrograms(options: HostProgramsOptions): Promise<string[]> {
+  const { lab, backend, networkMode, runs, isThorough, report = () => undefined } = options;
+  const directory = mkdtempSync(join(tmpdir(), 'weft-host-programs-'));
+  const settings = ['--nodes', '2', '--backend', backend, '--network-mode', networkMode];
+  try {
+    runLab(lab, 'up', ...settings, '--api-port', String(await freePort()));
+    const shell = new LabShell({ lab, kubectl: 'kubectl', cacheDir: join(directory, 'kubectl') });
+    await deploy(shell, directory);
+    const ways = await listWays(shell, lab);
+    const wrong = await settled(ways, 'before any program');
+    for (const run of runs) {
+      const started = performance.now();
+      const what = `${run.program} (${run.first} first, ${backend}, ${networkMode})`;
+      const found = await new Attempt(lab, shell, ways, report).run(run, isThorough);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      report(`${what}, ${seconds} s: ${found.length === 0 ? 'well' : found.join('; ')}`);
+      wrong.push(...found.map((each) => `${what}: ${each}`));
+    }
+    return wrong;
+  } finally {
+    runLab(lab, 'down');
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** One program on one node. */
+class Attempt {
+  readonly #namespace: string;
+  readonly #lab: string;
+  readonly #shell: LabShell;
+  readonly #ways: readonly Way[];
+  readonly #report: (line: string) => void;
+
+  constructor(lab: string, shell: LabShell, ways: readonly Way[], report: (line: string) => void) {
+    this.#namespace = `weft-${lab}-${node}`;
+    this.#lab = lab;
+    this.#shell = shell;
+    this.#ways = ways;
+    this.#report = report;
+  }
+
+  async run({ program: name, first }: HostProgramRun, isThorough: boolean): Promise<string[]> {
+    const program: HostProgram = hostPrograms[name];
+    await using host = await PackagedHost.open(this.#namespace);
+    if (first === 'program') {
+      await this.#shell.weft('stop', node);
+      await host.run('nft flush ruleset');
+    }
+    await start(host, program.start, program.isUp);
+    if (first === 'program') await this.#shell.weft('start', node);
+    const wrong = await this.#followDoctor(host, program);
+    wrong.push(...(await settled(this.#ways, 'once all remedies are carried out')));
+    for (const command of isThorough ? program.anew : program.anew.slice(0, 1)) {
+      await start(host, command, program.isUp);
+      wrong.push(...(await settled(this.#ways, `after ${command}`)));
+    }
+    const left = (await this.#troubles()).map(({ found }) => `the doctor still says: ${found}`);
+    await host.run(program.stop);
+    wrong.push(...left, ...(await settled(this.#ways, 'without it')));
+    return wrong;
+  }
+
+  /** Carries out every remedy of the doctor's, to the letter, as root on that host. */
+  async #followDoctor(host: PackagedHost, { isMended }: HostProgram): Promise<string[]> {
+    let troubles = await this.#troubles();
+    // What is the agent's to mend takes until its next look.
+    for (let tries = 0; isMended && troubles.some(isForwarding) && tries < 20; tries += 1) {
+      await sleep(500);
+      troubles = await this.#troubles();
+    }
+    const told = troubles.filter(isForwarding).length > 0;
+    const wrong = told === !isMended ? [] : [`${told ? 'not mended' : 'not named'} what stops pods' packets`];
+    if (troubles.length > 0 && (await listClosed(this.#ways)).length === 0) {
+      wrong.push(
+        `the doctor names troubles where all is open: ${troubles.map(({ found }) => found).join('; ')}`,
+      );
+    }
+    for (const remedy of new Set(troubles.map((trouble) => trouble.remedy ?? ''))) {
+      this.#report(`  # ${remedy}`);
+      if (remedy === '') wrong.push('a trouble has no remedy');
+      else await host.run(remedy);
+    }
+    return wrong;
+  }
+
+  #troubles(): Promise<Finding[]> {
+    const args = ['doctor', '--config', join(labsStateDir, this.#lab, node, 'weft.yaml'), '-o', 'json'];
+    return new Promise((resolve) => {
+      runInNamespace(this.#namespace, () =>
+        // It ends with an exit code of its own where there are some.
+        execFile(weft, args, (_, stdout) => {
+          const findings = JSON.parse(stdout) as Finding[];
+          resolve(findings.filter(({ check, state }) => check === 'firewall' && state !== 'well'));
+        }),
+      );
+    });
+  }
+}
+
+function isForwarding({ found }: Finding): boolean {
+  return found.includes('between pods of this node');
+}
+
+async function start(host: PackagedHost, command: string, isUp: string): Promise<void> {
+  await host.run(command);
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await host.run(isUp);
+      return;
+    } catch (error) {
+      if (tries === 100) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+/** Waits until all ways are open; what stays closed is wrong. */
+async function settled(ways: readonly Way[], when: string): Promise<string[]> {
+  let closed = await listClosed(ways);
+  for (let tries = 0; closed.length > 0 && tries < 10; tries += 1) closed = await listClosed(ways);
+  return closed.map((name) => `${when}: closed: ${name}`);
+}
+
+/** Every program, first and second, with each backend and each way between nodes. */
+export async function soakHostPrograms(): Promise<readonly string[]> {
+  const report = (line: string): void => void process.stdout.write(`${line}\n`);
+  const runs: HostProgramRun[] = [
+    { program: 'firewalld', first: 'program' },
+    { program: 'ufw', first: 'program' },
+    { program: 'docker', first: 'program' },
+    { program: 'firewalld', first: 'weft' },
+    { program: 'ufw', first: 'weft' },
+  ];
+  const wrong: string[] = [];
+  for (const backend of ['iptables', 'nftables'] as const) {
+    for (const networkMode of ['vxlan', 'direct'] as const) {
+      const options = { lab: 'soak-host', backend, networkMode, runs, isThorough: true, report };
+      wrong.push(...(await checkHostPrograms(options)));
+    }
+  }
+  return wrong;
+}
