@@ -36,6 +36,11 @@ export function isAlreadyExists(error: unknown): boolean {
   return error instanceof ApiError && error.reason === 'AlreadyExists';
 }
 
+/** Whether `error` is the API saying that the object cannot be as it was sent (422 Invalid). */
+export function isInvalid(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 422;
+}
+
 /** Whether `error` is the API saying that the namespace takes nothing new because it is being deleted. */
 export function isNamespaceTerminating(error: unknown): boolean {
   const causes = error instanceof ApiError ? error.status?.details?.causes : undefined;

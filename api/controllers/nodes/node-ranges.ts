@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { TakenNumbers } from './taken-numbers.ts';
 
 /** One family's cluster range and the size of a node's share of it. */
 export interface ClusterRange {
@@ -16,57 +17,78 @@ export function clusterRanges(
   return clusterCIDRs.map((cidr) => ({ cidr, maskSize: maskSizes[ipaddr.parseCIDR(cidr)[0].kind()] }));
 }
 
-interface Shares {
+/** One share of a range. */
+export interface Share {
+  readonly index: number;
+  readonly cidr: string;
+}
+
+/** Which shares of one range nodes have. A change costs what it concerns, however many nodes there are. */
+export class ShareTable {
+  readonly #maskSize: number;
   /** First address of the range, as a number. */
-  readonly base: bigint;
+  readonly #base: bigint;
+  /** Of an address. */
+  readonly #bytes: number;
   /** Address bits below a share's prefix. */
-  readonly shift: bigint;
-  readonly count: number;
-  readonly bytes: number;
-  readonly maskSize: number;
-}
+  readonly #shift: bigint;
+  readonly #count: number;
+  readonly #taken: TakenNumbers;
+  /** The index handed out last. */
+  #last = -1;
 
-function sharesOf(range: ClusterRange): Shares {
-  const [address, prefix] = ipaddr.parseCIDR(range.cidr);
-  const bytes = address.toByteArray().length;
-  const base = toNumber(address.toByteArray());
-  const shift = BigInt(bytes * 8 - range.maskSize);
-  return { base, shift, count: 2 ** (range.maskSize - prefix), bytes, maskSize: range.maskSize };
-}
-
-/** Which of a range's shares a CIDR touches, as indices; `undefined` when it lies outside. */
-export function shareIndices(range: ClusterRange, cidr: string): { first: number; last: number } | undefined {
-  const shares = sharesOf(range);
-  const [address, prefix] = ipaddr.parseCIDR(cidr);
-  if (address.toByteArray().length !== shares.bytes) return undefined;
-  const start = toNumber(address.toByteArray()) - shares.base;
-  const end = start + (1n << BigInt(shares.bytes * 8 - prefix)) - 1n;
-  const first = start >> shares.shift;
-  const last = end >> shares.shift;
-  if (last < 0n || first >= BigInt(shares.count)) return undefined;
-  return { first: Math.max(0, Number(first)), last: Math.min(shares.count - 1, Number(last)) };
-}
-
-/**
- * The first free share after index `after`, going round. Undefined when all are taken. A share that was given
- * back is thus taken again as late as possible.
- */
-export function nextShare(
-  range: ClusterRange,
-  taken: ReadonlySet<number>,
-  after: number,
-): { readonly index: number; readonly cidr: string } | undefined {
-  const shares = sharesOf(range);
-  for (let step = 1; step <= Math.min(shares.count, taken.size + 1); step += 1) {
-    const index = (after + step) % shares.count;
-    if (taken.has(index)) continue;
-    const address = shares.base + (BigInt(index) << shares.shift);
-    return {
-      index,
-      cidr: `${ipaddr.fromByteArray(toBytes(address, shares.bytes)).toString()}/${shares.maskSize}`,
-    };
+  constructor({ cidr, maskSize }: ClusterRange) {
+    const [address, prefix] = ipaddr.parseCIDR(cidr);
+    const bytes = address.toByteArray();
+    this.#maskSize = maskSize;
+    this.#base = toNumber(bytes);
+    this.#bytes = bytes.length;
+    this.#shift = BigInt(bytes.length * 8 - maskSize);
+    this.#count = 2 ** (maskSize - prefix);
+    this.#taken = new TakenNumbers(this.#count);
   }
-  return undefined;
+
+  /** A node has this range: what it touches of ours is not free. Any CIDR, also one of another family. */
+  take(cidr: string): void {
+    const touched = this.#touched(cidr);
+    if (touched) this.#taken.take(touched);
+  }
+
+  /** A node that had it, as it was taken, has it no longer. */
+  release(cidr: string): void {
+    const touched = this.#touched(cidr);
+    if (touched) this.#taken.release(touched);
+  }
+
+  /**
+   * The first free share after the one handed out last, going round. Undefined when all are taken. A share that was
+   * given back is thus taken again as late as possible.
+   */
+  next(): Share | undefined {
+    const index = this.#taken.nextFree(this.#last + 1) ?? this.#taken.nextFree(0);
+    if (index === undefined) return undefined;
+    const address = this.#base + (BigInt(index) << this.#shift);
+    const first = ipaddr.fromByteArray(toBytes(address, this.#bytes)).toString();
+    return { index, cidr: `${first}/${this.#maskSize}` };
+  }
+
+  /** This share was handed out, or could not be: the next one is another. */
+  pass({ index }: Share): void {
+    this.#last = index;
+  }
+
+  /** Which shares a CIDR touches, as indices; undefined when it lies outside. */
+  #touched(cidr: string): { readonly first: number; readonly last: number } | undefined {
+    const [address, prefix] = ipaddr.parseCIDR(cidr);
+    const bytes = address.toByteArray();
+    if (bytes.length !== this.#bytes) return undefined;
+    const hostBits = BigInt(bytes.length * 8 - prefix);
+    const start = ((toNumber(bytes) >> hostBits) << hostBits) - this.#base;
+    const end = start + (1n << hostBits) - 1n;
+    const [first, last] = [start >> this.#shift, end >> this.#shift];
+    if (last < 0n || first >= BigInt(this.#count)) return undefined;
+    return { first: Math.max(0, Number(first)), last: Math.min(this.#count - 1, Number(last)) };
+  }
 }
 
 function toNumber(bytes: readonly number[]): bigint {
