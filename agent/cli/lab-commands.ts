@@ -88,6 +88,9 @@ function addUp(lab: Command): void {
         'vxlan',
       ]),
     )
+    .addOption(
+      new Option('--pod-link <link>', 'what joins the pods of a node (bridge)').choices(['bridge', 'routed']),
+    )
     .option('--api-port <port>', 'where kubectl reaches the API on 127.0.0.1 (6443)', wholeNumber(1, 65535))
     .action(async function (this: Command) {
       const { labUp } = await import('../lab/lab-up.ts');

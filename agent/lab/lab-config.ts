@@ -41,6 +41,7 @@ export function renderAgentConfig(plan: LabPlan, host: LabHost): string {
     externalIPs: host.addresses,
     backend: plan.settings.backend,
     networkMode: plan.settings.networkMode,
+    podLink: plan.settings.podLink,
     upstreams: plan.outside.addresses,
     // A lab's nodes share the machine's files, and its runtimes are not theirs.
     cniConfigDir: join(host.runDir, 'cni', 'net.d'),

@@ -12,6 +12,8 @@ export interface LabSettings {
   readonly backend: 'iptables' | 'nftables';
   /** How packets reach pods of other nodes. */
   readonly networkMode: AgentConfig['networkMode'];
+  /** What joins the pods of a node. */
+  readonly podLink: AgentConfig['podLink'];
   /** Port on the machine's 127.0.0.1 at which kubectl reaches the API. */
   readonly apiPort: number;
 }

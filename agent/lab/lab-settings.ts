@@ -8,7 +8,13 @@ import type { LabPlan, LabSettings } from './lab-plan.ts';
 /** What a user asks of `weft lab up`; what is missing stays as it is, or takes its default. */
 export type LabWishes = Partial<Omit<LabSettings, 'name'>>;
 
-const defaults = { nodes: 3, backend: 'iptables', networkMode: 'vxlan', apiPort: 6443 } as const;
+const defaults = {
+  nodes: 3,
+  backend: 'iptables',
+  networkMode: 'vxlan',
+  podLink: 'bridge',
+  apiPort: 6443,
+} as const;
 
 function settingsFile(name: string): string {
   return join(labsStateDir, name, 'lab.json');
@@ -36,8 +42,8 @@ export function mergeLabSettings(
   stored: LabSettings | undefined,
   wishes: LabWishes,
 ): LabSettings {
-  const { nodes, backend, networkMode, apiPort } = { ...defaults, ...stored, ...wishes };
-  return { name, nodes, backend, networkMode, apiPort };
+  const { nodes, backend, networkMode, podLink, apiPort } = { ...defaults, ...stored, ...wishes };
+  return { name, nodes, backend, networkMode, podLink, apiPort };
 }
 
 export function writeLabSettings(settings: LabSettings): void {

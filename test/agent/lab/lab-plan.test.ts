@@ -9,7 +9,14 @@ import { isLabNamespace } from '../../../agent/lab/lab-network.ts';
 import { listHosts, planLab } from '../../../agent/lab/lab-plan.ts';
 import { mergeLabSettings } from '../../../agent/lab/lab-settings.ts';
 
-const plan = planLab({ name: 'x', nodes: 2, backend: 'nftables', networkMode: 'direct', apiPort: 16443 });
+const plan = planLab({
+  name: 'x',
+  nodes: 2,
+  backend: 'nftables',
+  networkMode: 'direct',
+  podLink: 'routed',
+  apiPort: 16443,
+});
 const directory = mkdtempSync(join(tmpdir(), 'weft-lab-plan-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
@@ -48,6 +55,7 @@ t.test('the agents read from their files what the plan says', (t) => {
     nodeIPs: ['172.30.0.12', 'fd00:172:30::12'],
     backend: 'nftables',
     networkMode: 'direct',
+    podLink: 'routed',
     upstreams: ['172.30.0.2', 'fd00:172:30::2'],
     externalIPs: ['172.30.0.12', 'fd00:172:30::12'],
     stateDir: node2.stateDir,
@@ -82,12 +90,20 @@ t.test("nothing of the caller's weft settings reaches a host", (t) => {
 });
 
 t.test('wishes win over what is stored, which wins over defaults', (t) => {
-  const stored = { name: 'x', nodes: 5, backend: 'nftables', networkMode: 'auto', apiPort: 7000 } as const;
+  const stored = {
+    name: 'x',
+    nodes: 5,
+    backend: 'nftables',
+    networkMode: 'auto',
+    podLink: 'routed',
+    apiPort: 7000,
+  } as const;
   t.same(mergeLabSettings('x', undefined, {}), {
     name: 'x',
     nodes: 3,
     backend: 'iptables',
     networkMode: 'vxlan',
+    podLink: 'bridge',
     apiPort: 6443,
   });
   t.same(mergeLabSettings('x', stored, { apiPort: 7001 }), { ...stored, apiPort: 7001 });
