@@ -80,6 +80,7 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
   const cluster = ofFamily(traits, settings.clusterCIDRs);
   const services = ofFamily(traits, settings.serviceCIDRs);
   const blocked = '-m conntrack --ctstate NEW -j WEFT-BLOCKED';
+  const established = '-m conntrack --ctstate RELATED,ESTABLISHED';
   const invalid = '-m conntrack --ctstate INVALID -j WEFT-INVALID';
   return new Map([
     // Through loopback the node's own client reaches the DNS address from that same address.
@@ -95,15 +96,13 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
     [
       // 127.0.0.1 leads to ports of pods, for which the pod bridge lets its addresses pass (route_localnet): answers only.
       'WEFT-LOCALNET',
-      [
-        '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN',
-        '-m conntrack --ctstate DNAT -j RETURN',
-        '-j DROP',
-      ],
+      [`${established} -j RETURN`, '-m conntrack --ctstate DNAT -j RETURN', '-j DROP'],
     ],
     [
       'WEFT-FORWARD',
       [
+        // Most packets, and all that the rules below would do to them: one conntrack match, behind the cheap ones.
+        ...cluster.flatMap((from) => cluster.map((to) => `-s ${from} -d ${to} ${established} -j ACCEPT`)),
         invalid,
         blocked,
         // Behind DNAT no destination is a Service address any more, unless nobody serves it.

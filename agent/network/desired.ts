@@ -21,14 +21,20 @@ export function planNetwork(view: NetworkView): NodePlan {
   const problems = isCut ? ['IPv6 is switched off on this host; its pods get IPv4 only'] : [];
   if (own.length === 0) return { state: emptyState(view), problems };
   const vxlanFamily = familyOf(view.nodeIPs[0] ?? '');
-  const mtu = view.underlay.mtu - vxlanOverheadBytes[vxlanFamily];
+  const tunnelMtu = view.underlay.mtu - vxlanOverheadBytes[vxlanFamily];
+  // A node that goes straight to all others fills the underlay's packets. Where single peers are behind the vxlan all the
+  // same, its device is the narrower one, which the kernel tells pods like any narrow way.
+  const mtu = view.mode === 'direct' ? view.underlay.mtu : tunnelMtu;
   const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
   const { nodeName, mode, pathMtus } = view;
   const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });
   const ways = peers.state;
   const pods = { podLink: view.podLink, mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
   const state = {
-    links: [...nodeLinks(view, mtu), ...view.pods.map((pod) => podLink(pod, pods))],
+    links: [
+      ...nodeLinks(view, { pods: mtu, tunnel: tunnelMtu }),
+      ...view.pods.map((pod) => podLink(pod, pods)),
+    ],
     addresses: [...dnsAddresses(view), ...own.flatMap(nodeAddresses)],
     routes: [...ways.routes, ...view.pods.flatMap((pod) => podRoutes(pod, pods))],
     neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod, pods))],

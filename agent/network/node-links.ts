@@ -3,21 +3,35 @@ import type { DesiredLink, LinkAddress } from '../../netns/state.ts';
 import * as marks from './marks.ts';
 import type { NetworkView, PodRange } from './view.ts';
 
+/** The longest packets, in bytes: of pods, and of what goes into the vxlan. */
+interface LinkMtus {
+  readonly pods: number;
+  readonly tunnel: number;
+}
+
 /**
  * Neither has a link-local address: the bridge has it that the kernel sends no IPv6 redirects (which pods would
  * follow to each other, past the Services' rules), the vxlan that no packet of its own ever goes out.
  */
-export function nodeLinks({ nodeName, nodeIPs, vxlan }: NetworkView, mtu: number): DesiredLink[] {
-  const shared = { mtu, up: true, linkLocal: false };
+export function nodeLinks({ nodeName, nodeIPs, vxlan }: NetworkView, mtu: LinkMtus): DesiredLink[] {
+  const shared = { up: true, linkLocal: false };
   const { bridgeName, bridgeAlias, vxlanName, vxlanAlias } = marks;
   const local = nodeIPs[0] ?? '';
   return [
-    { ...shared, name: bridgeName, alias: bridgeAlias, kind: 'bridge', mac: marks.bridgeMac(nodeName) },
+    {
+      ...shared,
+      name: bridgeName,
+      alias: bridgeAlias,
+      kind: 'bridge',
+      mtu: mtu.pods,
+      mac: marks.bridgeMac(nodeName),
+    },
     {
       ...shared,
       name: vxlanName,
       alias: vxlanAlias,
       kind: 'vxlan',
+      mtu: mtu.tunnel,
       mac: marks.vxlanMac(nodeName),
       vxlan: { vni: vxlan.vni, port: vxlan.port, local },
     },

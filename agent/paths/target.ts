@@ -10,7 +10,7 @@ export interface PathTarget {
   readonly node: string;
   readonly range: string;
   readonly family: Family;
-  /** What pods here send at most. */
+  /** The longest packet that gets on this way: what pods here send, or the vxlan takes. */
   readonly mtu: number;
   /** To the range's first address, which is the peer's own. */
   readonly way: ProbeWay;
@@ -27,9 +27,11 @@ export function pathTargets({ state, pods, peers }: NodePlan): PathTarget[] {
       const route = ways.routes.find((each) => each.destination === range);
       if (route?.source === undefined) continue;
       const ends = { source: route.source, destination };
-      const shared = { node, range, family, mtu: pods.mtu };
-      if (route.link !== vxlanName) targets.push({ ...shared, way: { ends } });
-      else if (vxlan) targets.push({ ...shared, way: { ends, vxlan } });
+      const shared = { node, range, family };
+      const { mtu } = pods;
+      if (route.link !== vxlanName) targets.push({ ...shared, mtu, way: { ends } });
+      else if (device && vxlan)
+        targets.push({ ...shared, mtu: Math.min(mtu, device.mtu), way: { ends, vxlan } });
     }
   }
   return targets;

@@ -35,10 +35,14 @@ export function ip(namespace: string, ...args: string[]): Record<string, unknown
   return JSON.parse(run(namespace, 'ip', '-j', ...args) || '[]') as Record<string, unknown>[];
 }
 
-/** Whether one of three packets, a second apart, goes there and back. */
-export function pings(namespace: string, address: string): boolean {
+/**
+ * Whether one of three packets, a second apart, goes there and back.
+ *
+ * @param options more for `ping`
+ */
+export function pings(namespace: string, address: string, ...options: string[]): boolean {
   try {
-    run(namespace, 'ping', '-n', '-c', '1', '-w', '3', address);
+    run(namespace, 'ping', '-n', '-c', '1', '-w', '3', ...options, address);
     return true;
   } catch {
     return false; // ping says by its exit code that nothing came back

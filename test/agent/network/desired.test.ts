@@ -4,6 +4,8 @@ import { planNetwork } from '../../../agent/network/desired.ts';
 import * as marks from '../../../agent/network/marks.ts';
 import { exampleNode as node, exampleView as view } from './example-view.ts';
 
+const examplePod = { id: 'x', ips: ['10.244.1.2', 'fd00:10:244:1::2'], mac: '02:00:00:00:00:02' };
+
 t.test('a node and its peer', (t) => {
   const { state, pods, problems } = planNetwork(view);
   t.same(problems, []);
@@ -59,6 +61,17 @@ t.test('a peer that long packets do not reach', (t) => {
   t.end();
 });
 
+t.test('pods fill the packets of an underlay that all ways take straight', (t) => {
+  const mtus = (mode: NetworkView['mode']): (number | undefined)[] => {
+    const { state, pods } = planNetwork({ ...view, mode, pods: [examplePod] });
+    return [pods?.mtu, ...state.links.map(({ mtu }) => mtu)];
+  };
+  t.same(mtus('direct'), [1500, 1500, 1450, 1500]);
+  t.same(mtus('auto'), [1450, 1450, 1450, 1450], 'any peer may turn out to be behind the vxlan');
+  t.same(mtus('vxlan'), [1450, 1450, 1450, 1450]);
+  t.end();
+});
+
 t.test('an IPv6 underlay costs 20 bytes more', (t) => {
   const { state, pods } = planNetwork({ ...view, nodeIPs: ['fd00:172:30::11', '172.30.0.11'] });
   t.equal(pods?.mtu, 1430);
@@ -67,7 +80,7 @@ t.test('an IPv6 underlay costs 20 bytes more', (t) => {
 });
 
 t.test('pods', (t) => {
-  const pods = [{ id: 'x', ips: ['10.244.1.2', 'fd00:10:244:1::2'], mac: '02:00:00:00:00:02' }];
+  const pods = [examplePod];
   const { state } = planNetwork({ ...view, pods });
   t.match(state.links[2], {
     name: marks.podHostLinkName('x'),

@@ -2,10 +2,12 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { podHostLinkName } from '../../../agent/network/marks.ts';
 import type { Health } from '../../../agent/subsystem.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import { listNamespaces, runInNamespace } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
+import { Traffic } from '../underlay/traffic.ts';
 import { eventually, ip, pings, run, TestCluster, TestNode, testNamespace } from './cluster-fixture.ts';
 
 interface Attachment {
@@ -29,6 +31,16 @@ const ranges = ['10.244.2.0/24', 'fd00:10:244:2::/64'];
 
 function waysToSecond(node: TestNode): string[] {
   return ranges.map((range) => wayTo(node, range));
+}
+
+function mtuOf(namespace: string, link: string): unknown {
+  return ip(namespace, 'link', 'show', link)[0]?.['mtu'];
+}
+
+/** Whether a packet of so many bytes, which nobody may fragment, goes there and back. */
+function passesWhole(namespace: string, address: string, bytes: number): boolean {
+  const headers = address.includes(':') ? 48 : 28;
+  return pings(namespace, address, '-M', 'do', '-s', String(bytes - headers));
 }
 
 function withMode(node: Node, mode: string): Node {
@@ -108,6 +120,38 @@ if (skipUnlessRoot(t)) {
       t.equal((await node1.ask<Counters>('counters')).fullPasses, before.fullPasses, 'nothing else was read');
       await node1.ask('changeNode', objects[1]);
       await eventually('back', () => waysToSecond(node1).join() === direct.join());
+    });
+
+    await t.test('a node that goes straight to all others has the MTU of its underlay', async (t) => {
+      const insideMtu = ({ netns }: Attachment): unknown => mtuOf(netns, 'eth0');
+      const nodesEnds = ['weft0', podHostLinkName(cluster.uid('a')), 'weft-vxlan'];
+      const mtus = (): unknown[] => [insideMtu(a), ...nodesEnds.map((name) => mtuOf(node1.namespace, name))];
+      const turnTo = async (mode: string, changed: readonly Node[] = objects): Promise<void> => {
+        for (const object of changed.map((each) => withMode(each, mode)))
+          for (const node of [node1, node2]) await node.ask('changeNode', object);
+      };
+      t.same(mtus(), [1450, 1450, 1450, 1450]);
+      using stack = new DisposableStack();
+      const connections = await Promise.all(
+        b.ips.map(async (address) => stack.use(await Traffic.between(a.netns, b.netns, address, 10_000))),
+      );
+      const goOn = (): Promise<unknown> => Promise.all(connections.map((each) => each.goesOn()));
+      await turnTo('direct');
+      await eventually('longer packets', () => insideMtu(a) === 1500 && insideMtu(b) === 1500);
+      t.same(mtus(), [1500, 1500, 1500, 1450]);
+      await goOn();
+      for (const address of b.ips) t.ok(passesWhole(a.netns, address, 1500), `to ${address}`);
+      await turnTo('vxlan', [objects[1]]);
+      await eventually('tunnelled', () => waysToSecond(node1).join() === vxlan.join());
+      await goOn();
+      t.equal(insideMtu(a), 1500, "one peer's narrower way is told, not set");
+      for (const address of b.ips) t.ok(passesWhole(a.netns, address, 1450), `tunnelled to ${address}`);
+      await turnTo('auto');
+      await eventually(
+        'as before',
+        () => waysToSecond(node1).join() === direct.join() && insideMtu(a) === 1450,
+      );
+      await goOn();
     });
 
     await t.test('a direct route taken away by hand is repaired, and cleanup leaves none', async (t) => {

@@ -4,7 +4,7 @@ import * as marks from '../../../agent/network/marks.ts';
 import type { NetworkView } from '../../../agent/network/view.ts';
 import { describeNarrow, describeSilence, routeMtu } from '../../../agent/paths/finding.ts';
 import { pathTargets } from '../../../agent/paths/target.ts';
-import { exampleView } from '../network/example-view.ts';
+import { exampleNode, exampleView } from '../network/example-view.ts';
 
 const view: NetworkView = {
   ...exampleView,
@@ -43,6 +43,17 @@ t.test('the ways to a peer, as its routes lead', (t) => {
     ],
     'a direct route has no vxlan around it',
   );
+  const nodes = [exampleNode(1), exampleNode(2, { mode: 'vxlan' })];
+  const mixed = planNetwork({ ...view, mode: 'direct', nodes });
+  t.same(
+    pathTargets(mixed).map(({ mtu, way }) => [mtu, way.vxlan !== undefined]),
+    [
+      [1450, true],
+      [1450, true],
+    ],
+    'pods that may send more send no more into the vxlan',
+  );
+  t.equal(pathTargets(planNetwork({ ...view, mode: 'direct' }))[0]?.mtu, 1500);
   t.same(
     pathTargets(planNetwork({ ...view, mode: 'direct' })).length,
     1,

@@ -13,14 +13,17 @@ const beatMs = 70;
 export class Traffic implements Disposable {
   readonly #undo: DisposableStack;
   readonly #client: Socket;
+  /** What is sent at once. */
+  readonly #block: Buffer;
   #sent = 0;
   #echoed = 0;
   #lastEcho = performance.now();
   #longestGapMs = 0;
   #error: Error | undefined;
 
-  private constructor(client: Socket, undo: DisposableStack) {
+  private constructor(client: Socket, blockBytes: number, undo: DisposableStack) {
     this.#client = client;
+    this.#block = Buffer.alloc(blockBytes);
     this.#undo = undo;
     client.on('error', (error) => {
       this.#error = error;
@@ -30,7 +33,8 @@ export class Traffic implements Disposable {
     undo.defer(() => clearInterval(timer));
   }
 
-  static async between(from: string, to: string, host: string): Promise<Traffic> {
+  /** @param blockBytes so much is sent at once: more than a packet takes fills packets */
+  static async between(from: string, to: string, host: string, blockBytes = 1): Promise<Traffic> {
     using undo = new DisposableStack();
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
@@ -42,14 +46,14 @@ export class Traffic implements Disposable {
     const client = new Socket({ fd: connectInNamespace(from, { host, port }) });
     undo.defer(() => client.destroy());
     const undone = undo.move();
-    const traffic = new Traffic(client, undone);
+    const traffic = new Traffic(client, blockBytes, undone);
     await traffic.goesOn();
     return traffic;
   }
 
   /** Waits until something that is sent from now on has come back, over the very same connection. */
   async goesOn(): Promise<void> {
-    const goal = this.#sent + 1;
+    const goal = this.#sent + this.#block.length;
     for (let i = 0; i < 200; i += 1) {
       if (this.#error) throw this.#error;
       if (this.#echoed >= goal) return;
@@ -70,8 +74,8 @@ export class Traffic implements Disposable {
   }
 
   #send(): void {
-    this.#sent += 1;
-    this.#client.write('.');
+    this.#sent += this.#block.length;
+    this.#client.write(this.#block);
   }
 
   #note(count: number): void {
