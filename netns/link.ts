@@ -103,10 +103,11 @@ export function listLinks(socket: NetlinkSocket): Link[] {
     .map(decodeLink);
 }
 
-/** One link by name. @throws KernelError ENODEV */
-export function getLink(socket: NetlinkSocket, name: string): Link {
+/** One link by name, as it is after these requests. @throws KernelError ENODEV, or of the first request that failed */
+export function getLink(socket: NetlinkSocket, name: string, after: readonly Request[] = []): Link {
   const payload = Buffer.concat([encodeHeader(0), m.encodeString(IFLA.ifname, name)]);
-  return decodeLink(socket.get({ type: RTM_GETLINK, flags: 0, payload, name: 'RTM_GETLINK', about: name }));
+  const request = { type: RTM_GETLINK, flags: 0, payload, name: 'RTM_GETLINK', about: name };
+  return decodeLink(socket.get(request, after));
 }
 
 /** One link by name, or undefined when there is none. */

@@ -66,21 +66,18 @@ export class NetlinkSocket implements Disposable {
     if (error) throw error;
   }
 
-  /** Asks for one object and returns the payload of the answer. */
-  get(request: Request): Buffer {
-    const sequence = this.#send(request, message.NLM_F_ACK);
+  /**
+   * Asks for one object and returns the payload of the answer.
+   * @param after requests to send before it in one go, fewer than a hundred
+   * @throws KernelError the first that failed
+   */
+  get(request: Request, after: readonly Request[] = []): Buffer {
     let payload: Buffer | undefined;
-    for (;;) {
-      for (const answer of this.#receive()) {
-        if (answer.sequence !== sequence) continue;
-        if (answer.type !== message.NLMSG_ERROR) payload = Buffer.from(answer.payload);
-        else {
-          const error = decodeError(answer, request);
-          if (error) throw error;
-          if (payload) return payload;
-        }
-      }
-    }
+    const errors = this.#sendBatch([...after, request], (answer) => (payload = Buffer.from(answer)));
+    const error = errors.find((result) => result !== undefined);
+    if (error) throw error;
+    if (!payload) throw new Error(`netlink: no answer to ${request.name}`);
+    return payload;
   }
 
   /** Lists objects: the payload of each. A listing that changed while it was read is read again. */
@@ -143,7 +140,11 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  #sendBatch(requests: readonly Request[]): (KernelError | undefined)[] {
+  /** @param onObject gets what is answered beside acknowledgements; valid only during the call */
+  #sendBatch(
+    requests: readonly Request[],
+    onObject?: (payload: Buffer) => void,
+  ): (KernelError | undefined)[] {
     const first = this.#sequence + 1;
     const bytes = requests.map(({ type, flags, payload }) =>
       message.encodeMessage(
@@ -159,7 +160,11 @@ export class NetlinkSocket implements Disposable {
     while (pending > 0) {
       for (const answer of this.#receive()) {
         const request = requests[answer.sequence - first];
-        if (!request || answer.type !== message.NLMSG_ERROR) continue;
+        if (!request) continue;
+        if (answer.type !== message.NLMSG_ERROR) {
+          onObject?.(answer.payload);
+          continue;
+        }
         errors[answer.sequence - first] = decodeError(answer, request);
         pending -= 1;
       }

@@ -2,6 +2,7 @@ import { ensureAddress } from '../../netns/address.ts';
 import { families, familyOf } from '../../netns/ip.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
 import { createLink, findLink, getLink, removeLink, removeLinkGroup, setLink } from '../../netns/link.ts';
+import type { Link, LinkSettings } from '../../netns/link.ts';
 import type { Request } from '../../netns/message.ts';
 import type { NamespaceHandle } from '../../netns/namespace.ts';
 import { openNamespace, runInNamespace } from '../../netns/namespace.ts';
@@ -32,7 +33,8 @@ export function ensurePodLink(
 ): void {
   using inside = new NetlinkSocket({ namespace });
   const bridge = getLink(socket, marks.bridgeName);
-  const outer = ensureVeth(socket, inside, namespace, attachment, {
+  const outer = ensureVeth(socket, inside, attachment, {
+    namespace,
     mtu: plan.mtu,
     // What pods know as their gateway: behind a port it is the bridge's address, a routed link has it itself.
     ...(plan.podLink === 'bridge' ? { master: bridge.ifindex } : { master: 0, mac: plan.bridgeMac }),
@@ -87,30 +89,51 @@ export function removeRetiredLinks(socket: NetlinkSocket): void {
   if (error && error.code !== 'ENODEV') throw error;
 }
 
+/** The ends of a pair: how they are asked for. */
+interface Pair {
+  readonly namespace: NamespaceHandle;
+  readonly mtu: number;
+  /** ifindex of the bridge; 0: none. */
+  readonly master: number;
+  /** Of the node's end. */
+  readonly mac?: string;
+}
+
 /** @returns the ifindex of the node's end */
 function ensureVeth(
   socket: NetlinkSocket,
   inside: NetlinkSocket,
-  namespace: NamespaceHandle,
   attachment: Attachment,
-  settings: { readonly mtu: number; readonly master: number; readonly mac?: string },
+  { namespace, ...settings }: Pair,
 ): number {
   const { id, hostLink: name, ifname, mac, bandwidth } = attachment;
-  const isWhole = isConnected(socket, inside, { id, name, ifname });
   const { mtu, master } = settings;
   const peer = { name: ifname, mac, mtu, namespaceFd: namespace.fd };
+  // The peer is born inside the pod: a pair made here and moved takes ten times as long.
+  const creation = createLink(name, { kind: 'veth', peer }, settings);
+  const marked = { alias: marks.podAlias(id), linkLocal: false, ...(master === 0 ? {} : { isolated: true }) };
+  let link = findLink(socket, name) ? undefined : tryCreate(socket, creation, marked);
+  if (!link) {
+    const missing = isConnected(socket, inside, { id, name, ifname }) ? [] : [creation];
+    link = getLink(socket, name, [...missing, setLink(name, { ...settings, ...marked, group: 0 })]);
+    inside.request([setLink(ifname, { mtu, mac })]);
+  }
   socket.request([
-    // The peer is born inside the pod: a pair made here and moved takes ten times as long.
-    ...(isWhole ? [] : [createLink(name, { kind: 'veth', peer }, settings)]),
-    setLink(name, { ...settings, alias: marks.podAlias(id), group: 0, linkLocal: false }),
+    ...guardLink(link.ifindex, attachment),
+    ...limitLink(link.ifindex, mtu, bandwidth?.ingress),
+    setLink(link.ifindex, { up: true }),
   ]);
-  const { ifindex } = getLink(socket, name);
-  socket.request([
-    ...guardLink(ifindex, attachment),
-    ...limitLink(ifindex, mtu, bandwidth?.ingress),
-    setLink(ifindex, { ...(master === 0 ? {} : { isolated: true }), up: true }),
-  ]);
-  return ifindex;
+  return link.ifindex;
+}
+
+/** Makes a link that has its marks from the beginning; undefined: the other end's name is taken. */
+function tryCreate(socket: NetlinkSocket, creation: Request, marked: LinkSettings): Link | undefined {
+  try {
+    return getLink(socket, creation.about, [creation, setLink(creation.about, marked)]);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return undefined;
+    throw error;
+  }
 }
 
 /** Asks that only what a pod may send gets past its node's end. */
@@ -152,17 +175,12 @@ function allowIpv6(namespace: NamespaceHandle, ifname: string): void {
   });
 }
 
-function configureInside(
-  inside: NetlinkSocket,
-  { ips, ifname, mac, bandwidth }: Attachment,
-  plan: PodPlan,
-): void {
-  inside.request([
+function configureInside(inside: NetlinkSocket, { ips, ifname, bandwidth }: Attachment, plan: PodPlan): void {
+  const { ifindex } = getLink(inside, ifname, [
     setLink('lo', { up: true }),
-    setLink(ifname, { linkLocal: false, mtu: plan.mtu, mac }),
+    setLink(ifname, { linkLocal: false }),
     setLink(ifname, { up: true }),
   ]);
-  const { ifindex } = getLink(inside, ifname);
   const { protocol } = marks;
   inside.request(limitLink(ifindex, plan.mtu, bandwidth?.egress));
   inside.request(
