@@ -26,6 +26,7 @@ import { NodeNetwork } from './network/node-network.ts';
 import { NetworkEvents } from './network/reports.ts';
 import { PodNetwork } from './network/pod-network.ts';
 import { PathWatch } from './paths/path-watch.ts';
+import { StraightWatch } from './paths/straight-watch.ts';
 import { NodeRegistration } from './node/status.ts';
 import { PodWorker } from './pods/pod-worker.ts';
 import { checkAgentNeeds } from './node/preflight.ts';
@@ -136,12 +137,14 @@ export async function startAgent({
   const rules = new ServiceRules(context, {}, new HostPorts(podNetwork));
   podNetwork.addGate(hostPortGate(rules));
   const paths = new PathWatch(context);
-  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), paths);
+  const straight = new StraightWatch(context);
+  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), { paths, straight });
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [
     network,
     paths,
+    straight,
     rules,
     new HostWatch(context, () => rules.health().ready),
     new Announcer(context, () => rules.health().ready),

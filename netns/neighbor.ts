@@ -1,6 +1,7 @@
 import * as m from './message.ts';
 import type { Request } from './message.ts';
 import type { NetlinkSocket } from './netlink.ts';
+import { isErrno } from './kernel-error.ts';
 import { decodeIp, encodeIp, families, familyOf } from './ip.ts';
 import { decodeMac, encodeMac } from './mac.ts';
 
@@ -14,6 +15,8 @@ const headerLength = 12;
 const NDA = { dst: 1, lladdr: 2, ifindex: 8, protocol: 12 } as const;
 const NUD_NOARP = 0x40;
 const NUD_PERMANENT = 0x80;
+/** Reachable, stale, delayed, being asked, without ARP, permanent (net/neighbour.h). */
+const NUD_VALID = 0xde;
 const NTF_SELF = 0x02;
 
 /** A permanent neighbour: an address on a link and the hardware address behind it. */
@@ -57,6 +60,29 @@ export function listNeighbors(socket: NetlinkSocket, ifindex?: number): Neighbor
 export function decodeNeighborAddress(payload: Buffer): string | undefined {
   const address = m.decodeAttributes(payload, headerLength).get(NDA.dst);
   return address && decodeIp(address);
+}
+
+/** The hardware address of a neighbour on a link, permanent or found out, as long as the kernel believes in it. */
+export function findNeighbor(socket: NetlinkSocket, ifindex: number, address: string): string | undefined {
+  const { number: family } = families[familyOf(address)];
+  const payload = Buffer.concat([
+    encodeHeader({ family, ifindex }),
+    m.encodeAttribute(NDA.dst, encodeIp(address)),
+  ]);
+  try {
+    const answer = socket.get({
+      type: RTM_GETNEIGH,
+      flags: 0,
+      payload,
+      name: 'RTM_GETNEIGH',
+      about: `${address} on link ${ifindex}`,
+    });
+    const mac = m.decodeAttributes(answer, headerLength).get(NDA.lladdr);
+    return mac && (answer.readUInt16LE(8) & NUD_VALID) !== 0 ? decodeMac(mac) : undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 /** A vxlan device's forwarding entries. */

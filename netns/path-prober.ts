@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EchoMark } from './echo.ts';
 import { decodeEchoReply, echoTypes, encodeEchoRequest } from './echo.ts';
 import type { EthernetHeader } from './ethernet.ts';
 import type { Family } from './ip.ts';
@@ -11,6 +10,8 @@ import { isErrno } from './kernel-error.ts';
 import * as sockets from './socket.ts';
 import { close } from './libc.ts';
 import { decodePort, encodeInetAddress } from './sockaddr.ts';
+import { NeighborSender } from './neighbor-sender.ts';
+import type { NeighborWay } from './neighbor-sender.ts';
 import { encodeVxlan } from './vxlan-packet.ts';
 import { WatchedSocket } from './watched-socket.ts';
 
@@ -35,6 +36,7 @@ const unsendable = [
   'ENETDOWN',
   'EADDRNOTAVAIL',
   'ENODEV',
+  'ENXIO',
   'ENOBUFS',
   'EAGAIN',
   'EACCES',
@@ -53,8 +55,10 @@ export interface VxlanWay {
 /** Where a probe goes: from an address of this host to one whose host answers by itself, in its kernel. */
 export interface ProbeWay {
   readonly ends: Ends;
-  /** Absent: as the routes lead. */
+  /** Without either: as the routes lead. */
   readonly vxlan?: VxlanWay;
+  /** To whom the packet is handed on its way. */
+  readonly neighbor?: NeighborWay;
 }
 
 /**
@@ -65,6 +69,7 @@ export class PathProber implements Disposable {
   readonly #sockets = new Map<Family, WatchedSocket>();
   readonly #identifier = randomInt(0x10000);
   readonly #waiting = new Map<number, () => void>();
+  #neighbors: NeighborSender | undefined;
   #sequence = 0;
   #closed = false;
 
@@ -79,7 +84,8 @@ export class PathProber implements Disposable {
     this.#waiting.set(sequence, () => answered.resolve(true));
     const start = performance.now();
     try {
-      if (!sendUnlessRefused(() => sendEcho(socket.fd, way, mark, packetBytes))) return undefined;
+      const message = encodeEchoRequest(way.ends, mark, packetBytes);
+      if (!sendUnlessRefused(() => this.#send(socket.fd, way, message))) return undefined;
       const inTime = await within(answered.promise, timeoutMs, () => this.#drain(family));
       return inTime ? performance.now() - start : undefined;
     } finally {
@@ -114,6 +120,7 @@ export class PathProber implements Disposable {
     this.#closed = true;
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
+    this.#neighbors?.close();
   }
 
   [Symbol.dispose](): void {
@@ -126,6 +133,16 @@ export class PathProber implements Disposable {
     const socket = new WatchedSocket(openEchoSocket(family), () => this.#drain(family));
     this.#sockets.set(family, socket);
     return socket;
+  }
+
+  /** @returns false when there is nobody to hand it to */
+  #send(fd: number, { ends, vxlan, neighbor }: ProbeWay, message: Buffer): boolean {
+    if (!vxlan && !neighbor) return sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0)) > 0;
+    const family = familyOf(ends.source);
+    const packet = encodeIpPacket(ends, echoTypes[family].protocol, message);
+    if (neighbor) return (this.#neighbors ??= new NeighborSender()).send(neighbor, family, packet);
+    if (vxlan) sendByVxlan(vxlan, ends, packet);
+    return true;
   }
 
   #drain(family: Family): void {
@@ -158,14 +175,7 @@ function openEchoSocket(family: Family): number {
   return fd;
 }
 
-function sendEcho(fd: number, { ends, vxlan }: ProbeWay, mark: EchoMark, packetBytes: number): void {
-  const message = encodeEchoRequest(ends, mark, packetBytes);
-  if (!vxlan) {
-    sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0));
-    return;
-  }
-  const packet = encodeIpPacket(ends, echoTypes[familyOf(ends.source)].protocol, message);
-  const { outer } = vxlan;
+function sendByVxlan({ outer, ...vxlan }: VxlanWay, ends: Ends, packet: Buffer): void {
   const family = familyOf(outer.source);
   const datagram = encodeVxlan(vxlan.vni, vxlan.macs, { source: ends.source, packet });
   const carrier = sockets.open(families[family].number, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK);
@@ -201,10 +211,10 @@ function isRefused(fd: number): boolean {
   }
 }
 
-function sendUnlessRefused(send: () => void): boolean {
+/** @param send may say by false that it has not sent */
+function sendUnlessRefused(send: () => unknown): boolean {
   try {
-    send();
-    return true;
+    return send() !== false;
   } catch (error) {
     if (isErrno(error, ...unsendable)) return false;
     throw error;

@@ -24,7 +24,7 @@ export async function examineHost({ agent, server }: Config): Promise<Finding[]>
   return [
     ...checkNeeds(agent.backend),
     ...checkAddress(agent.nodeIPs[0], underlay),
-    ...listWrongSettings(hostSysctls(underlay ?? 'lo')),
+    ...listWrongSettings(hostSysctls(underlay ?? 'lo', agent.networkMode)),
     ...checkLinkManagers(hostDirectories, { mend: false }),
     ...(await checkFirewalls(known, { mend: false })),
     ...(await askAgent(agent.healthPort)),

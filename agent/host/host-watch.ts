@@ -21,7 +21,7 @@ const rulesIntervalMs = { min: 2_000, max: 60_000 } as const;
 /** What it needs of the agent. */
 export type HostContext = NodeEventsContext &
   Pick<AgentContext, 'metrics' | 'log'> & {
-    readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'port'>;
+    readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'port' | 'networkMode'>;
     readonly cluster: Pick<AgentContext['cluster'], 'clusterCIDRs' | 'dnsIPs'>;
   };
 
@@ -113,8 +113,9 @@ export class HostWatch implements Subsystem {
   }
 
   #lookQuickly(): Finding[] {
-    const underlay = findUnderlay(this.#context.config.nodeIPs[0]);
-    const settings = underlay === undefined ? [] : this.#settings.correct(hostSysctls(underlay));
+    const { nodeIPs, networkMode } = this.#context.config;
+    const underlay = findUnderlay(nodeIPs[0]);
+    const settings = underlay === undefined ? [] : this.#settings.correct(hostSysctls(underlay, networkMode));
     return [...settings, ...checkLinkManagers(hostDirectories, { mend: true })];
   }
 

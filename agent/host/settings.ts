@@ -1,8 +1,9 @@
 import { isErrno } from '../../netns/kernel-error.ts';
 import type { Sysctl } from '../../netns/sysctl.ts';
 import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
-import { nodeSysctls } from '../network/host-settings.ts';
+import { looseSysctls, nodeSysctls, strictLinks } from '../network/host-settings.ts';
 import { bridgeName, vxlanName } from '../network/marks.ts';
+import type { NetworkMode } from '../network/view.ts';
 import type { Finding } from './finding.ts';
 
 /** How the settings are read and written; tests hand in their own. */
@@ -18,13 +19,14 @@ const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
 const quarrel = { times: 3, withinMs: 600_000 } as const;
 
 /** The kernel's settings on which forwarding depends, of the host and of the links that pods' packets pass. */
-export function hostSysctls(underlay: string): Sysctl[] {
+export function hostSysctls(underlay: string, mode: NetworkMode): Sysctl[] {
   // A host's own switch is a default only: each link has one that decides (IN_DEV_FORWARD).
   const perLink = [bridgeName, vxlanName, underlay].map((link) => ({
     name: `net/ipv4/conf/${link}/forwarding`,
     value: '1',
   }));
-  return [...nodeSysctls({ name: underlay, acceptsRouters: false }), ...perLink];
+  const loose = looseSysctls({ mode, underlay: { strictLinks: strictLinks([underlay]) } });
+  return [...nodeSysctls({ name: underlay, acceptsRouters: false }), ...loose, ...perLink];
 }
 
 /** Keeps settings that others change as they shall be, and notices when somebody keeps changing them. */

@@ -1,7 +1,7 @@
 import type { Family } from '../../netns/ip.ts';
 import { families, familyOf, parseCidr } from '../../netns/ip.ts';
 import type { DesiredState, LinkAddress } from '../../netns/state.ts';
-import { neighborSysctls, nodeSysctls } from './host-settings.ts';
+import { looseSysctls, neighborSysctls, nodeSysctls } from './host-settings.ts';
 import { vxlanOverheadBytes } from '../../netns/vxlan-packet.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
@@ -26,8 +26,16 @@ export function planNetwork(view: NetworkView): NodePlan {
   // same, its device is the narrower one, which the kernel tells pods like any narrow way.
   const mtu = view.mode === 'direct' ? view.underlay.mtu : tunnelMtu;
   const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
-  const { nodeName, mode, pathMtus } = view;
-  const peers = new PeerTable(ranges, view.nodes, { nodeName, mode, pathMtus, own, vxlanFamily, subnets });
+  const { nodeName, mode, pathMtus, proven } = view;
+  const peers = new PeerTable(ranges, view.nodes, {
+    nodeName,
+    mode,
+    pathMtus,
+    proven,
+    own,
+    vxlanFamily,
+    subnets,
+  });
   const ways = peers.state;
   const pods = { podLink: view.podLink, mtu, bridgeMac: marks.bridgeMac(view.nodeName), ranges: own };
   const state = {
@@ -39,7 +47,7 @@ export function planNetwork(view: NetworkView): NodePlan {
     routes: [...ways.routes, ...view.pods.flatMap((pod) => podRoutes(pod, pods))],
     neighbors: [...ways.neighbors, ...view.pods.flatMap((pod) => podNeighbors(pod, pods))],
     fdb: ways.fdb,
-    sysctls: [...nodeSysctls(view.underlay), ...neighborSysctls(view.underlay)],
+    sysctls: [...nodeSysctls(view.underlay), ...looseSysctls(view), ...neighborSysctls(view.underlay)],
   };
   return { state, pods, peers, problems };
 }

@@ -1,6 +1,7 @@
 import type { Sysctl } from '../../netns/sysctl.ts';
+import { readSysctl } from '../../netns/sysctl.ts';
 import * as marks from './marks.ts';
-import type { NetworkView } from './view.ts';
+import type { NetworkView, Underlay } from './view.ts';
 
 /** What the host's kernel must be told to forward pods' packets past nobody's rules. */
 export function nodeSysctls({
@@ -29,6 +30,28 @@ export function nodeSysctls({
     { name: 'net/bridge/bridge-nf-call-iptables', value: '0' },
     { name: 'net/bridge/bridge-nf-call-ip6tables', value: '0' },
   ];
+}
+
+/**
+ * Straight ways come and go at each end in its own time: until both ends use them packets come by another link than
+ * answers would leave by, and a strict filter of routes on the underlay would drop them. Loose is all that is needed.
+ */
+export function looseSysctls({
+  mode,
+  underlay,
+}: Pick<NetworkView, 'mode'> & { readonly underlay: Pick<Underlay, 'strictLinks'> }): Sysctl[] {
+  if (mode === 'vxlan') return [];
+  return underlay.strictLinks.map((link) => ({ name: `net/ipv4/conf/${link}/rp_filter`, value: '2' }));
+}
+
+/** Those of the links on which packets are dropped that come by another link than answers would leave by. */
+export function strictLinks(links: readonly string[]): string[] {
+  // The greater of both counts (IN_DEV_RPFILTER).
+  const all = readSysctl('net/ipv4/conf/all/rp_filter');
+  return [...new Set(links)].filter((link) => {
+    const own = readSysctl(`net/ipv4/conf/${link}/rp_filter`);
+    return Math.max(Number(all), Number(own)) === 1;
+  });
 }
 
 /**

@@ -13,7 +13,7 @@ import { abridge } from '../abridge.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import type { NetworkView, NodePlan } from './view.ts';
-import { findUnderlay, sameNetwork, toClusterNode } from './observed-view.ts';
+import { findUnderlay, listStraightWays, sameNetwork, toClusterNode } from './observed-view.ts';
 import { planNetwork } from './desired.ts';
 import { bridgeName, goneGroup, ownership, podAlias, podOfLink, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
@@ -47,6 +47,16 @@ interface Paths {
   follow(plan: NodePlan): void;
 }
 
+/** Who finds out which ways packets take straight to peers (agent/paths). */
+interface Straight {
+  readonly proven: NetworkView['proven'];
+  /** Tells of nodes of whose ways {@link proven} says otherwise now. */
+  subscribe(listener: (node: string) => void): () => void;
+  /** These are taken already. */
+  adopt(ways: Iterable<string>): void;
+  follow(plan: NodePlan): void;
+}
+
 /**
  * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for. On start, when the kernel
  * tells of something gone and every 30 s everything is compared; a change of another node costs that node's ways only.
@@ -57,6 +67,7 @@ export class NodeNetwork implements Subsystem {
   readonly #pods: PodNetwork;
   readonly #reports: NetworkReports;
   readonly #paths: Paths;
+  readonly #straight: Straight;
   readonly #log: AgentContext['log'];
   readonly #runner: Runner;
   readonly #passSeconds: Histogram;
@@ -77,11 +88,17 @@ export class NodeNetwork implements Subsystem {
   #fenced: string | undefined;
   #health: Health = { ready: false, reason: 'waiting for the API' };
 
-  constructor(context: NodeNetworkContext, pods: PodNetwork, reports: NetworkReports, paths: Paths) {
+  constructor(
+    context: NodeNetworkContext,
+    pods: PodNetwork,
+    reports: NetworkReports,
+    { paths, straight }: { readonly paths: Paths; readonly straight: Straight },
+  ) {
     this.#context = context;
     this.#pods = pods;
     this.#reports = reports;
     this.#paths = paths;
+    this.#straight = straight;
     this.#log = context.log.child({ subsystem: this.name });
     this.#runner = new Runner({
       run: () => {
@@ -138,6 +155,12 @@ export class NodeNetwork implements Subsystem {
     });
     this.#undo.defer(unsubscribe);
     this.#undo.defer(this.#paths.subscribe(requestFull));
+    this.#undo.defer(
+      this.#straight.subscribe((node) => {
+        this.#changedNodes.add(node);
+        this.#runner.request();
+      }),
+    );
     this.#runner.start();
     return Promise.resolve();
   }
@@ -161,7 +184,9 @@ export class NodeNetwork implements Subsystem {
   /** While the API is away pods are connected by what an earlier run left in the kernel. */
   #adopt(): void {
     using socket = new NetlinkSocket();
-    const bridge = listLinks(socket).find((link) => link.name === bridgeName && ownership.ownsLink(link));
+    const links = listLinks(socket);
+    this.#straight.adopt(listStraightWays(socket, links));
+    const bridge = links.find((link) => link.name === bridgeName && ownership.ownsLink(link));
     if (!bridge) return;
     const cidrs = listAddresses(socket)
       .filter(({ ifindex }) => ifindex === bridge.ifindex)
@@ -220,6 +245,7 @@ export class NodeNetwork implements Subsystem {
       this.#plan = plan;
       if (plan.pods && isUp) this.#pods.configure(plan.pods);
       this.#paths.follow(plan);
+      this.#straight.follow(plan);
       const cuts = this.#fence(socket, plan.fenced, outcome.observed);
       const changes = [...outcome.changes, ...cuts.changes];
       const errors = [...outcome.errors, ...cuts.errors];
@@ -265,7 +291,7 @@ export class NodeNetwork implements Subsystem {
       }),
     );
     this.#changedNodes.clear();
-    const change = plan?.peers?.change(changed);
+    const change = plan?.peers?.change(changed, this.#straight.proven);
     if (!plan || !change) return false;
     // What was told until here is others' doing; then as many removals as we ask for are ours.
     this.#monitor?.drain();
@@ -275,6 +301,7 @@ export class NodeNetwork implements Subsystem {
       this.#untoldRemovals = result.removed;
       this.#monitor?.drain();
       this.#paths.follow(plan);
+      this.#straight.follow(plan);
       this.#report(plan, result, this.#health.ready);
     } catch (error) {
       this.#notices.alarm();
@@ -314,6 +341,7 @@ export class NodeNetwork implements Subsystem {
       underlay: findUnderlay(links, listAddresses(socket), config.nodeIPs),
       pods: this.#connectedPods(links),
       pathMtus: this.#paths.mtus,
+      proven: this.#straight.proven,
       withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
     };
   }

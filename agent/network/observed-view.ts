@@ -1,9 +1,13 @@
 import type { Node } from '../../api/kinds/node.ts';
 import type { Address } from '../../netns/address.ts';
 import type { Link } from '../../netns/link.ts';
+import type { NetlinkSocket } from '../../netns/netlink.ts';
+import { listRoutes } from '../../netns/route.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
-import { modeAnnotation } from './marks.ts';
+import { strictLinks } from './host-settings.ts';
+import { modeAnnotation, protocol, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+import { straightKey } from './peers.ts';
 import type { ClusterNode, Underlay } from './view.ts';
 import { isNetworkMode } from './view.ts';
 
@@ -32,7 +36,17 @@ export function findUnderlay(
     link: link.name,
     cidr: `${nodeIP}/${prefix}`,
   }));
-  return { name, mtu, acceptsRouters: acceptRa !== '0', subnets };
+  const strict = strictLinks(subnets.map(({ link }) => link));
+  return { name, mtu, acceptsRouters: acceptRa !== '0', strictLinks: strict, subnets };
+}
+
+/** The straight ways (straightKey) that the kernel has from before. */
+export function listStraightWays(socket: NetlinkSocket, links: readonly Link[]): string[] {
+  const names = new Map(links.map(({ ifindex, name }) => [ifindex, name]));
+  return listRoutes(socket, protocol).flatMap(({ destination: range, ifindex, gateway }) => {
+    const link = names.get(ifindex) ?? vxlanName;
+    return link === vxlanName || gateway === undefined ? [] : [straightKey({ range, link, gateway })];
+  });
 }
 
 const known = new WeakMap<Node, ClusterNode>();

@@ -16,7 +16,7 @@ export interface PeersChange {
 /** The ways to all other nodes, kept by node: one that changes costs itself, however many there are. */
 export class PeerTable {
   readonly #ranges: RangeTable;
-  readonly #from: Standpoint;
+  #from: Standpoint;
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #ways = new Map<string, PeerWays>();
   readonly #problems = new Map<string, string>();
@@ -49,10 +49,15 @@ export class PeerTable {
   }
 
   /**
-   * Takes in the nodes of these names as they are now; `undefined` is one that is gone.
+   * Takes in the nodes of these names as they are now, and what of their straight ways is proven by now; `undefined` is
+   * one that is gone.
    * @returns undefined when it concerns this node's own ranges: then everything has to be planned again
    */
-  change(nodes: ReadonlyMap<string, ClusterNode | undefined>): PeersChange | undefined {
+  change(
+    nodes: ReadonlyMap<string, ClusterNode | undefined>,
+    proven: Standpoint['proven'] = this.#from.proven,
+  ): PeersChange | undefined {
+    this.#from = { ...this.#from, proven };
     const concerned = new Set<string>();
     for (const [name, node] of nodes) {
       const judged = node ? this.#ranges.set(node) : this.#ranges.delete(name);

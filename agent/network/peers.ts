@@ -5,7 +5,7 @@ import * as marks from './marks.ts';
 import type { ClusterNode, NetworkMode, NetworkView, PodRange } from './view.ts';
 
 /** What the ways to peers depend on beside the peers themselves. */
-export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'pathMtus'> {
+export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'pathMtus' | 'proven'> {
   /** This node's ranges of the families that its host has. */
   readonly own: readonly PodRange[];
   /** The family that carries the vxlan. */
@@ -14,11 +14,34 @@ export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'pat
   readonly subnets: readonly { readonly link: string; readonly cidr: Cidr }[];
 }
 
+/** A way to a peer's range that goes straight to the peer: `auto` takes it once packets of pods are known to pass. */
+export interface StraightWay {
+  /** The peer's range and its first address, which is the peer's own. */
+  readonly range: string;
+  readonly destination: string;
+  /** The peer as a neighbour. */
+  readonly link: string;
+  readonly gateway: string;
+  /** This node's own address in its range. */
+  readonly source: string;
+}
+
+/** By what a straight way is known, be it in a plan or in the kernel. */
+export function straightKey({
+  range,
+  link,
+  gateway,
+}: Pick<StraightWay, 'range' | 'link' | 'gateway'>): string {
+  return `${range} ${link} ${gateway}`;
+}
+
 /** What leads to one other node: routes, neighbours and forwarding entries. */
 export interface PeerWays {
   readonly routes: readonly LinkRoute[];
   readonly neighbors: readonly LinkNeighbor[];
   readonly fdb: readonly LinkFdbEntry[];
+  /** Those that are or may be taken instead of the vxlan, where that is left to {@link NetworkView.proven}. */
+  readonly straight?: readonly StraightWay[];
   /** Why there is no way, or none that is sure to work, in a sentence. */
   readonly problem?: string;
 }
@@ -30,15 +53,33 @@ interface SharedRange {
   readonly source: string;
 }
 
-/** The ways to a node that has these ranges: direct where both are on one subnet and the mode allows it, else vxlan. */
+/**
+ * The ways to a node that has these ranges: direct where both are on one subnet and the mode allows it, with `auto` only
+ * those that are proven; else vxlan.
+ */
 export function planPeer(node: ClusterNode, ranges: readonly PodRange[], from: Standpoint): PeerWays {
-  const shared = shareRanges(ranges, from.own);
   const mode = agreeOnMode(from.mode, node.mode);
-  const hops = shared.map(({ range }) =>
-    mode === 'vxlan' ? undefined : findNextHop(node, range.family, from),
-  );
-  const direct = shared.flatMap((each, i) => (hops[i] ? [renderRoute(each, hops[i], from)] : []));
-  const distant = shared.filter((_, i) => !hops[i]);
+  const shared = shareRanges(ranges, from.own);
+  const near = mode === 'vxlan' ? [] : shared.flatMap((each) => findStraightWay(node, each, from) ?? []);
+  if (mode !== 'auto') return planWays(node, shared, near, mode, from);
+  const proven = near.filter((way) => from.proven.has(straightKey(way)));
+  return { ...planWays(node, shared, proven, mode, from), straight: near };
+}
+
+/** @param near the ways to take straight; the other ranges are reached as the mode says */
+function planWays(
+  node: ClusterNode,
+  shared: readonly SharedRange[],
+  near: readonly StraightWay[],
+  mode: NetworkMode,
+  from: Standpoint,
+): PeerWays {
+  const hops = new Map(near.map((way) => [way.range, way]));
+  const direct = shared.flatMap((each) => {
+    const hop = hops.get(each.range.cidr);
+    return hop ? [renderRoute(each, hop, from)] : [];
+  });
+  const distant = shared.filter(({ range }) => !hops.has(range.cidr));
   if (distant.length === 0) return { routes: direct, neighbors: [], fdb: [] };
   if (mode === 'direct') {
     const families = distant.map(({ range }) => range.family).join(' and ');
@@ -87,14 +128,9 @@ function agreeOnMode(own: NetworkMode, theirs: NetworkMode = 'auto'): NetworkMod
   return (['vxlan', 'direct'] as const).find((mode) => wanted.includes(mode)) ?? 'auto';
 }
 
-interface NextHop {
-  readonly link: string;
-  readonly gateway: string;
-}
-
 function renderRoute(
   { range, source }: SharedRange,
-  { link, gateway }: NextHop,
+  { link, gateway }: Pick<StraightWay, 'link' | 'gateway'>,
   from: Standpoint,
 ): LinkRoute {
   const mtu = from.pathMtus.get(range.cidr);
@@ -113,13 +149,18 @@ function renderRoute(
  * The peer's address on a subnet of this node's. IPv4 may go by an IPv6 neighbour (RTA_VIA, Linux 5.2); the kernel
  * has no such thing the other way round.
  */
-function findNextHop(node: ClusterNode, family: Family, { subnets }: Standpoint): NextHop | undefined {
+function findStraightWay(
+  node: ClusterNode,
+  { range, source }: SharedRange,
+  { subnets }: Standpoint,
+): StraightWay | undefined {
+  const { family, cidr: own, gateway: destination } = range;
   const carriers: readonly Family[] = family === 'ipv4' ? ['ipv4', 'ipv6'] : ['ipv6'];
   for (const carrier of carriers) {
     for (const gateway of node.internalIPs) {
       if (familyOf(gateway) !== carrier) continue;
       const subnet = subnets.find(({ cidr }) => positionIn(cidr, gateway) !== undefined);
-      if (subnet) return { link: subnet.link, gateway };
+      if (subnet) return { range: own, destination, link: subnet.link, gateway, source };
     }
   }
   return undefined;

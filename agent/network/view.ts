@@ -23,8 +23,8 @@ export interface AttachedPod {
 }
 
 /**
- * How packets reach pods of other nodes: by a route straight to the node where both are on one subnet and else by vxlan
- * (`auto`), always one way (`direct`) or always the other (`vxlan`).
+ * How packets reach pods of other nodes: by a route straight to the node where both are on one subnet that lets them
+ * pass and else by vxlan (`auto`), always one way (`direct`) or always the other (`vxlan`).
  */
 export type NetworkMode = (typeof networkModes)[number];
 const networkModes = ['auto', 'direct', 'vxlan'] as const;
@@ -38,6 +38,8 @@ export interface Underlay {
   readonly name: string;
   readonly mtu: number;
   readonly acceptsRouters: boolean;
+  /** Its links with a strict filter of routes (rp_filter). */
+  readonly strictLinks: readonly string[];
   /** The subnets of the node's own addresses, with the links that these are on. */
   readonly subnets: readonly { readonly link: string; readonly cidr: string }[];
 }
@@ -57,6 +59,8 @@ export interface NetworkView {
   readonly pods: readonly AttachedPod[];
   /** The longest packet that reaches a peer's range, by that range, where it was found to be less than links say. */
   readonly pathMtus: ReadonlyMap<string, number>;
+  /** The straight ways (straightKey of peers.ts) by which packets with pods' addresses were found to pass. */
+  readonly proven: Pick<ReadonlySet<string>, 'has'>;
   /** Whether IPv6 is switched off on this host. */
   readonly withoutIPv6: boolean;
 }

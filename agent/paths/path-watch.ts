@@ -9,10 +9,11 @@ import type { OffloadVerdict, PathQuestions } from './measure.ts';
 import { judgeOffload, measureMtu } from './measure.ts';
 import { OffloadGuard } from './offload-guard.ts';
 import { makePathMetrics, PathReports } from './reports.ts';
+import { isNodeReady } from './readiness.ts';
 import type { ReportContext } from './reports.ts';
 import { ProbeSchedule } from './schedule.ts';
 import type { PathTarget } from './target.ts';
-import { pathTargets } from './target.ts';
+import { isSameTarget, pathTargets } from './target.ts';
 
 /** Ten ranges a second at most: two packets each where all is well, whatever the cluster's size. */
 const spacingMs = 100;
@@ -48,7 +49,7 @@ export class PathWatch implements Subsystem {
   readonly #timing: PathTiming;
   readonly #reports: PathReports;
   readonly #probes: Counter<'kind'>;
-  readonly #schedule = new ProbeSchedule();
+  readonly #schedule = new ProbeSchedule(isSameTarget);
   readonly #findings = new Map<string, PathFinding>();
   readonly #offload = new OffloadGuard();
   #mtus: NetworkView['pathMtus'] = new Map();
@@ -207,7 +208,6 @@ export class PathWatch implements Subsystem {
 
   #isNews({ target, silences }: PathFinding): boolean {
     if (silences < silencesToTell) return false;
-    const conditions = this.#context.caches.nodes.get(target.node)?.status?.conditions ?? [];
-    return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+    return isNodeReady(this.#context.caches.nodes.get(target.node));
   }
 }

@@ -1,17 +1,20 @@
-import type { PathTarget } from './target.ts';
-import { isSameTarget } from './target.ts';
-
-interface Entry {
-  target: PathTarget;
+interface Entry<T> {
+  readonly target: T;
   /** Infinity while it is being looked at. */
   dueMs: number;
 }
 
-/** When which peer is looked at next. Times are milliseconds of one clock. */
-export class ProbeSchedule {
-  readonly #entries = new Map<string, Entry>();
+/** When which peer's range is looked at next. Times are milliseconds of one clock. */
+export class ProbeSchedule<T extends { readonly range: string }> {
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #isSame: (a: T, b: T) => boolean;
 
-  get targets(): readonly PathTarget[] {
+  /** @param isSame whether what was found out about the one holds for the other */
+  constructor(isSame: (a: T, b: T) => boolean) {
+    this.#isSame = isSame;
+  }
+
+  get targets(): readonly T[] {
     return [...this.#entries.values()].map(({ target }) => target);
   }
 
@@ -19,12 +22,12 @@ export class ProbeSchedule {
    * From now on these: one that is new or reached by another way is due at once.
    * @returns the ranges of those that are gone or changed
    */
-  replace(targets: readonly PathTarget[], nowMs: number): string[] {
+  replace(targets: readonly T[], nowMs: number): string[] {
     const wanted = new Map(targets.map((target) => [target.range, target]));
     const outdated: string[] = [];
     for (const [range, { target }] of this.#entries) {
       const want = wanted.get(range);
-      if (want && isSameTarget(want, target)) continue;
+      if (want && this.#isSame(want, target)) continue;
       outdated.push(range);
       this.#entries.delete(range);
     }
@@ -35,7 +38,7 @@ export class ProbeSchedule {
   }
 
   /** The one that has waited longest, if any is due. It is not due again before {@link settle}. */
-  take(nowMs: number): PathTarget | undefined {
+  take(nowMs: number): T | undefined {
     const first = this.#first();
     if (!first || first.dueMs > nowMs) return undefined;
     first.dueMs = Infinity;
@@ -43,7 +46,7 @@ export class ProbeSchedule {
   }
 
   /** Has been looked at, and shall be again at that time. @returns whether it is still wanted as it was */
-  settle(target: PathTarget, dueMs: number): boolean {
+  settle(target: T, dueMs: number): boolean {
     const entry = this.#entries.get(target.range);
     if (entry?.target !== target) return false;
     entry.dueMs = dueMs;
@@ -60,8 +63,8 @@ export class ProbeSchedule {
     return this.#first()?.dueMs ?? Infinity;
   }
 
-  #first(): Entry | undefined {
-    let first: Entry | undefined;
+  #first(): Entry<T> | undefined {
+    let first: Entry<T> | undefined;
     for (const entry of this.#entries.values()) if (!first || entry.dueMs < first.dueMs) first = entry;
     return first;
   }

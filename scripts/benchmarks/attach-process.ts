@@ -43,9 +43,10 @@ const view: NetworkView = {
   vxlan: { port: 8472, vni: 117 },
   mode: 'auto',
   podLink: 'bridge',
-  underlay: { name: 'lo', mtu: 1500, acceptsRouters: false, subnets: [] },
+  underlay: { name: 'lo', mtu: 1500, acceptsRouters: false, strictLinks: [], subnets: [] },
   pods: [],
   pathMtus: new Map(),
+  proven: new Set<string>(),
   withoutIPv6: false,
 };
 

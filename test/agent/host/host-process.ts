@@ -16,7 +16,7 @@ const watch = new HostWatch(
     nodeName,
     metrics,
     log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
-    config: { nodeIPs, vxlan: { port: 8472, vni: 117 }, port: 10_250 },
+    config: { nodeIPs, vxlan: { port: 8472, vni: 117 }, port: 10_250, networkMode: 'auto' as const },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
       dnsIPs: ['10.96.0.10', 'fd00:10:96::a'],

@@ -188,6 +188,7 @@ if (skipUnlessRoot(t)) {
       'forwarding of IPv6 switched off': ['net/ipv6/conf/all/forwarding', '0', '1'],
       'forwarding switched off on a link': ['net/ipv4/conf/weft-vxlan/forwarding', '0', '1'],
       'a strict filter of routes on the vxlan': ['net/ipv4/conf/weft-vxlan/rp_filter', '1', '2'],
+      'a strict filter of routes on the underlay': ['net/ipv4/conf/eth0/rp_filter', '1', '2'],
       'bridged packets shown to iptables': ['net/bridge/bridge-nf-call-iptables', '1', '0'],
     };
     for (const [what, [name, wrong, right]] of Object.entries(settings)) {

@@ -24,6 +24,7 @@ export const exampleView: NetworkView = {
     name: 'eth0',
     mtu: 1500,
     acceptsRouters: false,
+    strictLinks: [],
     subnets: [
       { link: 'eth0', cidr: '172.30.0.0/24' },
       { link: 'eth0', cidr: 'fd00:172:30::/64' },
@@ -31,5 +32,6 @@ export const exampleView: NetworkView = {
   },
   pods: [],
   pathMtus: new Map(),
+  proven: new Set(),
   withoutIPv6: false,
 };

@@ -9,6 +9,7 @@ import { HostPorts } from '../../../agent/host-ports/host-ports.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode, PodLinkMode } from '../../../agent/network/view.ts';
 import { PathWatch } from '../../../agent/paths/path-watch.ts';
+import { StraightWatch } from '../../../agent/paths/straight-watch.ts';
 import { PodNetwork } from '../../../agent/network/pod-network.ts';
 import { Underlay } from '../../../agent/underlay/underlay.ts';
 import type { CacheEvent, ReadCache } from '../../../api/client/cache.ts';
@@ -97,6 +98,7 @@ const client = {
   },
 } as unknown as ApiClient;
 const paths = new PathWatch({ ...context, client }, { wellMs: 1_000, troubledMs: 1_000 });
+const straight = new StraightWatch({ ...context, client }, { keepMs: 200, hastyMs: 50, holdMs: 500 });
 const network = new NodeNetwork(
   context,
   pods,
@@ -104,7 +106,7 @@ const network = new NodeNetwork(
     noteFenced: (reason) => reports.push(`fenced: ${reason}`),
     noteReleased: () => reports.push('released'),
   },
-  paths,
+  { paths, straight },
 );
 const rules =
   settings.backend === undefined
@@ -122,6 +124,7 @@ const verbs = {
     underlay.subscribe(() => network.noteAddresses());
     await underlay.start();
     await network.start();
+    await straight.start();
   },
   async startRules() {
     await rules?.rules.start();
@@ -131,6 +134,7 @@ const verbs = {
   underlayHealth: () => underlay.health(),
   startPaths: () => paths.start(),
   pathHealth: () => paths.health(),
+  straightHealth: () => straight.health(),
   events: () => told,
   metrics: () => metrics.metrics(),
   setNodes(argument: unknown) {
@@ -182,6 +186,7 @@ const verbs = {
     await rules?.rules.stop();
     await network.stop();
     await paths.stop();
+    await straight.stop();
   },
 };
 

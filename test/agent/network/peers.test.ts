@@ -27,6 +27,7 @@ const standpoint: Standpoint = {
   vxlanFamily: 'ipv4',
   subnets,
   pathMtus: new Map(),
+  proven: { has: () => true },
 };
 
 /** What a plan does with a node's pods, by family: `link gateway`. */

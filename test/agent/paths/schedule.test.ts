@@ -1,6 +1,7 @@
 import t from 'tap';
 import { ProbeSchedule } from '../../../agent/paths/schedule.ts';
 import type { PathTarget } from '../../../agent/paths/target.ts';
+import { isSameTarget } from '../../../agent/paths/target.ts';
 
 function target(number: number, destination = `10.244.${number}.1`): PathTarget {
   const ends = { source: '10.244.1.1', destination };
@@ -8,7 +9,7 @@ function target(number: number, destination = `10.244.${number}.1`): PathTarget 
 }
 
 t.test('each in its turn', (t) => {
-  const schedule = new ProbeSchedule();
+  const schedule = new ProbeSchedule(isSameTarget);
   t.equal(schedule.nextMs, Infinity);
   const [two, three] = [target(2), target(3)];
   t.same(schedule.replace([two, three], 0), []);
@@ -26,7 +27,7 @@ t.test('each in its turn', (t) => {
 });
 
 t.test('peers that come, go and move', (t) => {
-  const schedule = new ProbeSchedule();
+  const schedule = new ProbeSchedule(isSameTarget);
   const [two, three] = [target(2), target(3)];
   schedule.replace([two, three], 0);
   const looked = schedule.take(0);
