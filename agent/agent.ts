@@ -106,6 +106,7 @@ export async function startAgent({
   const allPods = needsAllPods(config);
   const caches = new AgentCaches({
     client,
+    server: config.server,
     nodeName,
     stateDir,
     allPods,

@@ -5,6 +5,7 @@ import { Reflector } from '../api/client/reflector.ts';
 import type { ApiObject, Resource } from '../api/client/resource.ts';
 import * as resources from '../api/client/resources.ts';
 import { CacheFile } from './cache-file.ts';
+import { describeLoss } from './lost-server.ts';
 import { SharedValues } from './shared-values.ts';
 import type { AgentContext, Health } from './subsystem.ts';
 import { trimNode, trimPodAddresses, trimService, trimSlice, withoutManagedFields } from './trim.ts';
@@ -23,6 +24,8 @@ type Caches = AgentContext['caches'];
 
 interface CachesOptions {
   readonly client: ApiClient;
+  /** The URL that the client was given. */
+  readonly server: string;
   readonly nodeName: string;
   /** Where copies of what the API said are kept. */
   readonly stateDir: string;
@@ -35,10 +38,12 @@ interface CachesOptions {
 export class AgentCaches {
   readonly name = 'api';
   readonly caches: Caches;
+  readonly #server: string;
   readonly #reflectors: readonly Reflector<ApiObject>[];
   readonly #files: readonly { readonly file: CacheFile<unknown>; readonly follow: () => void }[];
 
-  constructor({ client, nodeName, stateDir, allPods = false, log }: CachesOptions) {
+  constructor({ client, server, nodeName, stateDir, allPods = false, log }: CachesOptions) {
+    this.#server = server;
     const all: Reflector<ApiObject>[] = [];
     const files: { file: CacheFile<unknown>; follow: () => void }[] = [];
     const reflect = <T extends ApiObject>(
@@ -91,9 +96,9 @@ export class AgentCaches {
     for (const reflector of this.#reflectors) {
       if ((reflector as unknown) === this.caches.allPods) continue;
       const { synced, lastError, lastContact } = reflector;
-      if (lastError) return { ready: false, reason: lastError.message };
-      if (!synced) return { ready: false, reason: 'not synced with the API yet' };
       const silentMs = Date.now() - (lastContact ?? 0);
+      if (lastError) return { ready: false, reason: describeLoss(lastError, this.#server, silentMs) };
+      if (!synced) return { ready: false, reason: 'not synced with the API yet' };
       if (silentMs > staleAfterMs) {
         return { ready: false, reason: `nothing heard from the API for ${Math.round(silentMs / 1000)} s` };
       }

@@ -61,7 +61,7 @@ function collectFd(text: string, previous: number[]): number[] {
 // Imported when needed: commands that only ask something start in half the time.
 async function startServerOf(config: Config, listenFds: readonly number[], log: Logger): Promise<Running> {
   const { startServer } = await import('../server.ts');
-  return startServer(config.server, listenFds, log);
+  return startServer(config.server, config.addressing, listenFds, log);
 }
 
 async function startAgentOf(

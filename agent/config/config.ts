@@ -101,8 +101,10 @@ export interface ServerConfig {
   readonly stateDir: string;
   /** Where the API listens. */
   readonly listen: readonly { readonly host: string; readonly port: number }[];
-  /** The address other machines reach this server at. */
-  readonly advertiseAddress: string;
+  /** The address other machines reach this server at; undefined: the machine's first one of the time. */
+  readonly advertiseAddress: string | undefined;
+  /** The machine's own addresses at the start. */
+  readonly nodeIPs: readonly string[];
   /** Further names and addresses for the serving certificate. */
   readonly names: readonly string[];
   readonly cluster: ClusterConfig;

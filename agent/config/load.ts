@@ -115,8 +115,9 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
   const server = {
     stateDir: `${stateDir}/server`,
     listen: (given.listenAddresses ?? ['::']).map((host) => ({ host, port: apiPort })),
-    advertiseAddress: given.advertiseAddress ?? nodeIPs[0] ?? '127.0.0.1',
-    names: [...nodeIPs, ...(given.apiNames ?? [])],
+    advertiseAddress: given.advertiseAddress,
+    nodeIPs,
+    names: given.apiNames ?? [],
     cluster: {
       clusterCIDRs: given.clusterCIDRs ?? ['10.244.0.0/16', 'fd00:10:244::/56'],
       serviceCIDRs,

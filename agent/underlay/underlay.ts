@@ -33,6 +33,7 @@ export class Underlay implements HealthSource {
   readonly #undo = new DisposableStack();
   #serverIPs: readonly string[];
   #lookup: Promise<void> | undefined;
+  #lookedUpAt = -Infinity;
   #choice: Choice = { addresses: [], found: 'nowhere' };
   /** Another choice, and since when it has been the better one. */
   #pending: { readonly choice: Choice; readonly since: number } | undefined;
@@ -158,13 +159,20 @@ export class Underlay implements HealthSource {
     this.#log[level](facts, "the node's addresses");
   }
 
-  /** Looks the server's name up until it is found. While it cannot be, the node is placed without it. */
+  /**
+   * Looks the server's name up until it is found, and now and then again: the server may move. While it cannot be found
+   * the node is placed without it.
+   */
   #findServer(): Promise<void> {
-    const isNeeded = this.#serverIPs.length === 0 && groupsFor(this.#wish) === followsRoutes;
-    if (!isNeeded) return Promise.resolve();
+    const isDue = this.#serverIPs.length === 0 || performance.now() - this.#lookedUpAt >= maxIntervalMs;
+    const isNeeded = isIP(this.#wish.server) === 0 && groupsFor(this.#wish) === followsRoutes;
+    if (!isNeeded || !isDue) return Promise.resolve();
     this.#lookup ??= lookup(this.#wish.server, { all: true })
-      .then((found) => {
-        this.#serverIPs = found.map(({ address }) => address);
+      .then((answers) => {
+        this.#lookedUpAt = performance.now();
+        const found = answers.map(({ address }) => address).toSorted();
+        if (isDeepStrictEqual(found, this.#serverIPs)) return;
+        this.#serverIPs = found;
         this.#runner.request();
       })
       .catch((error: unknown) => {

@@ -17,6 +17,7 @@ import { AddressRange, familyOf } from './registry/address-range.ts';
 import { objectKey } from './registry/codec.ts';
 import { trackUpdate } from './fields/track.ts';
 import { createObject, timestamp } from './registry/create.ts';
+import { deleteObject } from './registry/delete.ts';
 import type { FieldRecorder } from './registry/resource.ts';
 import type { Resources } from './registry/resources.ts';
 import { updateObject } from './registry/update.ts';
@@ -38,52 +39,72 @@ export interface Standing {
   readonly ensure: () => Promise<void>;
 }
 
-/** The objects that every cluster has, in the order in which they can be made. */
+/**
+ * The objects that every cluster has, in the order in which they can be made.
+ * @param advertised where others reach the server, whenever an object is looked at
+ */
 export function standingObjects(
   resources: Resources,
   cluster: ClusterConfig,
-  advertised: Advertised,
+  advertised: () => Advertised,
 ): Standing[] {
   const standing = <T extends KubeObject>(
     kind: Kind<T>,
-    wanted: T,
-    change: (current: T) => void = () => undefined,
-  ): Standing => ({
-    key: objectKey(kind, wanted.metadata.namespace, wanted.metadata.name),
-    ensure: () => ensure(resources, kind, wanted, change),
-  });
-  const settings = renderSettings(cluster);
-  const endpoints = renderApiEndpoints(advertised);
-  const slice = renderApiSlice(advertised);
+    render: () => T,
+    keep: Partial<Pick<Kept<T>, 'change' | 'isOther'>> = {},
+  ): Standing => {
+    const { name, namespace } = render().metadata;
+    const kept: Kept<T> = { change: () => undefined, isOther: () => false, ...keep };
+    return {
+      key: objectKey(kind, namespace, name),
+      ensure: () => ensure(resources, kind, render(), kept),
+    };
+  };
   return [
-    ...namespaces.map((name) => standing(namespaceKind, renderNamespace(name))),
-    standing(configMapKind, settings, (current) => {
-      current.data = settings.data ?? {};
+    ...namespaces.map((name) => standing(namespaceKind, () => renderNamespace(name))),
+    standing(configMapKind, () => renderSettings(cluster), {
+      change: (current, { data }) => {
+        current.data = data ?? {};
+      },
     }),
-    standing(serviceKind, renderApiService(cluster)),
-    standing(serviceKind, renderDnsService(cluster)),
-    standing(endpointsKind, endpoints, (current) => {
-      current.subsets = endpoints.subsets ?? [];
+    standing(serviceKind, () => renderApiService(cluster)),
+    standing(serviceKind, () => renderDnsService(cluster)),
+    standing(endpointsKind, () => renderApiEndpoints(advertised()), {
+      change: (current, { subsets }) => {
+        current.subsets = subsets ?? [];
+      },
     }),
-    standing(endpointSliceKind, slice, (current) => {
-      current.endpoints = slice.endpoints;
-      current.ports = slice.ports ?? [];
+    standing(endpointSliceKind, () => renderApiSlice(advertised()), {
+      change: (current, { endpoints, ports }) => {
+        current.endpoints = endpoints;
+        current.ports = ports ?? [];
+      },
+      // A slice has addresses of one family for all its life.
+      isOther: (current, { addressType }) => current.addressType !== addressType,
     }),
   ];
+}
+
+/** How one that is there is made what is wanted. */
+interface Kept<T> {
+  readonly change: (current: T, wanted: T) => void;
+  /** Whether no change can do that: it is made anew. */
+  readonly isOther: (current: T, wanted: T) => boolean;
 }
 
 async function ensure<T extends KubeObject>(
   resources: Resources,
   kind: Kind<T>,
   wanted: T,
-  change: (current: T) => void,
+  { change, isOther }: Kept<T>,
 ): Promise<void> {
   const resource = resources.of(kind);
   const { name, namespace } = wanted.metadata;
   const record: FieldRecorder = (next, current) =>
     trackUpdate(kind, { manager: 'weft-server', subresource: '' }, next, current, timestamp(Date.now()));
+  const create = (): Promise<T> => createObject(resource, structuredClone(wanted), { dryRun: false, record });
   try {
-    await createObject(resource, structuredClone(wanted), { dryRun: false, record });
+    await create();
   } catch (error) {
     if (!(error instanceof StatusError) || error.reason !== 'AlreadyExists') {
       throw new ServerError('bootstrap', `${kind.kind} ${name} cannot be made: ${(error as Error).message}`, {
@@ -91,11 +112,16 @@ async function ensure<T extends KubeObject>(
       });
     }
     const at = { namespace, name };
+    let isReplaced = false;
     const update = (current: T): T => {
-      change(current);
+      isReplaced = isOther(current, wanted);
+      if (!isReplaced) change(current, wanted);
       return current;
     };
     await updateObject(resource, at, update, 'object', { dryRun: false, record });
+    if (!isReplaced) return;
+    await deleteObject(resource, at, { dryRun: false, record });
+    await create();
   }
 }
 

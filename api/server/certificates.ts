@@ -24,18 +24,36 @@ export async function openCertificates(
   cluster: ClusterConfig,
   names: readonly string[],
 ): Promise<Certificates> {
-  const directory = join(stateDir, 'pki');
+  const directory = pkiDirectory(stateDir);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const authority = await Authority.open(directory);
-  const servingNames = [...new Set([...names, ...wellKnownNames(cluster)])];
-  const ensure = (name: string, user: string, groups: string[], names: string[] = []): Promise<KeyPair> =>
-    ensurePair(directory, name, authority, { user, groups, names });
+  const ensure = (name: string, user: string): Promise<KeyPair> =>
+    ensurePair(directory, name, authority, { user, groups: [masters], names: [] });
   return {
     authority,
-    serving: await ensure('server', 'weft-server', [], servingNames),
-    client: await ensure('client', 'weft-server', [masters]),
-    admin: await ensure('admin', 'admin', [masters]),
+    serving: await ensureServing(stateDir, authority, cluster, names),
+    client: await ensure('client', 'weft-server'),
+    admin: await ensure('admin', 'admin'),
   };
+}
+
+/** What the server shows to its clients: valid for these names and those that every cluster's API has. */
+export function ensureServing(
+  stateDir: string,
+  authority: Authority,
+  cluster: ClusterConfig,
+  names: readonly string[],
+): Promise<KeyPair> {
+  const all = [...new Set([...names, ...wellKnownNames(cluster)])];
+  return ensurePair(pkiDirectory(stateDir), 'server', authority, {
+    user: 'weft-server',
+    groups: [],
+    names: all,
+  });
+}
+
+function pkiDirectory(stateDir: string): string {
+  return join(stateDir, 'pki');
 }
 
 /** Writes `<stateDir>/admin.kubeconfig`, readable by its owner only, and returns its path. */

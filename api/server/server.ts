@@ -6,7 +6,7 @@ import { SqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import { Authorizer } from './authorizer.ts';
 import { standingObjects } from './bootstrap.ts';
-import { openCertificates, writeAdminKubeconfig } from './certificates.ts';
+import { ensureServing, openCertificates, writeAdminKubeconfig } from './certificates.ts';
 import type { ClusterConfig } from '../cluster.ts';
 import type { HealthCheck } from './http/health.ts';
 import { Listener } from './http/listener.ts';
@@ -28,13 +28,19 @@ export interface ApiServerOptions {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
   /** Sockets that are bound and listening already and handed in by the parent. */
   readonly listenFds: readonly number[];
+  /** Where others reach the server at the start; see {@link ApiServer.advertise}. */
+  readonly advertised: Advertisement;
+  readonly log: Logger;
+}
+
+/** Where others reach the server. */
+export interface Advertisement {
   /** The address other machines reach this server at; endpoint of Service default/kubernetes. */
-  readonly advertiseAddress: string;
+  readonly address: string;
   /** Further names and addresses for the serving certificate. */
   readonly names?: readonly string[];
   /** URL in the admin kubeconfig; default: the first of `listen`. */
   readonly kubeconfigServer?: string;
-  readonly log: Logger;
 }
 
 /** How processes on this machine reach the server as administrators; certificates and key are PEM text. */
@@ -47,6 +53,11 @@ interface Loopback {
 
 export interface ApiServer {
   close(): Promise<void>;
+  /**
+   * From now on others reach it elsewhere: the certificate, the endpoint of Service default/kubernetes and the admin
+   * kubeconfig follow, connections stay. One call at a time. Rejects when the state cannot be written.
+   */
+  advertise(advertised: Advertisement): Promise<void>;
   readonly adminKubeconfigPath: string;
   readonly loopback: Loopback;
   /** The first address listened on, with the port the kernel chose where 0 was asked for. */
@@ -65,7 +76,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const isRangeShared = await ensureNodeClaims(store, log.child({ part: 'node-claims' }));
   const resources = new Resources(store, cluster);
-  const certificates = await openCertificates(stateDir, cluster, servingNames(options));
+  const certificates = await openCertificates(stateDir, cluster, servingNames(options, options.advertised));
   const { authority, serving, client } = certificates;
   const joining = await JoinEndpoint.open(stateDir, authority);
   const router = new Router({
@@ -78,14 +89,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     log,
   });
 
-  const port = options.listen[0]?.port ?? 0;
-  const keep = async (port: number): Promise<void> => {
-    const objects = standingObjects(resources, cluster, { address: options.advertiseAddress, port });
-    const standing = new StandingObjects(store, objects, log.child({ part: 'standing-objects' }));
-    cleanup.defer(() => standing.stop());
-    await standing.start();
-  };
-  if (port !== 0) await keep(port);
+  let { advertised } = options;
+  let port = options.listen[0]?.port ?? 0;
+  const objects = standingObjects(resources, cluster, () => ({ address: advertised.address, port }));
+  const standing = new StandingObjects(store, objects, log.child({ part: 'standing-objects' }));
+  cleanup.defer(() => standing.stop());
+  if (port !== 0) await standing.start();
   const listeners: Listener[] = [];
   cleanup.defer(async () => {
     await Promise.all(listeners.map((listener) => listener.close()));
@@ -95,18 +104,31 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   }
   const [first] = listeners;
   if (!first) throw new ServerError('listen', 'there is no address to listen on; give at least one');
-  if (port === 0) await keep(first.address.port);
+  if (port === 0) {
+    ({ port } = first.address);
+    await standing.start();
+  }
 
   const maintenance = new Maintenance(store, resources, isRangeShared, log);
   maintenance.start();
   cleanup.defer(() => maintenance.stop());
   const handedIn = listeners[options.listen.length];
-  const kubeconfigServer = options.kubeconfigServer ?? urlOf((handedIn ?? first).address);
-  const adminKubeconfigPath = await writeAdminKubeconfig(stateDir, kubeconfigServer, certificates);
+  const ownUrl = urlOf((handedIn ?? first).address);
+  const writeKubeconfig = (): Promise<string> =>
+    writeAdminKubeconfig(stateDir, advertised.kubeconfigServer ?? ownUrl, certificates);
+  const adminKubeconfigPath = await writeKubeconfig();
   log.info({ addresses: listeners.map((listener) => listener.address) }, 'the API is served');
   const running = cleanup.move();
   return {
     close: () => running.disposeAsync(),
+    async advertise(next) {
+      advertised = next;
+      const names = servingNames(options, next);
+      const pair = await ensureServing(stateDir, authority, cluster, names);
+      for (const listener of listeners) listener.useTls({ pair, ca: authority.certificate });
+      await standing.refresh();
+      await writeKubeconfig();
+    },
     adminKubeconfigPath,
     loopback: {
       server: urlOf(first.address),
@@ -129,9 +151,12 @@ function healthChecks(store: Store): HealthCheck[] {
 
 const wildcards: readonly string[] = ['0.0.0.0', '::'];
 
-function servingNames({ listen, advertiseAddress, names }: ApiServerOptions): string[] {
+function servingNames(
+  { listen }: Pick<ApiServerOptions, 'listen'>,
+  { address, names = [] }: Advertisement,
+): string[] {
   const hosts = listen.map(({ host }) => host).filter((host) => !wildcards.includes(host));
-  return [advertiseAddress, ...hosts, ...(names ?? [])];
+  return [address, ...hosts, ...names];
 }
 
 /** How this machine reaches a listener. */

@@ -34,6 +34,13 @@ export class StandingObjects {
     this.#watches = this.#objects.map(({ key }) => this.#watch(key, from));
   }
 
+  /** Brings them up to date with what is wanted of them now. Rejects with ServerError if that fails. */
+  async refresh(): Promise<void> {
+    const pass = this.#work.then(() => this.#ensure());
+    this.#work = pass.catch(() => undefined);
+    await pass;
+  }
+
   /** Resolves when nothing of it runs any more. */
   async stop(): Promise<void> {
     this.#stopped = true;

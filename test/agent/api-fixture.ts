@@ -29,7 +29,7 @@ export async function startTestApi(t: Test): Promise<TestApi> {
     cluster: testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
-    advertiseAddress: '127.0.0.1',
+    advertised: { address: '127.0.0.1' },
     log: silent,
   });
   const admin = new ApiClient(api.loopback);

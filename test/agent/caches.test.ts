@@ -11,7 +11,7 @@ t.test('what the API said outlives the agent and the API', async (t) => {
   const test = await startTestApi(t);
   const { admin, config } = test;
   const { nodeName, stateDir } = config;
-  const first = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  const first = new AgentCaches({ client: admin, server: config.server, nodeName, stateDir, log: silent });
   first.start();
   await Promise.all(Object.values(first.caches).map((cache) => cache.whenSynced()));
   await first.stop();
@@ -19,7 +19,7 @@ t.test('what the API said outlives the agent and the API', async (t) => {
   t.equal(statSync(file).mode & 0o777, 0o600);
   await test.stop();
 
-  const second = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  const second = new AgentCaches({ client: admin, server: config.server, nodeName, stateDir, log: silent });
   const { services, endpointSlices, namespaces, nodes, pods } = second.caches;
   const before = readFileSync(file, 'utf8');
   second.start();
@@ -53,9 +53,16 @@ t.test('of all pods it is kept who has which address, if that is asked for', asy
       'merge',
     );
   }
-  const none = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  const none = new AgentCaches({ client: admin, server: config.server, nodeName, stateDir, log: silent });
   t.equal(none.caches.allPods, undefined);
-  const caches = new AgentCaches({ client: admin, nodeName, stateDir, allPods: true, log: silent });
+  const caches = new AgentCaches({
+    client: admin,
+    server: config.server,
+    nodeName,
+    stateDir,
+    allPods: true,
+    log: silent,
+  });
   t.teardown(() => caches.stop());
   caches.start();
   const { allPods } = caches.caches;
@@ -91,7 +98,14 @@ t.test('an API that refuses all pods is one that can be worked with', async (t) 
       };
     },
   });
-  const caches = new AgentCaches({ client, nodeName, stateDir, allPods: true, log: silent });
+  const caches = new AgentCaches({
+    client,
+    server: config.server,
+    nodeName,
+    stateDir,
+    allPods: true,
+    log: silent,
+  });
   t.teardown(() => caches.stop());
   caches.start();
   await eventually('all others are read', () => caches.health().ready);
@@ -108,7 +122,7 @@ t.test('a copy that is damaged is none', async (t) => {
   mkdirSync(join(stateDir, 'caches'), { recursive: true });
   writeFileSync(join(stateDir, 'caches', 'services.json'), '[{"metada');
   writeFileSync(join(stateDir, 'caches', 'namespaces.json'), '[{"metadata":{"name":"default"}}]');
-  const caches = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  const caches = new AgentCaches({ client: admin, server: config.server, nodeName, stateDir, log: silent });
   t.teardown(() => caches.stop());
   caches.start();
   await eventually('the other one is restored', () => caches.caches.namespaces.restored);

@@ -16,25 +16,24 @@ const keepAliveTimeoutMs = 150_000;
 /** All agents of a cluster may come back in one moment; Node's own 511 would reset some of them. */
 const backlog = 4096;
 
+export interface ServingTls {
+  readonly pair: KeyPair;
+  /** PEM of who signs clients' certificates. */
+  readonly ca: string;
+}
+
 /** One listening HTTPS socket in front of the router. */
 export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly address: { readonly host: string; readonly port: number };
 
-  static async open(
-    place: Place,
-    tls: { readonly pair: KeyPair; readonly ca: string },
-    router: Router,
-  ): Promise<Listener> {
+  static async open(place: Place, tls: ServingTls, router: Router): Promise<Listener> {
     const server = createServer({
-      cert: tls.pair.certificate,
-      key: tls.pair.key,
-      ca: tls.ca,
+      ...secureContext(tls),
       // Whoever has no certificate may still join with a token; authentication decides, not TLS.
       requestCert: true,
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
       keepAliveTimeout: keepAliveTimeoutMs,
       noDelay: true,
     });
@@ -69,6 +68,11 @@ export class Listener {
     });
   }
 
+  /** Shows another certificate from the next connection on. */
+  useTls(tls: ServingTls): void {
+    this.#server.setSecureContext(secureContext(tls));
+  }
+
   /** Stops listening and ends every connection. */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
@@ -76,6 +80,10 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
+}
+
+function secureContext({ pair: { certificate, key }, ca }: ServingTls) {
+  return { cert: certificate, key, ca, minVersion: 'TLSv1.2' } as const;
 }
 
 function listenError(place: Place, error: unknown): ServerError {

@@ -21,7 +21,7 @@ const log = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }).child({ node: 
 const membership = new Membership(config, { token, tokenFile: '' }, log);
 const { ca, cert, key } = await membership.ensure(new AbortController().signal);
 const client = new ApiClient({ server, ca, cert, key });
-const caches = new AgentCaches({ client, nodeName, stateDir, log });
+const caches = new AgentCaches({ client, server: config.server, nodeName, stateDir, log });
 caches.start();
 const metrics = new Registry();
 const context: AgentContext = {

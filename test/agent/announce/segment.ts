@@ -127,7 +127,7 @@ export class Segment implements AsyncDisposable {
       cluster,
       listen: [{ host: '127.0.0.1', port: 0 }],
       listenFds: [listenInNamespace(`${prefix}api`, { host: apiAddress, port: apiPort })],
-      advertiseAddress: apiAddress,
+      advertised: { address: apiAddress },
       log: silent,
     });
     plugIn('client', 2);

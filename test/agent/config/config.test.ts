@@ -42,7 +42,7 @@ t.test('an empty configuration has the documented defaults', (t) => {
     nodePortRange: { first: 30000, last: 32767 },
   });
   t.same(server.listen, [{ host: '::', port: 6443 }]);
-  t.match(server, { stateDir: '/var/lib/weft/server', advertiseAddress: '192.0.2.7' });
+  t.match(server, { stateDir: '/var/lib/weft/server', advertiseAddress: undefined, nodeIPs: ['192.0.2.7'] });
   t.match(agent, {
     server: 'https://127.0.0.1:6443',
     stateDir: '/var/lib/weft',

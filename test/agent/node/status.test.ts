@@ -24,7 +24,7 @@ class Part {
 async function contextOf(t: Test, { admin, config }: TestApi): Promise<AgentContext> {
   mkdirSync(config.stateDir, { recursive: true });
   const { nodeName, stateDir } = config;
-  const caches = new AgentCaches({ client: admin, nodeName, stateDir, log: silent });
+  const caches = new AgentCaches({ client: admin, server: config.server, nodeName, stateDir, log: silent });
   caches.start();
   // What a failed assertion leaves running would keep the file from ending.
   t.teardown(() => caches.stop());

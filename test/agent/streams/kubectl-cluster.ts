@@ -18,7 +18,7 @@ export async function startCluster(t: Test) {
     cluster: testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
-    advertiseAddress: '127.0.0.1',
+    advertised: { address: '127.0.0.1' },
     log,
   });
   t.teardown(() => server.close());

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -200,5 +200,21 @@ if (skipUnlessRoot(t)) {
       () => rules().includes('192.168.56.77/32') && !rules().includes('192.168.56.12/32'),
     );
     t.pass("and the Services' rules know it");
+
+    await t.test('another address of the server', async (t) => {
+      server.run('ip', 'address', 'delete', '192.168.56.11/24', 'dev', 'eth1');
+      server.run('ip', 'address', 'add', '192.168.56.21/24', 'dev', 'eth1');
+      await eventually('the kubeconfig', () =>
+        readFileSync(config, 'utf8').includes('https://192.168.56.21:6443'),
+      );
+      // By the new address: the certificate has to be for it.
+      await eventually('the Node object', () => internalIPs('server').join() === '192.168.56.21');
+      t.pass('the kubeconfig leads there, the server is trusted there, and its own Node object has it');
+      const query = ['get', 'endpointslice', 'kubernetes', '-o', 'jsonpath={.endpoints[*].addresses[*]}'];
+      const endpoint = (): string => server.run(kubectl?.path ?? 'kubectl', '--kubeconfig', config, ...query);
+      await eventually('the Service kubernetes', () => endpoint() === '192.168.56.21');
+      t.pass('the Service kubernetes leads there');
+      await eventually('ready again', () => server.isReady());
+    });
   });
 }

@@ -17,7 +17,7 @@ function start(stateDir: string, port: number): Promise<ApiServer> {
     cluster: testCluster,
     listen: [{ host: '127.0.0.1', port }],
     listenFds: [],
-    advertiseAddress: '127.0.0.1',
+    advertised: { address: '127.0.0.1' },
     log,
   });
 }

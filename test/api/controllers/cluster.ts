@@ -35,7 +35,7 @@ export async function startCluster(
     cluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
-    advertiseAddress: '127.0.0.1',
+    advertised: { address: '127.0.0.1' },
     log,
   });
   const client = new ApiClient({ ...server.loopback, userAgent: 'test' });

@@ -26,7 +26,7 @@ export async function startServer(
     cluster: options.cluster ?? testCluster,
     listen: [{ host: '127.0.0.1', port: 0 }],
     listenFds: [],
-    advertiseAddress: '192.0.2.1',
+    advertised: { address: '192.0.2.1' },
     log: pino({ level: 'silent' }),
   });
   const client = new ApiClient({ ...server.loopback, userAgent: 'weft-test' });
