@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { bench as api } from './api.ts';
 import { bench as attach } from './attach.ts';
 import { bench as dns } from './dns.ts';
+import { bench as healing } from './healing.ts';
 import { bench as lab } from './lab.ts';
 import { bench as network } from './network.ts';
 import { missesAim, renderSvg, renderTable } from './report.ts';
@@ -19,7 +20,7 @@ import { renderPlot } from './plot.ts';
 import type { Bench, BenchResult } from './result.ts';
 import { bench as services } from './services.ts';
 
-const benches: readonly Bench[] = [api, attach, dns, lab, network, peers, services];
+const benches: readonly Bench[] = [api, attach, dns, healing, lab, network, peers, services];
 const directory = join(import.meta.dirname, '../../docs/performance');
 
 const { positionals, values: options } = parseArgs({

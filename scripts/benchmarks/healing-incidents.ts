@@ -1,0 +1,46 @@
+/** What happens to a node: shell scripts that know `$link`, `$other`, `$from`, `$to` and `$mac` (see {@link Change}). */
+export interface Incident {
+  readonly name: string;
+  /** From its start on time counts. */
+  readonly script: string;
+  /** The node goes away by this, some seconds before. */
+  readonly before?: string;
+}
+
+/** The names that scripts use. */
+export interface Change {
+  /** The link that carries the node, and a name that it does not have. */
+  readonly link: string;
+  readonly other: string;
+  /** The node's address and another one, with their prefix lengths. */
+  readonly from: string;
+  readonly to: string;
+  /** A hardware address. */
+  readonly mac: string;
+}
+
+/** IPv6 addresses go when a link goes down: who brings it up gives them back, and the kernel proves them unique anew. */
+const giveBack = 'ip address replace $from dev';
+
+export const incidents: readonly Incident[] = [
+  {
+    name: 'another address',
+    script: 'ip address delete $from dev $link; ip address add $to dev $link',
+  },
+  {
+    name: 'link renamed',
+    script: `ip link set $link down; ip link set $link name $other; ip link set $other up; ${giveBack} $other`,
+  },
+  {
+    name: 'link down and up',
+    script: `ip link set $link down; ip link set $link up; ${giveBack} $link`,
+  },
+  { name: 'bridge deleted', script: 'ip link delete weft0' },
+  { name: 'vxlan deleted', script: 'ip link delete weft-vxlan' },
+  { name: 'another hardware address', script: 'ip link set $link address $mac' },
+  {
+    name: 'back with another address',
+    before: 'ip address delete $from dev $link; ip link set $link down',
+    script: 'ip link set $link up; ip address add $to dev $link',
+  },
+];
