@@ -112,14 +112,12 @@ async function ensure<T extends KubeObject>(
       });
     }
     const at = { namespace, name };
-    let isReplaced = false;
     const update = (current: T): T => {
-      isReplaced = isOther(current, wanted);
-      if (!isReplaced) change(current, wanted);
+      if (!isOther(current, wanted)) change(current, wanted);
       return current;
     };
-    await updateObject(resource, at, update, 'object', { dryRun: false, record });
-    if (!isReplaced) return;
+    const current = await updateObject(resource, at, update, 'object', { dryRun: false, record });
+    if (!isOther(current, wanted)) return;
     await deleteObject(resource, at, { dryRun: false, record });
     await create();
   }
