@@ -120,7 +120,7 @@ function encodeCreation(link: DesiredLink, indexes: ReadonlyMap<string, number>)
 
 /** A veth is not made here: its other end and what is set there belong to whoever attaches a pod. */
 function kindOf({ kind, vxlan }: DesiredLink): LinkKind | undefined {
-  if (kind === 'bridge') return { kind };
+  if (kind === 'bridge' || kind === 'ifb') return { kind };
   return kind === 'vxlan' && vxlan ? { kind, vxlan } : undefined;
 }
 

@@ -92,6 +92,7 @@ interface VethPeer {
 
 export type LinkKind =
   | { readonly kind: 'bridge' }
+  | { readonly kind: 'ifb' }
   | { readonly kind: 'veth'; readonly peer: VethPeer }
   | { readonly kind: 'vxlan'; readonly vxlan: Vxlan };
 
@@ -229,6 +230,8 @@ function encodeKindData(kind: LinkKind): Buffer {
     case 'bridge':
       // Everything behind the bridge is routed: snooping group memberships would only cost.
       return m.encodeU8(IFLA_BR_MCAST_SNOOPING, 0);
+    case 'ifb':
+      return Buffer.alloc(0);
     case 'veth': {
       const { name, namespaceFd, mac, mtu } = kind.peer;
       const settings = {

@@ -210,6 +210,7 @@ export interface MonitorOptions extends NetlinkOptions {
 /** linux/rtnetlink.h */
 export const RTMGRP_LINK = 1;
 export const RTMGRP_NEIGH = 4;
+export const RTMGRP_TC = 8;
 export const RTMGRP_IPV4_IFADDR = 0x10;
 export const RTMGRP_IPV4_ROUTE = 0x40;
 export const RTMGRP_IPV6_IFADDR = 0x100;

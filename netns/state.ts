@@ -21,7 +21,7 @@ export type LinkFdbEntry = ByName<FdbEntry>;
 /** A link that shall exist; what is left out does not matter. */
 export interface DesiredLink {
   readonly name: string;
-  readonly kind: 'bridge' | 'vxlan' | 'veth';
+  readonly kind: 'bridge' | 'vxlan' | 'veth' | 'ifb';
   /** Says in the kernel that the link is ours. */
   readonly alias: string;
   readonly up: boolean;

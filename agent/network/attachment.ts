@@ -1,5 +1,6 @@
 import type { HostPort } from '../../api/kinds/host-ports.ts';
 import type { AddressSpan } from '../../cni/span.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { AttachedPod } from './view.ts';
 
 /** Who an attachment is for, as the API names it. */
@@ -7,20 +8,6 @@ interface PodIdentity {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-}
-
-/** Limits of one direction: a token bucket. */
-export interface BandwidthLimit {
-  /** Bits per second. */
-  readonly rate: number;
-  /** Bits that may go at once. Default: what the rate brings in 50 ms. */
-  readonly burst?: number;
-}
-
-/** How fast packets may come to the pod, and leave it. */
-export interface Bandwidth {
-  readonly ingress?: BandwidthLimit;
-  readonly egress?: BandwidthLimit;
 }
 
 /**
@@ -53,7 +40,7 @@ export interface AttachmentRequest extends AttachmentRecord {
 }
 
 /** What there is in the kernel for a request. */
-export interface Attachment extends AttachedPod, Pick<AttachmentRecord, 'ports' | 'bandwidth' | 'pod'> {
+export interface Attachment extends AttachedPod, Pick<AttachmentRecord, 'ports' | 'pod'> {
   /** The namespace's path, e.g. `/run/netns/weft-<uid>`. */
   readonly netns: string;
   readonly ifname: string;

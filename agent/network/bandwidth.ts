@@ -1,6 +1,19 @@
 import { parseQuantity } from '../../api/kinds/quantity.ts';
 import type { TokenBucket } from '../../netns/traffic-control.ts';
-import type { Bandwidth, BandwidthLimit } from './attachment.ts';
+
+/** Limits of one direction: a token bucket. */
+export interface BandwidthLimit {
+  /** Bits per second. */
+  readonly rate: number;
+  /** Bits that may go at once. Default: what the rate brings in 50 ms. */
+  readonly burst?: number;
+}
+
+/** How fast packets may come to the pod, and leave it. */
+export interface Bandwidth {
+  readonly ingress?: BandwidthLimit;
+  readonly egress?: BandwidthLimit;
+}
 
 const defaultBurstSeconds = 0.05;
 /** Packets wait for tokens so long; then they are dropped, so that TCP slows down instead of queueing. */

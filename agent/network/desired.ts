@@ -6,7 +6,7 @@ import { vxlanOverheadBytes } from '../../netns/vxlan-packet.ts';
 import * as marks from './marks.ts';
 import { nodeAddresses, nodeLinks } from './node-links.ts';
 import { describeRivalry, PeerTable } from './peer-table.ts';
-import { podLink, podNeighbors, podRoutes } from './pods.ts';
+import { podLinks, podNeighbors, podRoutes } from './pods.ts';
 import { RangeTable } from './ranges.ts';
 import type { NetworkView, NodePlan } from './view.ts';
 
@@ -41,7 +41,7 @@ export function planNetwork(view: NetworkView): NodePlan {
   const state = {
     links: [
       ...nodeLinks(view, { pods: mtu, tunnel: tunnelMtu }),
-      ...view.pods.map((pod) => podLink(pod, pods)),
+      ...view.pods.flatMap((pod) => podLinks(pod, pods)),
     ],
     addresses: [...dnsAddresses(view), ...own.flatMap(nodeAddresses)],
     routes: [...ways.routes, ...view.pods.flatMap((pod) => podRoutes(pod, pods))],

@@ -20,10 +20,15 @@ export const modeAnnotation = 'weft/network-mode';
 export const bridgeAlias = 'weft:bridge';
 export const vxlanAlias = 'weft:vxlan';
 const podAliasPrefix = 'weft:pod:';
+const limiterAliasPrefix = 'weft:limit:';
 
 export const ownership: Ownership = {
   protocol,
-  ownsLink: ({ alias }) => alias === bridgeAlias || alias === vxlanAlias || alias.startsWith(podAliasPrefix),
+  ownsLink: ({ alias }) =>
+    alias === bridgeAlias ||
+    alias === vxlanAlias ||
+    alias.startsWith(podAliasPrefix) ||
+    alias.startsWith(limiterAliasPrefix),
 };
 
 /** The alias of the node's end of an attachment's veth. The kernel takes less than 256 bytes (IFALIASZ). */
@@ -39,6 +44,15 @@ export function podOfLink({ alias }: Link): string | undefined {
 /** The name of the node's end of an attachment's veth: 15 bytes are all that the kernel allows. */
 export function podHostLinkName(id: string): string {
   return `weft${digest(id).slice(0, 11)}`;
+}
+
+/** The name of the link (an ifb) in which what an attachment sends waits for its limit. */
+export function limiterName(id: string): string {
+  return `weft-${digest(id).slice(0, 10)}`;
+}
+
+export function limiterAlias(id: string): string {
+  return limiterAliasPrefix + shorten(id);
 }
 
 /** The name of the network namespace that is made for an attachment that brings none. */

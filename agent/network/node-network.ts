@@ -18,7 +18,7 @@ import { planNetwork } from './desired.ts';
 import { bridgeName, goneGroup, ownership, podAlias, podOfLink, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import type { NetworkReports } from './reports.ts';
-import { isRemoval, noticeGroups, Notices } from './notices.ts';
+import { isOfTraffic, isRemoval, noticeGroups, Notices } from './notices.ts';
 import type { KnownNetwork } from './notices.ts';
 import { podLink } from './pods.ts';
 import { podRanges } from './ranges.ts';
@@ -131,6 +131,10 @@ export class NodeNetwork implements Subsystem {
       this.#runner.request();
     };
     const onMessage = (type: number, payload: Buffer): void => {
+      if (isOfTraffic(type)) {
+        if (this.#pods.traffic.isDisturbed(type, payload)) requestFull();
+        return;
+      }
       if (isRemoval(type, payload, this.#links) && this.#untoldRemovals > 0) {
         this.#untoldRemovals -= 1;
         return;
@@ -140,9 +144,11 @@ export class NodeNetwork implements Subsystem {
       // What was refused for a link that was down, or not there, need not wait for its next turn.
       if (type === RTM_NEWLINK) this.#runner.wake();
     };
-    this.#monitor = this.#undo.use(
-      new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun: requestFull }),
-    );
+    const onOverrun = (): void => {
+      this.#pods.traffic.doubt();
+      requestFull();
+    };
+    this.#monitor = this.#undo.use(new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun }));
     const unsubscribe = this.#context.caches.nodes.subscribe((event) => {
       if (event.type === 'synced' || event.key === this.#context.nodeName) {
         if (event.type !== 'updated' || !sameNetwork(event.object, event.previous)) requestFull();
@@ -239,11 +245,11 @@ export class NodeNetwork implements Subsystem {
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
       this.#links = new Map(outcome.observed.links.map((link) => [link.ifindex, link]));
       const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));
-      this.#pods.ensureGuards(socket, ours);
       const names = ours.map(({ name }) => name);
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
       this.#plan = plan;
       if (plan.pods && isUp) this.#pods.configure(plan.pods);
+      this.#pods.ensureTraffic(socket, ours);
       this.#paths.follow(plan);
       this.#straight.follow(plan);
       const cuts = this.#fence(socket, plan.fenced, outcome.observed);
@@ -318,7 +324,8 @@ export class NodeNetwork implements Subsystem {
       this.#changes.inc(changes.length);
       this.#log.info({ count: changes.length, changes: changes.slice(0, 20) }, 'changed the network');
     }
-    const reasons = [...problems, ...(peers?.problems ?? []), ...errors.map(({ message }) => message)];
+    const { unguarded = [] } = this.#pods.traffic;
+    const reasons = [problems, peers?.problems ?? [], errors.map(({ message }) => message), unguarded].flat();
     if (!pods && problems.length === 0) reasons.push('no podCIDR yet');
     const reason = summarize(reasons);
     this.#health = { ready, ...(reason === '' ? {} : { reason }) };

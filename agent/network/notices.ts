@@ -4,14 +4,17 @@ import type { Link } from '../../netns/link.ts';
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
 import { decodeNeighborAddress, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neighbor.ts';
 import * as netlink from '../../netns/netlink.ts';
+import { RTM_DELTFILTER, RTM_NEWTFILTER } from '../../netns/ingress-filter.ts';
 import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
 import { AF_UNSPEC } from '../../netns/socket.ts';
+import { RTM_DELQDISC, RTM_NEWQDISC } from '../../netns/traffic-control.ts';
 import { goneAlias, ownership, podOfLink, protocol } from './marks.ts';
 
 /** What the kernel is asked to tell of. */
 export const noticeGroups =
   netlink.RTMGRP_LINK |
   netlink.RTMGRP_NEIGH |
+  netlink.RTMGRP_TC |
   netlink.RTMGRP_IPV4_IFADDR |
   netlink.RTMGRP_IPV4_ROUTE |
   netlink.RTMGRP_IPV6_IFADDR |
@@ -38,6 +41,13 @@ export interface KnownNetwork {
 interface LinkNews {
   readonly isGone: boolean;
   readonly payload: Buffer;
+}
+
+const traffic: ReadonlySet<number> = new Set([RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER]);
+
+/** Whether a notification is of a qdisc or a filter. */
+export function isOfTraffic(type: number): boolean {
+  return traffic.has(type);
 }
 
 /**

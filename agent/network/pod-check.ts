@@ -4,25 +4,31 @@ import { findLink } from '../../netns/link.ts';
 import type { NamespaceHandle } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { listRoutes } from '../../netns/route.ts';
-import { listQdiscs } from '../../netns/traffic-control.ts';
 import type { Attachment } from './attachment.ts';
 import * as marks from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { enterNamespace } from './pod-namespace.ts';
 import { defaultRoutes } from './pods.ts';
+import type { TrafficKeeper } from './traffic-keeper.ts';
 import type { PodPlan } from './view.ts';
 
 /** What of an attachment is not in the kernel as it shall be, a sentence each. What others added does not matter. */
-export function checkPodLink(socket: NetlinkSocket, attachment: Attachment, plan: PodPlan): string[] {
+export function checkPodLink(
+  socket: NetlinkSocket,
+  attachment: Attachment,
+  { plan, traffic }: { readonly plan: PodPlan; readonly traffic: TrafficKeeper },
+): string[] {
   const { id, hostLink } = attachment;
   const problems: string[] = [];
   const outer = findLink(socket, hostLink);
   if (outer?.alias !== marks.podAlias(id)) problems.push(`the node has no link ${hostLink} for ${id}`);
   else if (!outer.up) problems.push(`link ${hostLink} of ${id} is down`);
-  const isGuarded = listQdiscs(socket).some(
-    ({ ifindex, kind }) => ifindex === outer?.ifindex && kind === 'clsact',
-  );
-  if (outer && !isGuarded) problems.push(`link ${hostLink} of ${id} lets any source address pass`);
+  if (outer) {
+    const limiter = attachment.bandwidth?.egress ? findLink(socket, marks.limiterName(id)) : undefined;
+    const ends = { link: outer.ifindex, limiter: limiter?.ifindex ?? 0 };
+    const found = traffic.check(socket, { ends, pod: attachment }, plan.mtu);
+    problems.push(...found.map((what) => `link ${hostLink} of ${id} ${what}`));
+  }
   let namespace: NamespaceHandle;
   try {
     namespace = enterNamespace(attachment.netns);

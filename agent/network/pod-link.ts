@@ -11,15 +11,13 @@ import { NetlinkSocket } from '../../netns/netlink.ts';
 import { sendFrames } from '../../netns/packet-socket.ts';
 import { replaceRoute } from '../../netns/route.ts';
 import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
-import { ensureFilterPoint, ensureIngressFilter, ensureTokenBucket } from '../../netns/traffic-control.ts';
 import { announcementsOf } from '../announce/frames.ts';
-import type { Attachment, BandwidthLimit } from './attachment.ts';
-import { toBucket } from './bandwidth.ts';
+import type { Attachment } from './attachment.ts';
 import * as marks from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { defaultRoutes, podNeighbors, podRoutes } from './pods.ts';
-import { guardSources } from './source-guard.ts';
-import type { AttachedPod, PodPlan } from './view.ts';
+import type { TrafficKeeper } from './traffic-keeper.ts';
+import type { PodPlan } from './view.ts';
 
 /**
  * Connects a namespace, or completes what is there. Synchronous, so nobody sees it half done.
@@ -29,16 +27,19 @@ export function ensurePodLink(
   socket: NetlinkSocket,
   namespace: NamespaceHandle,
   attachment: Attachment,
-  plan: PodPlan,
+  { plan, traffic }: { readonly plan: PodPlan; readonly traffic: TrafficKeeper },
 ): void {
   using inside = new NetlinkSocket({ namespace });
   const bridge = getLink(socket, marks.bridgeName);
-  const outer = ensureVeth(socket, inside, attachment, {
+  const { ifindex: outer, isNew } = ensureVeth(socket, inside, attachment, {
     namespace,
     mtu: plan.mtu,
     // What pods know as their gateway: behind a port it is the bridge's address, a routed link has it itself.
     ...(plan.podLink === 'bridge' ? { master: bridge.ifindex } : { master: 0, mac: plan.bridgeMac }),
   });
+  const limiter = ensureLimiter(socket, attachment, plan.mtu, isNew);
+  const ends = { link: outer, limiter };
+  traffic.make(socket, { ends, pod: attachment, isNew }, plan.mtu, [setLink(outer, { up: true })]);
   if (attachment.ips.some((address) => familyOf(address) === 'ipv6')) allowIpv6(namespace, attachment.ifname);
   configureInside(inside, attachment, plan);
   const ifindex = plan.podLink === 'bridge' ? bridge.ifindex : outer;
@@ -54,8 +55,9 @@ export function ensurePodLink(
  */
 export function retirePodLink(
   socket: NetlinkSocket,
-  { id, ips, mac }: Pick<Attachment, 'id' | 'ips' | 'mac'>,
+  { id, ips, mac, bandwidth }: Pick<Attachment, 'id' | 'ips' | 'mac' | 'bandwidth'>,
 ): void {
+  if (bandwidth?.egress) retireLimiter(socket, id);
   const link = findLink(socket, marks.podHostLinkName(id));
   const bridge = findLink(socket, marks.bridgeName);
   const gone = { up: false, master: 0, group: marks.goneGroup, alias: marks.goneAlias };
@@ -99,31 +101,28 @@ interface Pair {
   readonly mac?: string;
 }
 
-/** @returns the ifindex of the node's end */
+/** The node's end, which is not up yet. */
 function ensureVeth(
   socket: NetlinkSocket,
   inside: NetlinkSocket,
   attachment: Attachment,
   { namespace, ...settings }: Pair,
-): number {
-  const { id, hostLink: name, ifname, mac, bandwidth } = attachment;
+): { readonly ifindex: number; readonly isNew: boolean } {
+  const { id, hostLink: name, ifname, mac } = attachment;
   const { mtu, master } = settings;
   const peer = { name: ifname, mac, mtu, namespaceFd: namespace.fd };
   // The peer is born inside the pod: a pair made here and moved takes ten times as long.
   const creation = createLink(name, { kind: 'veth', peer }, settings);
   const marked = { alias: marks.podAlias(id), linkLocal: false, ...(master === 0 ? {} : { isolated: true }) };
   let link = findLink(socket, name) ? undefined : tryCreate(socket, creation, marked);
+  let isNew = link !== undefined;
   if (!link) {
     const missing = isConnected(socket, inside, { id, name, ifname }) ? [] : [creation];
+    isNew = missing.length > 0;
     link = getLink(socket, name, [...missing, setLink(name, { ...settings, ...marked, group: 0 })]);
     inside.request([setLink(ifname, { mtu, mac })]);
   }
-  socket.request([
-    ...guardLink(link.ifindex, attachment),
-    ...limitLink(link.ifindex, mtu, bandwidth?.ingress),
-    setLink(link.ifindex, { up: true }),
-  ]);
-  return link.ifindex;
+  return { ifindex: link.ifindex, isNew };
 }
 
 /** Makes a link that has its marks from the beginning; undefined: the other end's name is taken. */
@@ -136,13 +135,36 @@ function tryCreate(socket: NetlinkSocket, creation: Request, marked: LinkSetting
   }
 }
 
-/** Asks that only what a pod may send gets past its node's end. */
-export function guardLink(ifindex: number, pod: Pick<AttachedPod, 'mac' | 'ips'>): Request[] {
-  return [ensureFilterPoint(ifindex), ensureIngressFilter(ifindex, 'weft-guard', guardSources(pod))];
+/**
+ * Makes the link in which what a pod sends waits, where that is limited; takes one that is not wanted any more out of
+ * service.
+ * @returns its ifindex; 0: there is none
+ */
+function ensureLimiter(
+  socket: NetlinkSocket,
+  { id, bandwidth }: Attachment,
+  mtu: number,
+  isNew: boolean,
+): number {
+  const name = marks.limiterName(id);
+  if (!bandwidth?.egress) {
+    if (!isNew) retireLimiter(socket, id);
+    return 0;
+  }
+  const settings = { mtu, alias: marks.limiterAlias(id), group: 0, linkLocal: false };
+  const isThere = findLink(socket, name) !== undefined;
+  socket.request([
+    ...(isThere ? [] : [createLink(name, { kind: 'ifb' })]),
+    setLink(name, settings),
+    setLink(name, { up: true }),
+  ]);
+  return getLink(socket, name).ifindex;
 }
 
-function limitLink(ifindex: number, mtu: number, limit: BandwidthLimit | undefined): Request[] {
-  return limit ? [ensureTokenBucket(ifindex, toBucket(limit, mtu))] : [];
+function retireLimiter(socket: NetlinkSocket, id: string): void {
+  const link = findLink(socket, marks.limiterName(id));
+  if (link?.alias !== marks.limiterAlias(id)) return;
+  socket.request([setLink(link.ifindex, { up: false, group: marks.goneGroup, alias: marks.goneAlias })]);
 }
 
 /**
@@ -175,14 +197,13 @@ function allowIpv6(namespace: NamespaceHandle, ifname: string): void {
   });
 }
 
-function configureInside(inside: NetlinkSocket, { ips, ifname, bandwidth }: Attachment, plan: PodPlan): void {
+function configureInside(inside: NetlinkSocket, { ips, ifname }: Attachment, plan: PodPlan): void {
   const { ifindex } = getLink(inside, ifname, [
     setLink('lo', { up: true }),
     setLink(ifname, { linkLocal: false }),
     setLink(ifname, { up: true }),
   ]);
   const { protocol } = marks;
-  inside.request(limitLink(ifindex, plan.mtu, bandwidth?.egress));
   inside.request(
     ips.flatMap((address) => {
       const family = familyOf(address);

@@ -7,19 +7,27 @@ import type { Link } from '../../netns/link.ts';
 import { listLinks } from '../../netns/link.ts';
 import { namespacePath, removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
-import { listQdiscs } from '../../netns/traffic-control.ts';
 import { describeClash } from '../host-ports/clash.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
 import { Gates } from './gates.ts';
 import type { Gate } from './gates.ts';
-import { podAlias, podHostLinkName, podLinkName, podMac, podNamespaceName, podOfLink } from './marks.ts';
+import {
+  limiterName,
+  podAlias,
+  podHostLinkName,
+  podLinkName,
+  podMac,
+  podNamespaceName,
+  podOfLink,
+} from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
-import { announcePodLink, ensurePodLink, guardLink, retirePodLink } from './pod-link.ts';
+import { announcePodLink, ensurePodLink, retirePodLink } from './pod-link.ts';
 import { setPodMtu } from './pod-mtu.ts';
 import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
 import { Sweep } from './sweep.ts';
+import { TrafficKeeper } from './traffic-keeper.ts';
 import type { PodPlan } from './view.ts';
 
 /** How long an address rests after its pod is gone. */
@@ -36,6 +44,8 @@ type PodNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
 
 /** Gives pods their network namespaces, links, addresses and routes, and takes them away again. */
 export class PodNetwork {
+  /** Guards and limits at pods' links. */
+  readonly traffic = new TrafficKeeper();
   readonly #log: AgentContext['log'];
   readonly #ipam: Ipam<AttachmentRecord>;
   readonly #sweep: Sweep;
@@ -111,7 +121,7 @@ export class PodNetwork {
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
     const attachment = describe(id, { addresses, record });
     try {
-      connect(attachment, plan, record.netns === undefined);
+      this.#connect(attachment, plan, record.netns === undefined);
       await saved;
       this.#tell(id);
       await this.#admit(attachment, isNew);
@@ -175,7 +185,7 @@ export class PodNetwork {
     const lease = this.#ipam.leases.get(id);
     if (!lease) return [`${id} has no addresses here`];
     using socket = new NetlinkSocket();
-    return checkPodLink(socket, describe(id, lease), plan);
+    return checkPodLink(socket, describe(id, lease), { plan, traffic: this.traffic });
   }
 
   /** The ids of all that have an address or a link here. */
@@ -204,24 +214,30 @@ export class PodNetwork {
   }
 
   /**
-   * Hangs the guard before those pods' links that have none: somebody took it away, or an earlier version of ours made
-   * the link.
+   * Guard and limits of all pods that are connected, as they shall be: somebody may have taken them away, or an earlier
+   * version of ours made the link.
+   * @param links all of ours
+   * @throws NetworkError `kernel`; KernelError
    */
-  ensureGuards(socket: NetlinkSocket, links: readonly Link[]): void {
-    const guarded = new Set(
-      listQdiscs(socket).flatMap(({ ifindex, kind }) => (kind === 'clsact' ? [ifindex] : [])),
-    );
-    const bare = new Map(
-      links
-        .filter((link) => podOfLink(link) !== undefined && !guarded.has(link.ifindex))
-        .map((link) => [link.alias, link]),
-    );
-    if (bare.size === 0) return;
-    const requests = this.attachments().flatMap((attachment) => {
-      const link = bare.get(podAlias(attachment.id));
-      return link ? guardLink(link.ifindex, attachment) : [];
+  ensureTraffic(socket: NetlinkSocket, links: readonly Link[]): void {
+    if (!this.#plan) return;
+    const [names, aliases] = [new Map<string, Link>(), new Map<string, Link>()];
+    for (const link of links) {
+      names.set(link.name, link);
+      aliases.set(link.alias, link);
+    }
+    const pods = this.attachments().flatMap((pod) => {
+      const link = aliases.get(podAlias(pod.id));
+      const limiter = pod.bandwidth?.egress ? names.get(limiterName(pod.id)) : undefined;
+      return link ? [{ ends: { link: link.ifindex, limiter: limiter?.ifindex ?? 0 }, pod }] : [];
     });
-    socket.request(requests);
+    this.traffic.ensure(socket, pods, this.#plan.mtu);
+  }
+
+  #connect(attachment: Attachment, plan: PodPlan, hasOwnNamespace: boolean): void {
+    using socket = new NetlinkSocket();
+    using namespace = hasOwnNamespace ? ensurePodNamespace(attachment.id) : enterNamespace(attachment.netns);
+    ensurePodLink(socket, namespace, attachment, { plan, traffic: this.traffic });
   }
 
   /** A pod whose packets are larger than what the way takes would have to learn it from each destination. */
@@ -294,12 +310,6 @@ function describe(id: string, lease?: Lease<AttachmentRecord>): Attachment {
     ips: lease?.addresses ?? [],
     hostLink: podHostLinkName(id),
   };
-}
-
-function connect(attachment: Attachment, plan: PodPlan, hasOwnNamespace: boolean): void {
-  using socket = new NetlinkSocket();
-  using namespace = hasOwnNamespace ? ensurePodNamespace(attachment.id) : enterNamespace(attachment.netns);
-  ensurePodLink(socket, namespace, attachment, plan);
 }
 
 function messageOf(error: unknown): string {

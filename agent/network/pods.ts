@@ -7,6 +7,16 @@ import type { AttachedPod, PodPlan } from './view.ts';
 /** Where everything is that a pod has no way of its own to. */
 export const defaultRoutes: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
 
+/** The node's links for a pod: the end of its veth, and one in which what it sends waits where that is limited. */
+export function podLinks(pod: AttachedPod, plan: PodPlan): DesiredLink[] {
+  return [podLink(pod, plan), ...(pod.bandwidth?.egress ? [limiter(pod, plan)] : [])];
+}
+
+function limiter({ id }: AttachedPod, { mtu }: PodPlan): DesiredLink {
+  const [name, alias] = [marks.limiterName(id), marks.limiterAlias(id)];
+  return { name, alias, kind: 'ifb', up: true, mtu, linkLocal: false };
+}
+
 /**
  * The node's end of a pod's veth. On the bridge it is isolated: pods reach each other only through the node and so
  * its rules. Routed it has the hardware address that pods know as their gateway's: from inside both look alike, so

@@ -4,7 +4,7 @@ import { ETH_P_ARP, ETH_P_IPV6, headerLength } from '../../netns/ethernet.ts';
 import { encodeIp, familyOf } from '../../netns/ip.ts';
 import type { FilterInstruction } from '../../netns/bpf.ts';
 import { encodeMac } from '../../netns/mac.ts';
-import { TC_ACT_OK, TC_ACT_SHOT } from '../../netns/traffic-control.ts';
+import { TC_ACT_SHOT, TC_ACT_UNSPEC } from '../../netns/ingress-filter.ts';
 import type { AttachedPod } from './view.ts';
 
 const ETH_P_IPV4 = 0x0800;
@@ -49,7 +49,7 @@ export function guardSources({ mac, ips }: Pick<AttachedPod, 'mac' | 'ips'>): Fi
     { at: at.icmpv6Type, width: 1, value: NEIGHBOR_ADVERTISEMENT, otherwise: 'pass' },
     ...isOneOf(at.advertisementTarget, v6, { label: 'target', found: 'linkAddress' }),
     ...isAt(at.advertisementMac, bytes, 'linkAddress'),
-    { name: 'pass', result: TC_ACT_OK },
+    { name: 'pass', result: TC_ACT_UNSPEC },
     { name: 'drop', result: TC_ACT_SHOT },
   ]);
 }

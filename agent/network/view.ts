@@ -1,5 +1,6 @@
 import type { Family } from '../../netns/ip.ts';
 import type { DesiredState } from '../../netns/state.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** What the network needs to know of a node of the cluster. */
@@ -20,6 +21,7 @@ export interface AttachedPod {
   /** Primary family first. */
   readonly ips: readonly string[];
   readonly mac: string;
+  readonly bandwidth?: Bandwidth;
 }
 
 /**

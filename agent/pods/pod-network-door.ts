@@ -1,5 +1,5 @@
 import type { HostPort } from '../../api/kinds/host-ports.ts';
-import type { Bandwidth } from '../network/attachment.ts';
+import type { Bandwidth } from '../network/bandwidth.ts';
 
 /** What the pods need of the node's network: implemented by agent/network, faked by tests. */
 export interface PodNetworkDoor {

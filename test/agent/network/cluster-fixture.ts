@@ -115,6 +115,11 @@ export class TestNode {
     else reject?.(new Error(error));
   }
 
+  /** Stops its process, or lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(signal);
+  }
+
   async kill(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

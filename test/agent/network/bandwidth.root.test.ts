@@ -1,0 +1,142 @@
+/** Limits of bandwidth: what really gets through, who can lift them, and that they come back and go. */
+import t from 'tap';
+import type { Attachment } from '../../../agent/network/attachment.ts';
+import { listNamespaces } from '../../../netns/namespace.ts';
+import { skipUnlessRoot } from '../../root.ts';
+import type { TestNode } from './cluster-fixture.ts';
+import { eventually, ip, pings, run, TestCluster, testNamespace } from './cluster-fixture.ts';
+import { measureThroughput } from './throughput.ts';
+
+/** Bits per second, and the bytes that are sent: a second's worth. */
+const rate = 8e6;
+const bytes = rate / 8;
+const bandwidth = { ingress: { rate }, egress: { rate, burst: 400_000 } };
+const gateway = '10.244.1.1';
+/** A burst may go at once, and figures are no exact science; without a limit it is a hundred times as fast. */
+const limited = bytes * 1.3;
+
+interface Listed {
+  readonly kind: string;
+  readonly root?: boolean;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+if (skipUnlessRoot(t)) {
+  await using cluster = new TestCluster(1);
+  const [node] = cluster.nodes as [TestNode];
+  const tc = (link: string, what: string, ...more: string[]): Listed[] =>
+    JSON.parse(run(node.namespace, 'tc', '-j', what, 'show', 'dev', link, ...more) || '[]') as Listed[];
+  const limiters = (): string[] =>
+    ip(node.namespace, 'link', 'show', 'type', 'ifb').map(({ ifname }) => String(ifname));
+  /** Without the numbers that the kernel gives actions. */
+  const listing = (): string =>
+    [
+      ...[pod.hostLink, ...limiters()].map((link) => JSON.stringify(tc(link, 'qdisc'))),
+      run(node.namespace, 'tc', 'filter', 'show', 'dev', pod.hostLink, 'ingress').replace(/index \d+/, ''),
+    ].join('\n');
+  const id = cluster.uid('slow');
+  let pod: Attachment;
+  const toPod = (): Promise<number> =>
+    measureThroughput(node.namespace, pod.netns.split('/').at(-1) ?? '', pod.ips[0] ?? '', bytes);
+  const fromPod = (): Promise<number> =>
+    measureThroughput(pod.netns.split('/').at(-1) ?? '', node.namespace, gateway, bytes);
+  const isAsItShallBe = async (): Promise<boolean> => (await node.ask<string[]>('check', id)).length === 0;
+
+  await t.test('both directions, in the kernel’s own words', async (t) => {
+    await node.start(cluster.objects());
+    pod = await node.ask<Attachment>('attach', { id, bandwidth });
+    const [limiter = ''] = limiters();
+    t.match(tc(pod.hostLink, 'qdisc'), [{ kind: 'tbf', options: { rate: rate / 8 } }, { kind: 'clsact' }]);
+    t.match(tc(limiter, 'qdisc'), [{ kind: 'tbf', options: { rate: rate / 8 } }]);
+    t.match(run(node.namespace, 'tc', 'filter', 'show', 'dev', pod.hostLink, 'ingress'), `device ${limiter}`);
+    for (const address of [gateway, 'fd00:10:244:1::1']) t.ok(pings(pod.netns, address), address);
+    t.same(await node.ask('check', id), []);
+  });
+
+  await t.test('nothing goes faster, and from inside nobody changes that', async (t) => {
+    run(pod.netns, 'tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'pfifo');
+    const [down, up] = await Promise.all([toPod(), fromPod()]);
+    t.ok(down <= limited, `to the pod ${down} of ${bytes} bytes/s`);
+    t.ok(up <= limited, `from the pod ${up} of ${bytes} bytes/s`);
+  });
+
+  for (const [what, damage] of Object.entries({
+    'the link where it waits': (): string[] => ['ip', 'link', 'delete', limiters()[0] ?? ''],
+    'the way there': () => ['tc', 'filter', 'delete', 'dev', pod.hostLink, 'ingress', 'prio', '2'],
+    'the bucket on it': () => ['tc', 'qdisc', 'delete', 'dev', limiters()[0] ?? '', 'root'],
+    'the bucket on the pod’s link': () => ['tc', 'qdisc', 'delete', 'dev', pod.hostLink, 'root'],
+    'other figures': () => [
+      'tc',
+      'qdisc',
+      'change',
+      'dev',
+      pod.hostLink,
+      'root',
+      'handle',
+      '1:',
+      'tbf',
+      'rate',
+      '1gbit',
+      'burst',
+      '1mb',
+      'limit',
+      '1mb',
+    ],
+    'another kind': () => ['tc', 'qdisc', 'replace', 'dev', pod.hostLink, 'root', 'handle', '7:', 'pfifo'],
+  })) {
+    await t.test(`a limit comes back: ${what}`, async (t) => {
+      const before = listing();
+      // Nobody mends anything before it was looked at.
+      node.signal('SIGSTOP');
+      run(node.namespace, ...damage());
+      t.not(listing(), before);
+      node.signal('SIGCONT');
+      await eventually('mended', () => listing() === before);
+    });
+  }
+
+  await t.test('another agent, which has routed links', async (t) => {
+    await node.kill();
+    const [own] = limiters();
+    const stray = 'weft-0123456789';
+    run(node.namespace, 'ip', 'link', 'add', stray, 'type', 'ifb');
+    run(node.namespace, 'ip', 'link', 'set', stray, 'alias', 'weft:limit:of a pod that is gone');
+    await node.start(cluster.objects(), { podLink: 'routed' });
+    await eventually('turned over', () => ip(node.namespace, 'link', 'show', 'master', 'weft0').length === 0);
+    await eventually('as it shall be', isAsItShallBe);
+    t.same(limiters(), [own], 'no stray one');
+    const [down, up] = await Promise.all([toPod(), fromPod()]);
+    t.ok(down <= limited, `to the pod ${down} of ${bytes} bytes/s`);
+    t.ok(up <= limited, `from the pod ${up} of ${bytes} bytes/s`);
+  });
+
+  await t.test('who is attached again without limits has none', async (t) => {
+    await node.ask('attach', { id });
+    t.same(await node.ask('check', id), []);
+    t.same(
+      tc(pod.hostLink, 'qdisc')
+        .map(({ kind }) => kind)
+        .filter((kind) => kind !== 'noqueue'),
+      ['clsact'],
+    );
+    await eventually('no link is left', () => limiters().length === 0);
+    const [down, up] = await Promise.all([toPod(), fromPod()]);
+    t.ok(down > limited && up > limited, `${down} and ${up} bytes/s`);
+    await node.ask('attach', { id, bandwidth });
+    t.same(await node.ask('check', id), [], 'and with them has them');
+  });
+
+  await t.test('what is not wanted goes: with the pod, and with everything', async (t) => {
+    await node.ask('detach', id);
+    await eventually('no link is left', () => limiters().length === 0);
+    await node.ask('attach', { id, bandwidth });
+    t.equal(limiters().length, 1);
+    await node.ask('cleanup');
+    t.same(limiters(), []);
+  });
+
+  t.test('nothing is left behind', (t) => {
+    t.same(listNamespaces(testNamespace('foreign')), []);
+    t.end();
+  });
+}
