@@ -80,6 +80,9 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
   const cluster = ofFamily(traits, settings.clusterCIDRs);
   const services = ofFamily(traits, settings.serviceCIDRs);
   const blocked = '-m conntrack --ctstate NEW -j WEFT-BLOCKED';
+  // To conntrack each vxlan packet is new, as answers have other ports: it would be looked up among the Services.
+  const tunnel =
+    settings.vxlanPort === undefined ? [] : [`-p udp -m udp --dport ${String(settings.vxlanPort)}`];
   const established = '-m conntrack --ctstate RELATED,ESTABLISHED';
   const invalid = '-m conntrack --ctstate INVALID -j WEFT-INVALID';
   return new Map([
@@ -89,6 +92,7 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
       [
         ...renderDnsInput(traits, settings),
         `-d ${traits.loopback} ! -i lo -j WEFT-LOCALNET`,
+        ...tunnel.map((match) => `${match} -j RETURN`),
         invalid,
         blocked,
       ],
@@ -122,10 +126,13 @@ function renderFilter(traits: FamilyTraits, settings: NodeSettings): Map<string,
           ),
         ),
         '-o lo -j RETURN',
+        ...tunnel.map((match) => `${match} -g WEFT-TUNNEL`),
         blocked,
         ...services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`),
       ],
     ],
+    // What a node process sends to that port of a Service is no tunnel's.
+    ...tunnel.map(() => ['WEFT-TUNNEL', services.map((cidr) => `-d ${cidr} -j WEFT-REJECT`)] as const),
     [
       // What conntrack does not understand is not rewritten back: a client that met the endpoint's address, or this
       // node in its place, would answer with a reset and end a sound connection.

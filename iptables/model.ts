@@ -86,6 +86,8 @@ export interface NodeSettings {
   readonly nonMasqueradeCIDRs?: readonly string[];
   /** Only these node addresses serve NodePorts; empty: all but loopback, cluster and Service ranges. */
   readonly nodePortAddresses: readonly string[];
+  /** The UDP port of the node's vxlan, whose packets are nobody's Service; undefined: there is none. */
+  readonly vxlanPort?: number;
 }
 
 /**

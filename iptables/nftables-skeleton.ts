@@ -20,14 +20,14 @@ import { listObjects } from './nftables-objects.ts';
 const number = (value: number): string => `0x${value.toString(16)}`;
 
 /** What the chains depend on: nothing that changes while an agent runs. */
-type ChainOptions = Pick<NodeSettings, 'dnsFallback'>;
+type ChainOptions = Pick<NodeSettings, 'dnsFallback' | 'vxlanPort'>;
 
 /** Chains that are the same whatever Services there are. Packet walk: ARCHITECTURE.md. */
-export function listChains({ dnsFallback = false }: ChainOptions): SkeletonChain[] {
+export function listChains({ dnsFallback = false, vxlanPort }: ChainOptions): SkeletonChain[] {
   return [
     ...listDnsChains(dnsFallback),
     ...natHooks(),
-    ...filterHooks(),
+    ...filterHooks(vxlanPort),
     ...serviceChains(),
     ...postroutingChains(),
     ...blockedChains(),
@@ -53,7 +53,9 @@ function natHooks(): SkeletonChain[] {
   ];
 }
 
-function filterHooks(): SkeletonChain[] {
+function filterHooks(vxlanPort: number | undefined): SkeletonChain[] {
+  // To conntrack each vxlan packet is new, as answers have other ports: it would be looked up among the Services.
+  const tunnel = vxlanPort === undefined ? [] : [`udp dport ${String(vxlanPort)}`];
   return [
     hook('filter-input', 'filter', 'input', 'filter', [
       // Through loopback the node's own client reaches the DNS address from that same address.
@@ -63,6 +65,7 @@ function filterHooks(): SkeletonChain[] {
       ...forFamilies(({ nftProtocol: ip, loopback }) => [
         `${ip} daddr ${loopback} iifname != "lo" jump localnet`,
       ]),
+      ...tunnel.map((match) => `${match} return`),
       'ct state invalid jump invalid',
       'ct state new jump blocked',
     ]),
@@ -75,9 +78,12 @@ function filterHooks(): SkeletonChain[] {
     ]),
     hook('filter-output', 'filter', 'output', 'filter', [
       'oifname "lo" return',
+      ...tunnel.map((match) => `${match} goto tunnel`),
       'ct state new jump blocked',
       ...rejectUnserved,
     ]),
+    // What a node process sends to that port of a Service is no tunnel's.
+    ...tunnel.map(() => ({ name: 'tunnel', hook: '', rules: rejectUnserved })),
   ];
 }
 

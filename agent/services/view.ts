@@ -101,6 +101,7 @@ export function nodeSettings(
     nodeIPs: normalized([...config.nodeIPs, ...config.externalIPs, ...addresses], normalizeAddress).sort(),
     nonMasqueradeCIDRs: normalized(config.nonMasqueradeCIDRs, normalizeCIDR),
     nodePortAddresses: nodePortAddresses(config),
+    vxlanPort: config.vxlan.port,
   };
 }
 

@@ -7,23 +7,47 @@ import type { NetworkPath } from './network-path.ts';
 
 /** Each measurement has a port of its own: connections of the one before may hold its. */
 let port = 5201;
-const seconds = 2;
+const seconds = 1;
 /** A server is asked again so often, 50 ms apart, until it listens. */
 const attempts = 40;
 
 const [clientCore = 0] = allowedCores();
 const serverCore = allowedCores().at(-1) ?? clientCore;
 
-/** What one TCP stream carries over a path, in Gb/s as its receiver counts it (iperf3). */
-export async function measureThroughput(path: NetworkPath): Promise<number> {
+/** What one TCP stream does over a path. */
+export interface Throughput {
+  /** As its receiver counts it. */
+  readonly gigabits: number;
+  /** CPU time in ms of both ends per 10⁹ bytes, with all that the kernel does for packets on their behalf. */
+  readonly cpuMs: number;
+}
+
+/**
+ * iperf3, each end on a core of its own. Congestion control is Debian's own: BBR, which some machines have instead,
+ * sends at the pace that it has estimated, which is not what a path can carry.
+ */
+export async function measureThroughput(path: NetworkPath): Promise<Throughput> {
   port += 1;
   await using _ = await serve(path, ['iperf3', '--server', '--bind', path.address, '--port', String(port)]);
   const output = await run(path.client, clientCore, [
-    ...['iperf3', '--client', path.address, '--port', String(port)],
+    ...['iperf3', '--client', path.address, '--port', String(port), '--congestion', 'cubic'],
     ...['--time', String(seconds), '--json'],
   ]);
-  const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
-  return end.sum_received.bits_per_second / 1e9;
+  const { sum_received: received, cpu_utilization_percent: cpu } = (JSON.parse(output) as IperfReport).end;
+  const busy = ((cpu.host_total + cpu.remote_total) / 100) * received.seconds;
+  return { gigabits: received.bits_per_second / 1e9, cpuMs: (busy * 1e3) / (received.bytes / 1e9) };
+}
+
+/** The part of `iperf3 --json` that is looked at. */
+interface IperfReport {
+  readonly end: {
+    readonly sum_received: {
+      readonly bytes: number;
+      readonly seconds: number;
+      readonly bits_per_second: number;
+    };
+    readonly cpu_utilization_percent: { readonly host_total: number; readonly remote_total: number };
+  };
 }
 
 /** The p50 of the time in µs that 14 bytes need there and back over TCP (sockperf), each end on a core of its own. */

@@ -1,128 +1,90 @@
 import { measureCni } from './network-cni.ts';
-import { FlannelSite } from './network-flannel.ts';
-import { NetworkLab } from './network-lab.ts';
-import type { NetworkPath } from './network-path.ts';
+import { Paths, Rounds } from './network-paths.ts';
+import type { WayName } from './network-paths.ts';
 import { measureRoundTrip, measureThroughput } from './network-traffic.ts';
+import type { Throughput } from './network-traffic.ts';
 import type { Bench, BenchFigure } from './result.ts';
-import { median } from './statistics.ts';
 
-const rounds = 5;
 const trafficParts = ['throughput', 'latency'] as const;
 const parts = [...trafficParts, 'cni'] as const;
 
 type TrafficPart = (typeof trafficParts)[number];
 
-/** All ways that are compared; each has a place in every round. */
-class Paths implements Disposable {
-  readonly #undo = new DisposableStack();
-  readonly underlay: NetworkPath;
-  readonly direct: NetworkPath;
-  readonly vxlan: NetworkPath;
-  readonly flannel: NetworkPath;
-  readonly flannelUnderlay: NetworkPath;
-  readonly bridged: NetworkPath;
+/** A way as it is told of, beside what bounds it. */
+const told: readonly { way: WayName; name: string; floor?: WayName; peers?: Record<string, WayName> }[] = [
+  { way: 'direct', name: 'direct', floor: 'underlay', peers: { 'same links, no rules': 'bare' } },
+  { way: 'directRouted', name: 'direct, routed pod links', floor: 'underlay' },
+  { way: 'vxlan', name: 'vxlan', floor: 'underlay', peers: { flannel: 'flannel' } },
+  { way: 'bridged', name: 'same node, bridge' },
+  { way: 'routed', name: 'same node, routed' },
+];
 
-  constructor() {
-    using undo = new DisposableStack();
-    const open = (name: string, apiPort: number, ...flags: string[]): NetworkLab =>
-      undo.use(new NetworkLab({ name, apiPort, flags }));
-    const direct = open('bench-direct', 16443, '--network-mode', 'direct');
-    const vxlan = open('bench-vxlan', 16444, '--network-mode', 'vxlan');
-    const flannel = undo.use(new FlannelSite());
-    this.underlay = direct.underlay('underlay');
-    this.direct = direct.across('direct');
-    this.vxlan = vxlan.across('vxlan');
-    this.bridged = direct.within('bridge');
-    this.flannel = flannel.pods;
-    this.flannelUnderlay = flannel.underlay;
-    this.#undo.use(undo.move());
-  }
-
-  [Symbol.dispose](): void {
-    this.#undo.dispose();
-  }
-
-  /** The values of each way, round by round: what disturbs one disturbs its neighbours in the round. */
-  async measure(action: (path: NetworkPath) => Promise<number>): Promise<(path: NetworkPath) => number[]> {
-    const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged } = this;
-    const paths = [underlay, direct, vxlan, flannel, flannelUnderlay, bridged];
-    const values = new Map(paths.map((path) => [path, [] as number[]]));
-    for (let round = 0; round < rounds; round += 1) {
-      for (const path of round % 2 === 0 ? paths : paths.toReversed()) {
-        values.get(path)?.push(await action(path));
-      }
-    }
-    return (path) => values.get(path) ?? [];
-  }
-}
-
-/** The median of the rounds' ratios. */
-function ratio(values: (path: NetworkPath) => number[], path: NetworkPath, base: NetworkPath): number {
-  const bases = values(base);
-  return median(values(path).map((value, round) => value / (bases[round] ?? NaN)));
+/** The figures of each way, in the unit that was measured. */
+function absolute(
+  kind: string,
+  rounds: Rounds<WayName>,
+  shared: Pick<BenchFigure, 'unit' | 'higherIsBetter'>,
+): BenchFigure[] {
+  return told.map(({ way, name, floor, peers }) => ({
+    name: `${kind}: ${name}`,
+    value: rounds.median(way),
+    ...shared,
+    ...(floor === undefined ? {} : { floor: rounds.median(floor) }),
+    ...(peers === undefined
+      ? {}
+      : { peers: Object.fromEntries(Object.entries(peers).map(([peer, of]) => [peer, rounds.median(of)])) }),
+  }));
 }
 
 async function throughput(paths: Paths): Promise<BenchFigure[]> {
-  const values = await paths.measure(measureThroughput);
-  const gigabits = (path: NetworkPath): number => median(values(path));
-  const shared = { unit: 'Gb/s', higherIsBetter: true } as const;
-  const { underlay, direct, vxlan, flannel, flannelUnderlay, bridged } = paths;
+  const measured = await paths.measure(measureThroughput);
+  const take = (what: keyof Throughput): Rounds<WayName> =>
+    new Rounds(new Map(Array.from(measured, ([way, values]) => [way, values.map((each) => each[what])])));
+  const [wall, cpu] = [take('gigabits'), take('cpuMs')];
+  const better = { unit: '', higherIsBetter: true } as const;
+  const bare = `same links without rules ÷ underlay: ${wall.ratio('bare', 'underlay').toFixed(2)}, CPU ${cpu.ratio('bare', 'underlay').toFixed(2)}`;
+  const hosts = `hosts alone, flannel's ÷ ours: ${wall.ratio('flannelUnderlay', 'underlay').toFixed(2)}, CPU ${cpu.ratio('flannelUnderlay', 'underlay').toFixed(2)}`;
   return [
     {
       name: 'throughput: direct ÷ underlay',
-      value: ratio(values, direct, underlay),
-      unit: '',
-      higherIsBetter: true,
+      value: wall.ratio('direct', 'underlay'),
+      ...better,
       aim: 0.95,
+      note: bare,
     },
     {
       name: "throughput: vxlan ÷ flannel's vxlan",
-      value: ratio(values, vxlan, flannel),
-      unit: '',
-      higherIsBetter: true,
+      value: wall.ratio('vxlan', 'flannel'),
+      ...better,
       aim: 1,
-      note: `one run's rounds differ: its own underlay ÷ ours is ${ratio(values, flannelUnderlay, underlay).toFixed(2)}`,
+      note: hosts,
     },
-    { name: 'throughput: direct', value: gigabits(direct), ...shared, floor: gigabits(underlay) },
-    {
-      name: 'throughput: vxlan',
-      value: gigabits(vxlan),
-      ...shared,
-      floor: gigabits(underlay),
-      peers: { flannel: gigabits(flannel) },
-    },
-    {
-      name: 'throughput: same node, bridge',
-      value: gigabits(bridged),
-      ...shared,
-    },
+    { name: 'throughput: same node, routed ÷ bridge', value: wall.ratio('routed', 'bridged'), ...better },
+    { name: 'CPU per byte: direct ÷ underlay', value: cpu.ratio('direct', 'underlay'), unit: '' },
+    { name: "CPU per byte: vxlan ÷ flannel's vxlan", value: cpu.ratio('vxlan', 'flannel'), unit: '' },
+    { name: 'CPU per byte: same node, routed ÷ bridge', value: cpu.ratio('routed', 'bridged'), unit: '' },
+    ...absolute('throughput', wall, { unit: 'Gb/s', higherIsBetter: true }),
+    ...absolute('CPU per 10⁹ bytes', cpu, { unit: 'ms' }),
   ];
 }
 
 async function latency(paths: Paths): Promise<BenchFigure[]> {
-  const values = await paths.measure(measureRoundTrip);
-  const micros = (path: NetworkPath): number => median(values(path));
-  const { underlay, direct, vxlan, flannel, bridged } = paths;
+  const rounds = new Rounds(await paths.measure(measureRoundTrip));
   return [
     {
       name: 'round trip p50: direct ÷ underlay',
-      value: ratio(values, direct, underlay),
+      value: rounds.ratio('direct', 'underlay'),
       unit: '',
       aim: 1.15,
+      note: `same links without rules ÷ underlay: ${rounds.ratio('bare', 'underlay').toFixed(2)}`,
     },
-    { name: 'round trip p50: direct', value: micros(direct), unit: 'µs', floor: micros(underlay) },
+    { name: "round trip p50: vxlan ÷ flannel's vxlan", value: rounds.ratio('vxlan', 'flannel'), unit: '' },
     {
-      name: 'round trip p50: vxlan',
-      value: micros(vxlan),
-      unit: 'µs',
-      floor: micros(underlay),
-      peers: { flannel: micros(flannel) },
+      name: 'round trip p50: same node, routed ÷ bridge',
+      value: rounds.ratio('routed', 'bridged'),
+      unit: '',
     },
-    {
-      name: 'round trip p50: same node, bridge',
-      value: micros(bridged),
-      unit: 'µs',
-    },
+    ...absolute('round trip p50', rounds, { unit: 'µs' }),
   ];
 }
 

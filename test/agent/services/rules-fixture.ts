@@ -19,7 +19,14 @@ export function makeRules(backend: string, nodeIPs: readonly string[], others?: 
   const metrics = new Registry();
   const context = {
     nodeName: 'node1',
-    config: { backend, nodeIPs, externalIPs: [], nodePortAddresses: [], nonMasqueradeCIDRs: [] },
+    config: {
+      backend,
+      nodeIPs,
+      externalIPs: [],
+      nodePortAddresses: [],
+      nonMasqueradeCIDRs: [],
+      vxlan: { port: 8472 },
+    },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
       serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'],

@@ -75,6 +75,7 @@ function setup(t: Test) {
       externalIPs: [],
       nodePortAddresses: [],
       nonMasqueradeCIDRs: [],
+      vxlan: { port: 8472 },
     },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16'],

@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 
 import { addresses } from '../network.ts';
 import type { FamilyName } from '../network.ts';
+import { servedPort } from './objects.ts';
 import type { Draft } from './objects.ts';
 import { PacketWatch, sendSctpInit } from './packets.ts';
 import type { Part, Question, Scene } from './scene.ts';
@@ -17,6 +18,27 @@ async function nodePortElsewhere(t: Test, scene: Scene): Promise<void> {
     ['pod1', 'web:30999', 'refused', 'the clusterIP: nobody'],
   ]);
   await scene.drop('web');
+}
+
+/** The node's own server of that port stands for its vxlan. */
+async function tunnelPort(t: Test, scene: Scene): Promise<void> {
+  await scene.put({ name: 'web', nodePort: servedPort, to: [] });
+  await scene.ask(t, [['outside', `node:${servedPort}`, 'node sees outside', 'no Service’s']], ['udp']);
+  await scene.ask(t, [['outside', `node:${servedPort}`, 'refused', 'it is UDP’s alone']], ['tcp']);
+  await scene.drop('web');
+  const ports = [{ name: 'a', protocol: 'UDP', port: servedPort, targetPort: servedPort }];
+  await scene.put({ name: 'same', ports, to: [] });
+  await scene.ask(
+    t,
+    [
+      ['node', `same:${servedPort}`, 'refused', 'at a Service’s address it is the Service’s'],
+      ['node', `unallocated:${servedPort}`, 'refused', 'so at one that nobody has'],
+    ],
+    ['udp'],
+  );
+  await scene.put({ name: 'same', ports, to: ['far'] });
+  await scene.ask(t, [['node', `same:${servedPort}`, 'far sees node', 'and is served']], ['udp']);
+  await scene.drop('same');
 }
 
 async function nodePortAddresses(t: Test, scene: Scene): Promise<void> {
@@ -270,6 +292,7 @@ async function families(t: Test, scene: Scene): Promise<void> {
 
 export const addressParts: readonly Part[] = [
   { title: 'NodePort on every address of the node, and on no other', run: nodePortElsewhere },
+  { title: 'the port of the vxlan is no NodePort', run: tunnelPort },
   { title: 'nodePortAddresses: ranges and primary', run: nodePortAddresses },
   { title: 'externalIPs and load balancer addresses', run: externalAddresses },
   { title: 'a load balancer address whose ipMode is Proxy', run: ipModeProxy },

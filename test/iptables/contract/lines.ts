@@ -78,6 +78,7 @@ export const sections: Readonly<
         shownBy: [
           'NodePort on every address of the node, and on no other',
           'nodePortAddresses: ranges and primary',
+          'the port of the vxlan is no NodePort',
         ],
       },
       {

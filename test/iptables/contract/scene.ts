@@ -16,7 +16,7 @@ import { deleteConntrack } from '../../conntrack.ts';
 import { FakeCache } from '../../agent/fake-cache.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName, Place, TestNetwork } from '../network.ts';
-import { serviceOf, slicesOf, vips } from './objects.ts';
+import { servedPort, serviceOf, slicesOf, vips } from './objects.ts';
 import type { Draft } from './objects.ts';
 import type { Subject } from './subject.ts';
 
@@ -238,6 +238,7 @@ export class Scene {
         externalIPs: [],
         nodePortAddresses: this.nodePortAddresses,
         nonMasqueradeCIDRs: this.nonMasqueradeCIDRs,
+        vxlan: { port: servedPort },
       },
       cluster: {
         clusterCIDRs: families.map((family) => ranges[family].cluster),
