@@ -1,8 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-
 import type { Logger } from 'pino';
-import type { CacheEvent } from '../../api/client/cache.ts';
-import type { Node } from '../../api/kinds/node.ts';
 import type { Backend, SyncResult } from '../../iptables/backend.ts';
 import { makeRun } from '../../iptables/command.ts';
 import type { Run } from '../../iptables/command.ts';
@@ -16,7 +12,7 @@ import type { ConntrackFilter } from '../../netns/conntrack.ts';
 import { Runner } from '../runner.ts';
 import { AwaitedKeys } from './awaited-keys.ts';
 import { CompiledServices } from './compiled.ts';
-import { compileDnsFallback, dnsFallbackKey, fallbackPartOf } from './dns-fallback.ts';
+import { DnsFallback, dnsFallbackKey } from './dns-fallback.ts';
 import { Drift } from './drift.ts';
 import { listOrphanedFlows, listStaleFlows } from './flows.ts';
 import { HealthChecks } from './health-check.ts';
@@ -71,8 +67,9 @@ export class ServiceRules implements Subsystem {
   #unsubscribe: (() => void)[] = [];
   readonly #drift: Drift;
   #choice: Choice | undefined;
+  readonly #dnsFallback: DnsFallback;
   /** Whether the kernel can lead DNS queries elsewhere while nobody listens here; undefined: not asked yet. */
-  #dnsFallback: boolean | undefined;
+  #hasDnsFallback: boolean | undefined;
   #leftoversRemoved = false;
   /** What the last successful sync was for. */
   #settings: NodeSettings | undefined;
@@ -90,14 +87,15 @@ export class ServiceRules implements Subsystem {
     this.#log = context.log.child({ subsystem: this.name });
     this.#view = new ServiceView(context.caches);
     this.#nodes = new NodeView(context);
+    this.#dnsFallback = new DnsFallback(context);
     this.#compiled = new CompiledServices({
       keys: () => [
         ...this.#view.keys(),
         ...(this.#others?.keys() ?? []),
-        ...(this.#dnsFallback === true ? [dnsFallbackKey] : []),
+        ...(this.#hasDnsFallback === true ? [dnsFallbackKey] : []),
       ],
       compile: (key, compileFor) => {
-        if (key === dnsFallbackKey) return compileDnsFallback(context);
+        if (key === dnsFallbackKey) return this.#dnsFallback.compile();
         if (others?.owns(key) === true) return others.compile(key, this.#nodes.settings);
         return this.#view.compile(key, compileFor);
       },
@@ -149,7 +147,7 @@ export class ServiceRules implements Subsystem {
       }),
       nodes.subscribe((event) => {
         if (this.#nodes.note(event)) this.#runner.request();
-        if (this.#dnsFallback === true && concernsFallback(event)) this.#mark([dnsFallbackKey]);
+        if (this.#hasDnsFallback === true && this.#dnsFallback.note(event)) this.#mark([dnsFallbackKey]);
       }),
     ];
     this.#others?.start((keys) => this.#mark(keys));
@@ -171,7 +169,7 @@ export class ServiceRules implements Subsystem {
   health(): Health {
     if (this.#failure !== undefined) return { ready: false, reason: this.#failure };
     if (!this.#synced) return { ready: false, reason: 'Services are not programmed yet' };
-    return this.#dnsFallback === false ? { ready: true, reason: withoutDnsFallback } : { ready: true };
+    return this.#hasDnsFallback === false ? { ready: true, reason: withoutDnsFallback } : { ready: true };
   }
 
   /**
@@ -195,8 +193,8 @@ export class ServiceRules implements Subsystem {
   }
 
   async #askForDnsFallback({ backend }: Choice): Promise<void> {
-    this.#dnsFallback = await backend.findsSockets();
-    if (this.#dnsFallback) this.#nodes.useDnsFallback();
+    this.#hasDnsFallback = await backend.findsSockets();
+    if (this.#hasDnsFallback) this.#nodes.useDnsFallback();
     else this.#log.warn(withoutDnsFallback);
   }
 
@@ -297,11 +295,6 @@ export class ServiceRules implements Subsystem {
       this.#log.warn({ err: error }, 'outside changes of rules are not told; comparing now and then');
     }
   }
-}
-
-function concernsFallback(event: CacheEvent<Node>): boolean {
-  if (event.type !== 'updated') return true;
-  return !isDeepStrictEqual(fallbackPartOf(event.object), fallbackPartOf(event.previous));
 }
 
 /** Removes every Service rule of ours from this network namespace, for `weft cleanup`. Returns whether there was any. */

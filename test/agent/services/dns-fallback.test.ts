@@ -1,6 +1,6 @@
 import t from 'tap';
 
-import { compileDnsFallback } from '../../../agent/services/dns-fallback.ts';
+import { DnsFallback } from '../../../agent/services/dns-fallback.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import { FakeCache } from '../fake-cache.ts';
@@ -22,11 +22,18 @@ function node(
   };
 }
 
-function compile(dnsIPs: readonly string[], ...all: readonly Node[]) {
+function cacheOf(all: readonly Node[]): FakeCache<Node> {
   const nodes = new FakeCache<Node>(({ metadata }) => metadata.name);
   for (const each of all) nodes.set(each);
-  const context = { nodeName: 'node1', cluster: { dnsIPs }, caches: { nodes } };
-  return compileDnsFallback(context as unknown as AgentContext);
+  return nodes;
+}
+
+function fallbackOver(nodes: FakeCache<Node>, dnsIPs = ['10.96.0.10'], nodeName = 'node1'): DnsFallback {
+  return new DnsFallback({ nodeName, cluster: { dnsIPs }, caches: { nodes } } as unknown as AgentContext);
+}
+
+function compile(dnsIPs: readonly string[], ...all: readonly Node[]) {
+  return fallbackOver(cacheOf(all), [...dnsIPs]).compile();
 }
 
 /** `udp 10.96.0.10:53 → 10.244.2.1:53` */
@@ -75,19 +82,72 @@ t.test('nobody else', (t) => {
   t.end();
 });
 
-t.test('of many nodes a few, which are others for each node', (t) => {
-  const many = Array.from({ length: 40 }, (_, index) =>
-    node(`node${String(index + 1)}`, { podCIDRs: [`10.244.${String(index + 1)}.0/24`] }),
+function many(count: number): Node[] {
+  return Array.from({ length: count }, (_, index) =>
+    node(`node${String(index + 1)}`, { podCIDRs: [`10.${String(index >> 8)}.${String(index & 255)}.0/24`] }),
   );
-  const nodes = new FakeCache<Node>(({ metadata }) => metadata.name);
-  for (const each of many) nodes.set(each);
+}
+
+t.test('of many nodes a few, which are others for each node', (t) => {
+  const all = many(40);
+  const nodes = cacheOf(all);
   const used = new Set<string>();
-  for (const { metadata } of many) {
-    const context = { nodeName: metadata.name, cluster: { dnsIPs: ['10.96.0.10'] }, caches: { nodes } };
-    const [frontend] = compileDnsFallback(context as unknown as AgentContext)?.frontends ?? [];
+  for (const { metadata } of all) {
+    const [frontend] = fallbackOver(nodes, ['10.96.0.10'], metadata.name).compile()?.frontends ?? [];
     t.equal(frontend?.endpoints.length, 8);
     for (const { address } of frontend?.endpoints ?? []) used.add(address);
   }
   t.ok(used.size > 30, `${String(used.size)} of 40 are somebody's`);
+  t.end();
+});
+
+t.test('of 5,000 nodes that fall silent and come back only the eight in use matter', (t) => {
+  const all = many(5_000);
+  const nodes = cacheOf(all);
+  const fallback = fallbackOver(nodes);
+  const before = fallback.compile();
+  const list = t.capture(nodes, 'list', nodes.list.bind(nodes));
+  let changes = 0;
+  nodes.subscribe((event) => {
+    if (!fallback.note(event)) return;
+    changes += 1;
+    fallback.compile();
+  });
+  for (const each of all.slice(1)) {
+    nodes.set({ ...each, status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } });
+    nodes.set(structuredClone(each));
+  }
+  t.equal(changes, 2 * 8, 'what is compiled anew');
+  t.strictSame(list(), [], 'nobody goes over all nodes');
+  t.strictSame(fallback.compile(), before);
+  t.end();
+});
+
+t.test('change by change the same as all at once', (t) => {
+  let state = 117;
+  const random = (below: number): number => (state = (state * 48_271) % 0x7fff_ffff) % below;
+  const nodes = cacheOf([]);
+  const fallback = fallbackOver(nodes);
+  fallback.compile();
+  let due = 0;
+  nodes.subscribe((event) => {
+    due += Number(fallback.note(event));
+  });
+  let said = fallback.compile();
+  for (let step = 0; step < 1_000; step += 1) {
+    const name = `node${String(1 + random(16))}`;
+    const podCIDRs = random(4) === 0 ? [] : [`10.244.${String(random(20))}.0/24`];
+    const created = `2026-01-01T00:00:${String(10 + random(40))}Z`;
+    if (random(5) === 0) nodes.delete(name);
+    else nodes.set(node(name, { podCIDRs, created, ready: random(3) === 0 ? 'False' : 'True' }));
+    if (due > 0) said = fallback.compile();
+    due = 0;
+    const afresh = fallbackOver(nodes).compile();
+    if (JSON.stringify(said) !== JSON.stringify(afresh)) {
+      t.strictSame(said, afresh, `step ${String(step)}`);
+      break;
+    }
+  }
+  t.ok(said, 'there was something to say');
   t.end();
 });

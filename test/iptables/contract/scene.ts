@@ -5,7 +5,7 @@ import { trimService, trimSlice } from '../../../agent/trim.ts';
 import { compileHostPorts, hostPortKey, servingAddresses } from '../../../agent/host-ports/compile.ts';
 import type { HostPort } from '../../../api/kinds/host-ports.ts';
 import { listStaleFlows } from '../../../agent/services/flows.ts';
-import { compileDnsFallback, dnsFallbackKey } from '../../../agent/services/dns-fallback.ts';
+import { DnsFallback, dnsFallbackKey } from '../../../agent/services/dns-fallback.ts';
 import { compileContext, nodeSettings } from '../../../agent/services/view.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { Node } from '../../../api/kinds/node.ts';
@@ -112,7 +112,7 @@ export class Scene {
   /** Makes the other node Ready or not, which is who answers DNS while this node does not. */
   async makePeer(ready: boolean): Promise<void> {
     this.#peerReady = ready;
-    await this.#change(new Map([[dnsFallbackKey, compileDnsFallback(this.#agent())]]));
+    await this.#change(new Map([[dnsFallbackKey, new DnsFallback(this.#agent()).compile()]]));
   }
 
   /** Another agent process takes over: it knows nothing and reads the kernel. */
