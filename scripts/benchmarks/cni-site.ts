@@ -109,19 +109,23 @@ export class CniSite implements Disposable {
    * @throws Error when one fails, with its words
    */
   call(verb: 'ADD' | 'DEL', names: readonly string[], atOnce: number): Calls {
-    const { namespace, cpuMs } = this.#plugin;
-    const input = names.map((name) => this.#job(verb, name)).join('\n');
+    const { cpuMs } = this.#plugin;
     const before = cpuMs();
-    const output = runInNamespace(namespace, () =>
-      execFileSync('perl', [callsProgram, String(atOnce)], { input, encoding: 'utf8' }),
+    const { results, ownCpuMs } = this.#run(
+      names.map((name) => this.#job(verb, name)),
+      atOnce,
     );
-    const lines = output.trim().split('\n');
-    const ms = lines.slice(0, -1).map((line, i) => {
-      const [time, code] = line.split(' ');
-      if (code !== '0') throw new Error(`${this.#plugin.name}: ${verb}: ${this.answer(names[i] ?? '')}`);
-      return Number(time);
+    const ms = results.map(({ ms, code }, i) => {
+      if (code !== 0) throw new Error(`${this.#plugin.name}: ${verb}: ${this.answer(names[i] ?? '')}`);
+      return ms;
     });
-    return { ms, cpuMs: Number(lines.at(-1)) + cpuMs() - before };
+    return { ms, cpuMs: ownCpuMs + cpuMs() - before };
+  }
+
+  /** Calls a program that does nothing, one after the other: each from fork to exit, in ms. */
+  callNothing(times: number): number[] {
+    const job = ['/bin/true', this.#config, this.#output('nothing')].join(' ');
+    return this.#run(Array<string>(times).fill(job), 1).results.map(({ ms }) => ms);
   }
 
   /** What the plugin printed for a container. */
@@ -132,6 +136,21 @@ export class CniSite implements Disposable {
   [Symbol.dispose](): void {
     this.#undo.dispose();
     rmSync(this.#directory, { recursive: true });
+  }
+
+  #run(
+    jobs: readonly string[],
+    atOnce: number,
+  ): { readonly results: readonly { ms: number; code: number }[]; readonly ownCpuMs: number } {
+    const output = runInNamespace(this.namespace, () =>
+      execFileSync('perl', [callsProgram, String(atOnce)], { input: jobs.join('\n'), encoding: 'utf8' }),
+    );
+    const lines = output.trim().split('\n');
+    const results = lines.slice(0, -1).map((line) => {
+      const [ms = NaN, code = NaN] = line.split(' ').map(Number);
+      return { ms, code };
+    });
+    return { results, ownCpuMs: Number(lines.at(-1)) };
   }
 
   #job(verb: string, name: string): string {
