@@ -151,13 +151,14 @@ export class NodeNetwork implements Subsystem {
     this.#monitor = this.#undo.use(new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun }));
     const unsubscribe = this.#context.caches.nodes.subscribe((event) => {
       if (event.type === 'synced' || event.key === this.#context.nodeName) {
-        if (event.type !== 'updated' || !sameNetwork(event.object, event.previous)) requestFull();
+        if (event.type !== 'updated' || !sameNetwork(event.object, event.previous)) this.noteAddresses();
         return;
       }
       // Heartbeats change nodes all the time; the network only follows ranges and addresses.
       if (event.type === 'updated' && sameNetwork(event.object, event.previous)) return;
       this.#changedNodes.add(event.key);
-      this.#runner.request();
+      // Passes may have failed for what was known of this node: its address may be ours by now.
+      this.#runner.wake();
     });
     this.#undo.defer(unsubscribe);
     this.#undo.defer(this.#paths.subscribe(requestFull));
