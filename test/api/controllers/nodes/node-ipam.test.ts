@@ -3,11 +3,15 @@ import type { Test } from 'tap';
 import t from 'tap';
 import { ApiError } from '../../../../api/client/api-error.ts';
 import type { CacheEvent, VersionedCache } from '../../../../api/client/cache.ts';
+import { nodes } from '../../../../api/client/resources.ts';
 import type { ControllerContext } from '../../../../api/controllers/controller.ts';
 import { NodeIpam } from '../../../../api/controllers/nodes/node-ipam.ts';
 import { clusterRanges } from '../../../../api/controllers/nodes/node-ranges.ts';
 import type { Node } from '../../../../api/kinds/node.ts';
 import { eventually } from '../../eventually.ts';
+import { startServer } from '../../server/fixture.ts';
+
+const silent = pino({ level: 'silent' });
 
 /** An API of Nodes, its cache, and a controller that has nothing else. */
 class World implements VersionedCache<Node> {
@@ -117,7 +121,7 @@ class World implements VersionedCache<Node> {
 
   #context(): ControllerContext {
     const context = {
-      log: pino({ level: 'silent' }),
+      log: silent,
       client: { patch: (_: unknown, { name }: { name: string }, patch: Node) => this.#patch(name, patch) },
       events: { record: ({ object }: { object: Node }) => this.complaints.push(object.metadata.name) },
       caches: { nodes: this },
@@ -203,4 +207,34 @@ t.test('a node that somebody gave a range is left alone; one that goes frees it'
   world.put('c');
   world.delete('by-hand');
   t.same(await served(world, ['c']), ['10.244.0.0/24']);
+});
+
+/** Some Nodes as they were once: no news ever comes. */
+function staleCache(all: readonly Node[]): VersionedCache<Node> {
+  return {
+    synced: true,
+    revision: 0n,
+    whenSynced: () => Promise.resolve(),
+    get: (key) => all.find(({ metadata }) => metadata.name === key),
+    list: () => all,
+    subscribe: () => () => undefined,
+  };
+}
+
+t.test('two controllers that know nothing of each other share what there is', async (t) => {
+  const { client } = await startServer(t);
+  const names = numbered(32);
+  const all = await Promise.all(names.map((name) => client.create(nodes, { metadata: { name } })));
+  const ranges = clusterRanges(['10.244.0.0/19', 'fd00:10:244::/59'], { ipv4: 24, ipv6: 64 });
+  for (const half of [all.slice(0, 16), all.slice(16)]) {
+    const caches = { nodes: staleCache(half) };
+    const ipam = new NodeIpam({ client, log: silent, caches } as unknown as ControllerContext, ranges);
+    ipam.start();
+    t.teardown(() => ipam.stop());
+  }
+  const given = await eventually('each node has ranges', async () => {
+    const cidrs = (await client.listAll(nodes)).flatMap(({ spec }) => spec?.podCIDRs ?? []);
+    return cidrs.length === 2 * names.length ? cidrs : undefined;
+  });
+  t.equal(new Set(given).size, 64, 'all that there are, and each once');
 });
