@@ -1,6 +1,9 @@
 import { CniError, cniCodes } from './cni-error.ts';
 
-/** An object of a configuration, read field by field. Each reader throws CniError `decodingFailure` and names the field. */
+/**
+ * An object of a configuration, read field by field. Each reader throws CniError `decodingFailure` and names the field.
+ * Names are found whatever their case, as Go's encoding/json finds them: containerd sends `HostPort` for `hostPort`.
+ */
 export class Fields {
   readonly #object: Readonly<Record<string, unknown>>;
   readonly #path: string;
@@ -20,18 +23,18 @@ export class Fields {
   }
 
   has(name: string): boolean {
-    return (this.#object[name] ?? undefined) !== undefined;
+    return this.#find(name) !== undefined;
   }
 
   string(name: string): string | undefined {
-    const value = this.#object[name] ?? undefined;
+    const value = this.#find(name);
     if (value === undefined || typeof value === 'string') return value;
     throw wrong(this.#place(name), 'no string');
   }
 
   /** A whole number that is not negative. */
   count(name: string): number | undefined {
-    const value = this.#object[name] ?? undefined;
+    const value = this.#find(name);
     if (value === undefined) return undefined;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
     throw wrong(this.#place(name), 'no whole number');
@@ -45,7 +48,7 @@ export class Fields {
   }
 
   object(name: string): Fields | undefined {
-    return this.has(name) ? new Fields(this.#object[name], this.#place(name)) : undefined;
+    return this.has(name) ? new Fields(this.#find(name), this.#place(name)) : undefined;
   }
 
   objects(name: string): readonly Fields[] {
@@ -62,9 +65,18 @@ export class Fields {
   }
 
   #list(name: string): readonly unknown[] {
-    const value = this.#object[name] ?? [];
+    const value = this.#find(name) ?? [];
     if (Array.isArray(value)) return value;
     throw wrong(this.#place(name), 'no list');
+  }
+
+  /** Null is as good as nothing. */
+  #find(name: string): unknown {
+    const exact = this.#object[name] ?? undefined;
+    if (exact !== undefined) return exact;
+    const lower = name.toLowerCase();
+    const key = Object.keys(this.#object).find((each) => each.toLowerCase() === lower);
+    return key === undefined ? undefined : (this.#object[key] ?? undefined);
   }
 
   #place(name: string): string {

@@ -16,8 +16,11 @@ interface PortWish {
 /** A token bucket: bits per second, and bits at once. */
 interface RateWish {
   readonly rate: number;
-  readonly burst: number;
+  readonly burst?: number;
 }
+
+/** Runtimes that are told only the rate (Kubernetes' annotations) put the largest number of 32 bits for the burst. */
+const noBurst = 0x7fff_ffff;
 
 /** What a runtime asks for beyond a plain interface (CNI conventions: `runtimeConfig`, `args.cni`, CNI_ARGS). */
 export interface Wishes {
@@ -129,7 +132,7 @@ function parseRate(fields: Fields, direction: 'ingress' | 'egress'): RateWish | 
   if (rate === 0 && burst === 0) return undefined;
   if (rate === 0 || burst === 0)
     throw bad(`bandwidth's ${direction}Rate and ${direction}Burst go together: one of them is missing`);
-  return { rate, burst };
+  return burst < noBurst ? { rate, burst } : { rate };
 }
 
 function parseDns(fields: Fields | undefined): CniDns {

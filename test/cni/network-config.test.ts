@@ -74,6 +74,11 @@ t.test('portMappings', (t) => {
     { hostPort: 80, containerPort: 80, hostIP: 'here' },
   ])
     t.throws(() => wish(wrong), { code: 7 }, JSON.stringify(wrong));
+  t.same(
+    wish({ HostPort: 8080, ContainerPort: 80, Protocol: 'udp', HostIP: '' }),
+    [{ hostPort: 8080, containerPort: 80, protocol: 'UDP' }],
+    'as containerd writes it: Go takes names in any case',
+  );
   t.throws(() => wish({ hostPort: '80' }), { code: 6, message: 'runtimeConfig.portMappings[0].hostPort' });
   t.end();
 });
@@ -84,6 +89,11 @@ t.test('bandwidth', (t) => {
     ingress: { rate: 1000, burst: 2000 },
   });
   t.same(wish({ egressRate: 5, egressBurst: 6 }), { egress: { rate: 5, burst: 6 } });
+  t.same(
+    wish({ IngressRate: 5, IngressBurst: 0xffff_ffff }),
+    { ingress: { rate: 5 } },
+    'as containerd says it',
+  );
   t.equal(wish({}), undefined);
   t.throws(() => wish({ ingressRate: 1000 }), { code: 7 });
   t.throws(() => wish({ ingressRate: -1, ingressBurst: 1 }), { code: 6 });

@@ -9,6 +9,7 @@ import t from 'tap';
 import type { LabHost } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { readBootId, readState } from '../../cni/lease-file.ts';
+import type { AttachmentRecord } from '../../agent/network/attachment.ts';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { diffMachineState, readMachineState } from '../residue.ts';
@@ -20,6 +21,7 @@ import { imageName, makeImage, serverCommand } from '../runtimes/image.ts';
 import { cgroupParent, removeRuntimeResidue } from '../runtimes/machine.ts';
 import { Podman } from '../runtimes/podman.ts';
 import { TestLab } from './lab-fixture.ts';
+import { askForPorts, containerPorts, hostPorts } from './runtime-ports.ts';
 
 /** A container that serves `/cgi-bin/whoami` (or a pod `/whoami`), and that can ask others. */
 interface Member {
@@ -35,6 +37,10 @@ const sandbox: PodSandboxConfig = {
   hostname: 'made-by-containerd',
   dns_config: dns,
   linux: { cgroup_parent: cgroupParent },
+  port_mappings: [
+    { protocol: 'TCP', container_port: containerPorts.tcp, host_port: hostPorts.tcp },
+    { protocol: 'UDP', container_port: containerPorts.udp, host_port: hostPorts.udp },
+  ],
 };
 const ownPod = {
   apiVersion: 'v1',
@@ -65,6 +71,12 @@ const served = (host: string): string => `http://${bracket(host)}:8080/cgi-bin/w
 /** What a node's leases file says: who has which addresses. */
 function leasesOf(stateDir: string): string[] {
   return Object.keys(readState(join(stateDir, 'network', 'leases.json'), readBootId()).leases);
+}
+
+/** The namespaces of a node's containers. */
+function containersOf(stateDir: string): string[] {
+  const { leases } = readState<AttachmentRecord>(join(stateDir, 'network', 'leases.json'), readBootId());
+  return Object.values(leases).flatMap(({ record }) => record?.netns ?? []);
 }
 
 /** A Service of its own for containers that the API knows nothing of. */
@@ -150,6 +162,10 @@ if (skipUnlessRoot(t)) {
       name,
       '--network',
       'weft',
+      ...(['tcp', 'udp'] as const).flatMap((protocol) => [
+        '--publish',
+        `${hostPorts[protocol]}:${containerPorts[protocol]}/${protocol}`,
+      ]),
       '--cgroup-parent',
       cgroupParent,
       // podman would raise both limits, which not every machine lets root do.
@@ -198,6 +214,30 @@ if (skipUnlessRoot(t)) {
             `${client.name} → ${server.name}`,
           );
         }
+  });
+
+  t.test('ports of their nodes lead to containers, from everywhere', async (t) => {
+    const [uid] = (
+      await shell.kubectl('get', 'pod', ownPod.metadata.name, '-o', 'jsonpath={.metadata.uid}')
+    ).split(' ');
+    const { outside } = openLab(lab.name);
+    for (const [i, { name }] of members.slice(0, 2).entries()) {
+      const host = hosts[i] as LabHost;
+      const clients = {
+        'a host outside': outside.namespace,
+        'its node': host.namespace,
+        'another node': hosts[1 - i]?.namespace ?? '',
+        'a pod': `/run/netns/weft-${uid ?? ''}`,
+      };
+      const [netns = ''] = containersOf(host.stateDir);
+      for (const { question, answer } of await askForPorts({
+        clients,
+        netns,
+        name,
+        addresses: host.addresses,
+      }))
+        t.equal(answer, name, question);
+    }
   });
 
   t.test('everybody reaches a Service of containers by its name, and the own pod by its', async (t) => {
