@@ -8,6 +8,7 @@ import { decodePort, encodeInetAddress } from './sockaddr.ts';
 
 /** Where `ip netns` keeps named namespaces, and so do we. */
 const directory = '/run/netns';
+const currentNamespace = '/proc/thread-self/ns/net';
 /** Says that the mount on {@link directory} is ours, and with the text `made` that the directory is, too. */
 const directoryMark = '/run/weft-netns';
 
@@ -77,16 +78,25 @@ export function createNamespace(name: string): NamespaceHandle {
   });
   using undo = new DisposableStack();
   undo.defer(() => removeNamespace(name));
-  const home = homeNamespace();
-  libc.unshare(libc.CLONE_NEWNET);
-  try {
-    mount('/proc/thread-self/ns/net', file, null, libc.MS_BIND);
-  } finally {
-    enter(home);
-  }
+  runInNewNamespace(() => mount(currentNamespace, file, null, libc.MS_BIND));
   const handle = openNamespace(name);
   undo.move();
   return handle;
+}
+
+/** Makes a network namespace without a name: it ends with the handle, also when the process is killed. */
+export function createNamelessNamespace(): NamespaceHandle {
+  return runInNewNamespace(() => openNamespace(currentNamespace));
+}
+
+function runInNewNamespace<T>(action: () => T): T {
+  const home = homeNamespace();
+  libc.unshare(libc.CLONE_NEWNET);
+  try {
+    return action();
+  } finally {
+    enter(home);
+  }
 }
 
 /** Removes a named namespace; it ends when nothing uses it any more. A missing one is fine. */
@@ -188,7 +198,7 @@ let homeFd: number | undefined;
 
 /** The namespace this thread belongs to, opened once and kept, so that the way home can never fail to open. */
 function homeNamespace(): number {
-  homeFd ??= fs.openSync('/proc/thread-self/ns/net', 'r');
+  homeFd ??= fs.openSync(currentNamespace, 'r');
   return homeFd;
 }
 

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { createLink } from '../../netns/link.ts';
 import type { LinkKind } from '../../netns/link.ts';
-import { createNamespace, removeNamespace } from '../../netns/namespace.ts';
+import { createNamelessNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { AgentError, AgentErrors } from '../agent-error.ts';
 import type { AgentConfig } from '../config/config.ts';
@@ -102,9 +102,7 @@ function listMissingLinkKinds(): AgentError[] {
   // Without root there is a namespace less to make them in, and one mistake more to tell of already.
   if (process.geteuid?.() !== 0) return [];
   using undo = new DisposableStack();
-  const name = `weft-probe-${process.pid}`;
-  const namespace = undo.use(createNamespace(name));
-  undo.defer(() => removeNamespace(name));
+  const namespace = undo.use(createNamelessNamespace());
   const socket = undo.use(new NetlinkSocket({ namespace }));
   const refusals = socket.attempt(linkKinds.map((kind, index) => createLink(`probe${index}`, kind)));
   return linkKinds.flatMap(({ kind }, index) => {

@@ -40,6 +40,21 @@ if (skipUnlessRoot(t)) {
     t.end();
   });
 
+  t.test('one without a name', (t) => {
+    const named = namespaces.listNamespaces();
+    const namespace = namespaces.createNamelessNamespace();
+    t.equal(currentNamespace(), home, 'back home after making it');
+    const inside = namespaces.runInNamespace(namespace, currentNamespace);
+    t.not(inside, home);
+    t.same(
+      namespaces.listNamespaces(),
+      named,
+      'there is no file that would outlive a process that is killed',
+    );
+    namespace.close();
+    t.end();
+  });
+
   t.test('an exception inside comes out, at home', (t) => {
     using namespace = namespaces.createNamespace(name('b'));
     t.throws(
