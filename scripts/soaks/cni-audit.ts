@@ -1,103 +1,173 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { Conntrack } from '../../netns/conntrack.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
+import type { CniClient } from './cni-client.ts';
 import { ifname } from './cni-containers.ts';
 import type { Container, Containers } from './cni-containers.ts';
+import { readDescriptors } from './cni-descriptors.ts';
 import type { CniNode } from './cni-node.ts';
+import { readNetwork, readRules } from './cni-readings.ts';
+import type { Readings } from './cni-readings.ts';
 
-interface IpLink {
-  readonly ifalias?: string;
-}
-
-interface IpAddress {
+interface InnerLink {
   readonly ifname: string;
-  readonly operstate: string;
   readonly addr_info: readonly { readonly local: string; readonly scope: string }[];
 }
 
-/** What is too many on the node, and what is missing, by the tools an operator would use; empty: nothing. */
-export function auditNode(node: CniNode, containers: Containers): string[] {
-  const connected = containers.connected;
-  const ids = connected.map(({ containerId }) => `cni:${containerId}:${ifname}`);
-  const { runDir, stateDir } = node.host;
-  const notes = join(runDir, 'cni-gone');
-  const temporary = [runDir, join(stateDir, 'network')].flatMap((directory) =>
-    readdirSync(directory).filter((name) => name.endsWith('.new')),
-  );
-  return [
-    ...compare('lease', ids, node.leaseholders()),
-    ...compare('link', ids, podLinks(node)),
-    ...compare(
-      'neighbour',
-      connected.flatMap(({ ips }) => ips),
-      neighbors(node),
-    ),
-    ...compare(
-      'port in a rule',
-      connected.map(({ hostPort }) => String(hostPort)),
-      ruledPorts(node, containers.hostPorts),
-    ),
-    ...compare('note', [], existsSync(notes) ? readdirSync(notes) : []),
-    ...compare('file', [], temporary),
-    ...compare('namespace', [], containers.strayNamespaces),
-    ...compare('conntrack entry', [], strayFlows(node, connected)),
-    ...connected.flatMap((container) => auditContainer(node, container)),
-  ];
+/** Who asks: from another host for the node's addresses, and on the node itself for 127.0.0.1. */
+export interface AuditClients {
+  readonly outside: CniClient;
+  readonly onNode: CniClient;
 }
 
-/** Also whether packets go both ways. */
-function auditContainer(node: CniNode, { namespace, ips }: Container): string[] {
-  const links = JSON.parse(node.run('ip', '-n', namespace, '-j', 'address', 'show')) as IpAddress[];
-  const link = links.find((each) => each.ifname === ifname);
-  const addresses = (link?.addr_info ?? [])
-    .filter(({ scope }) => scope === 'global')
-    .map(({ local }) => local);
-  const wrong = compare(`address of ${namespace}`, ips, addresses);
-  const silent = ips.filter((ip) => !answers(node, ip));
-  return [...wrong, ...silent.map((ip) => `${ip} of ${namespace} does not answer`)];
-}
+/**
+ * Compares a node with what it was before any container was there, and with what those that are connected now shall
+ * have: nothing too many, nothing missing. By the tools an operator would use.
+ */
+export class CniAudit {
+  readonly #node: CniNode;
+  readonly #containers: Containers;
+  readonly #clients: AuditClients;
+  readonly #before: Readings;
+  readonly #rulesBefore: ReadonlySet<string>;
+  readonly #descriptorsBefore: readonly string[];
 
-function answers(node: CniNode, ip: string): boolean {
-  try {
-    node.run('ping', '-n', '-c', '1', '-w', '2', ip);
-    return true;
-  } catch {
-    return false; // ping says by its exit code that nothing came back
+  /** To be made while no container is connected, and the agent has nothing to do. */
+  constructor(node: CniNode, containers: Containers, clients: AuditClients) {
+    this.#node = node;
+    this.#containers = containers;
+    this.#clients = clients;
+    this.#before = readNetwork(node);
+    this.#rulesBefore = new Set(readRules(node));
+    this.#descriptorsBefore = readDescriptors(node.pid);
+  }
+
+  /** What is too many on the node, and what is missing. */
+  find(): string[] {
+    const { connected } = this.#containers;
+    const found = readNetwork(this.#node);
+    const wanted = connected.map((container) => this.#wantedOf(container));
+    const compared = (Object.keys(found) as (keyof Readings)[]).flatMap((aspect) =>
+      compare(
+        aspect,
+        [...this.#before[aspect], ...wanted.flatMap((each) => each[aspect] ?? [])],
+        found[aspect],
+      ),
+    );
+    return [
+      ...compared,
+      ...compare('lease', connected.map(idOf), this.#node.leaseholders()),
+      ...this.#compareRules(connected),
+      ...compare('conntrack entry', [], this.#strayFlows(connected)),
+      ...compareCounts('descriptor', this.#descriptorsBefore, readDescriptors(this.#node.pid)),
+      ...this.#findInside(connected),
+    ];
+  }
+
+  /** Who of the connected does not answer, or somebody else for it. */
+  async findSilent(): Promise<string[]> {
+    const { outside, onNode } = this.#clients;
+    const { connected } = this.#containers;
+    const answers = connected.flatMap(({ containerId, hostPort }) => {
+      const expect = async (what: string, answer: Promise<string | undefined>): Promise<string[]> => {
+        const got = await answer;
+        return got === containerId ? [] : [`${what} answers ${got ?? 'nobody'} instead of ${containerId}`];
+      };
+      return [
+        ...this.#node.host.addresses.flatMap((address) => [
+          expect(`${address} port ${hostPort}/tcp`, outside.askTcp(address, hostPort)),
+          expect(`${address} port ${hostPort}/udp`, outside.askUdp(address, hostPort)),
+        ]),
+        expect(`127.0.0.1 port ${hostPort}/tcp`, onNode.askTcp('127.0.0.1', hostPort)),
+      ];
+    });
+    const silent = this.#listSilent(connected.flatMap(({ ips }) => ips));
+    return [...(await Promise.all(answers)).flat(), ...silent.map((ip) => `${ip} does not answer a ping`)];
+  }
+
+  #wantedOf({ isLimited, ips, containerId, namespace }: Container): Partial<Readings> {
+    const link = `weft:pod:${idOf({ containerId })}`;
+    const isRouted = this.#node.kind.podLink === 'routed';
+    return {
+      namespace: [namespace],
+      link: [link],
+      neighbour: ips.map((ip) => `${ip} at ${isRouted ? link : 'weft:bridge'}`),
+      route: isRouted ? ips.map((ip) => `${ip} by ${link}`) : [],
+      qdisc: [`clsact of ${link}`, ...(isLimited ? [`tbf of ${link}`] : [])],
+      filter: [`bpf of ${link}`],
+    };
+  }
+
+  /** Rules of the one backend lead to these addresses and ports and to no others; the other backends have none. */
+  #compareRules(connected: readonly Container[]): string[] {
+    const ports = new Set(this.#containers.hostPorts.map(String));
+    const words = readRules(this.#node).filter((word) => !this.#rulesBefore.has(word));
+    const isAddress = (word: string): boolean => /^(10\.244\.|fd00:10:244:)/.test(word);
+    return [
+      ...compare('address in a rule', [...connected.flatMap(({ ips }) => ips)], words.filter(isAddress)),
+      ...compare(
+        'port in a rule',
+        connected.map(({ hostPort }) => String(hostPort)),
+        words.filter((word) => ports.has(word)),
+      ),
+    ];
+  }
+
+  /** Flows to a port of the node that are led to somebody else than who has it now. */
+  #strayFlows(connected: readonly Container[]): string[] {
+    const ports = new Set(this.#containers.hostPorts);
+    const serving = new Map(connected.map(({ hostPort, ips }) => [hostPort, ips]));
+    const flows = runInNamespace(this.#node.host.namespace, () => {
+      using conntrack = new Conntrack();
+      return conntrack.list('udp');
+    });
+    return flows
+      .filter(
+        ({ origDst, origDstPort }) => ports.has(origDstPort) && this.#node.host.addresses.includes(origDst),
+      )
+      .filter(({ origDst, origDstPort, replySrc }) =>
+        (serving.get(origDstPort) ?? [origDst]).every((ip) => ip !== replySrc),
+      )
+      .map((flow) => JSON.stringify(flow));
+  }
+
+  #findInside(connected: readonly Container[]): string[] {
+    const answers = this.#node.runLines(
+      connected.flatMap(({ namespace }) => [
+        `ip -n ${namespace} -j address show`,
+        `tc -n ${namespace} -j qdisc show`,
+      ]),
+    );
+    return connected.flatMap(({ namespace, ips, isLimited }, i) => {
+      const links = JSON.parse(answers[2 * i] ?? '') as InnerLink[];
+      const addresses = links.filter((link) => link.ifname === ifname).flatMap(({ addr_info }) => addr_info);
+      const qdiscs = JSON.parse(answers[2 * i + 1] ?? '') as { readonly kind: string }[];
+      return [
+        ...compare(
+          `address of ${namespace}`,
+          ips,
+          addresses.filter(({ scope }) => scope === 'global').map(({ local }) => local),
+        ),
+        ...compare(
+          `qdisc of ${namespace}`,
+          isLimited ? ['tbf'] : [],
+          qdiscs.map(({ kind }) => kind).filter((kind) => kind !== 'noqueue'),
+        ),
+      ];
+    });
+  }
+
+  /** Those of these addresses that do not answer a ping from the node. */
+  #listSilent(ips: readonly string[]): string[] {
+    const pings = ips.map((ip) => `(ping -n -c 1 -w 2 ${ip} >/dev/null || echo ${ip}) &`);
+    return this.#node
+      .run('sh', '-c', [...pings, 'wait'].join('\n'))
+      .split('\n')
+      .filter(Boolean);
   }
 }
 
-function podLinks(node: CniNode): string[] {
-  const links = JSON.parse(node.run('ip', '-j', 'link', 'show')) as IpLink[];
-  return links.flatMap(({ ifalias = '' }) => {
-    if (ifalias.startsWith('weft:pod:')) return [ifalias.slice('weft:pod:'.length)];
-    return ifalias === 'weft:gone' ? [ifalias] : [];
-  });
-}
-
-function neighbors(node: CniNode): string[] {
-  const shown = JSON.parse(node.run('ip', '-j', 'neighbor', 'show', 'dev', 'weft0', 'nud', 'permanent')) as {
-    readonly dst: string;
-  }[];
-  return shown.map(({ dst }) => dst);
-}
-
-/** Those ports of which a rule in either family speaks. */
-function ruledPorts(node: CniNode, ports: readonly number[]): string[] {
-  const rules = node.run('iptables-save') + node.run('ip6tables-save');
-  const spoken = new Set(rules.match(/\b\d+\b/g));
-  return ports.map(String).filter((port) => spoken.has(port));
-}
-
-/** Flows that were led to a container which is gone: they would lead packets to whoever gets its address. */
-function strayFlows(node: CniNode, connected: readonly Container[]): string[] {
-  const alive = new Set([...node.host.addresses, ...connected.flatMap(({ ips }) => ips)]);
-  const flows = runInNamespace(node.host.namespace, () => {
-    using conntrack = new Conntrack();
-    return conntrack.list('udp');
-  });
-  const led = flows.filter(({ origDst, replySrc }) => origDst !== replySrc);
-  return led.filter(({ replySrc }) => !alive.has(replySrc)).map((flow) => JSON.stringify(flow));
+function idOf({ containerId }: Pick<Container, 'containerId'>): string {
+  return `cni:${containerId}:${ifname}`;
 }
 
 function compare(what: string, expected: readonly string[], found: readonly string[]): string[] {
@@ -109,4 +179,13 @@ function compare(what: string, expected: readonly string[], found: readonly stri
     ...superfluous.map((each) => `${what} too many: ${each}`),
     ...twice.map((each) => `${what} there twice: ${each}`),
   ];
+}
+
+/** What an agent holds open comes and goes, but does not become more. */
+function compareCounts(what: string, atFirst: readonly string[], now: readonly string[]): string[] {
+  const before = Map.groupBy(atFirst, (kind) => kind);
+  return Array.from(Map.groupBy(now, (kind) => kind)).flatMap(([kind, { length }]) => {
+    const allowed = before.get(kind)?.length ?? 0;
+    return length > allowed ? [`${what} too many: ${length - allowed} of ${kind}, beside ${allowed}`] : [];
+  });
 }
