@@ -5,7 +5,8 @@ import { isErrno } from '../../netns/kernel-error.ts';
 import { listLinks } from '../../netns/link.ts';
 import type { Link } from '../../netns/link.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
-import { ownership } from '../network/marks.ts';
+import { listQdiscs } from '../../netns/traffic-control.ts';
+import { ownership, podOfLink } from '../network/marks.ts';
 import { programPath } from '../program-path.ts';
 import type { Finding } from './finding.ts';
 import { checkLinks, installFiles, listRunningManagers } from './link-managers.ts';
@@ -42,6 +43,22 @@ export function checkLinkManagers(
       .join(', ')})`,
   }));
   return [...mended, ...checkLinks(listOwnLinks(), directories)];
+}
+
+/** Whether there is a filter point for the source guard at the node's end of each pod's link. */
+export function checkGuards(): Finding[] {
+  using socket = new NetlinkSocket();
+  const points = new Set(
+    listQdiscs(socket).flatMap(({ kind, ifindex }) => (kind === 'clsact' ? [ifindex] : [])),
+  );
+  const links = listLinks(socket).filter((link) => podOfLink(link) !== undefined);
+  const open = links.filter(({ ifindex }) => !points.has(ifindex));
+  if (open.length === 0)
+    return [{ check: 'guard', state: 'well', found: 'no pod can send with another’s addresses' }];
+  const found = `${open.length} of ${links.length} pods can send with the addresses of others: their links have no guard`;
+  const remedy =
+    'modprobe sch_ingress cls_bpf, or install the package of the kernel’s other modules; a running agent then mends it';
+  return [{ check: 'guard', state: 'trouble', found, remedy }];
 }
 
 /** One that has no program to tell it reads its files at its next start. */

@@ -5,7 +5,7 @@ import { isErrno } from '../../netns/kernel-error.ts';
 import type { Config } from '../config/config.ts';
 import { listMissing } from '../node/preflight.ts';
 import { checkFirewalls } from './check-firewalls.ts';
-import { checkLinkManagers, findUnderlay } from './checks.ts';
+import { checkGuards, checkLinkManagers, findUnderlay } from './checks.ts';
 import type { Finding } from './finding.ts';
 import { hostDirectories } from './link-managers.ts';
 import { hostSysctls, listWrongSettings } from './settings.ts';
@@ -26,6 +26,7 @@ export async function examineHost({ agent, server }: Config): Promise<Finding[]>
     ...checkAddress(agent.nodeIPs[0], underlay),
     ...listWrongSettings(hostSysctls(underlay ?? 'lo', agent.networkMode)),
     ...checkLinkManagers(hostDirectories, { mend: false }),
+    ...checkGuards(),
     ...(await checkFirewalls(known, { mend: false })),
     ...(await askAgent(agent.healthPort)),
   ];

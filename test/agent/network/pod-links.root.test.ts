@@ -1,8 +1,9 @@
 import t from 'tap';
 import type { Attachment } from '../../../agent/network/attachment.ts';
+import { checkGuards } from '../../../agent/host/checks.ts';
 import { announcementsOf } from '../../../agent/announce/frames.ts';
 import { getLink } from '../../../netns/link.ts';
-import { listNamespaces, openNamespace } from '../../../netns/namespace.ts';
+import { listNamespaces, openNamespace, runInNamespace } from '../../../netns/namespace.ts';
 import { NetlinkSocket } from '../../../netns/netlink.ts';
 import { sendFrames } from '../../../netns/packet-socket.ts';
 import { skipUnlessRoot } from '../../root.ts';
@@ -122,6 +123,7 @@ if (skipUnlessRoot(t)) {
       const guarded = async (): Promise<boolean> => (await node.ask<string[]>('check', pod.id)).length === 0;
       const filter = ['dev', pod.hostLink, 'ingress', 'protocol', 'all', 'prio', '1'];
       // 1,6 0 0 0 lets all pass (BPF_RET of 0, TC_ACT_OK).
+      const doctor = (): unknown => runInNamespace(node.namespace, checkGuards);
       const others: Record<string, string[][]> = {
         'the filter point': [['qdisc', 'delete', 'dev', pod.hostLink, 'clsact']],
         'the filter': [['filter', 'delete', ...filter]],
@@ -144,8 +146,11 @@ if (skipUnlessRoot(t)) {
           run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
           sendFrom(pod, datagrams());
           await eventually('all of them', () => seenPorts(node).length > 2);
+          if (what === 'the filter point')
+            t.match(doctor(), [{ state: 'trouble', found: /^1 of 2 pods can/ }]);
           node.signal('SIGCONT');
           await eventually('guarded', guarded);
+          t.match(doctor(), [{ state: 'well' }]);
           run(node.namespace, 'nft', 'flush', 'set', 'inet', 'probe', 'ports');
           sendFrom(pod, datagrams());
           await eventually('its own two', () => seenPorts(node).length === 2);
