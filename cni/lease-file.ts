@@ -73,20 +73,39 @@ export class LeaseFile<R> {
  * @throws IpamError `corrupt`
  */
 export function readState<R>(file: string, bootId: string): PoolState<R> {
-  const text = readText(file);
-  if (text === undefined) return emptyState();
+  const content = readFiles<R>(file);
+  if (!content) return emptyState();
+  // After a reboot no pod of before is left, but the walk goes on where it was.
+  return content.bootId === bootId ? content.state : { ...emptyState(), next: content.state.next };
+}
+
+/**
+ * What the files say and since which boot, however long ago that was; undefined: there are none.
+ * @throws IpamError `corrupt`
+ */
+export function readFiles<R>(
+  file: string,
+): { readonly bootId: string; readonly state: PoolState<R> } | undefined {
+  const [text, logText] = readBoth(file);
+  if (text === undefined) return undefined;
   const snapshot = understand(file, () => parseSnapshot<R>(text));
   const pool = understand(file, () => new Pool<R>({ ranges: [], reserved: [], restMs: 0 }, snapshot));
-  const log = logOf(file);
-  const lines = completeLines(readText(log) ?? '');
-  understand(log, () => {
+  const lines = completeLines(logText ?? '');
+  understand(logOf(file), () => {
     const [head, ...rest] = lines.map((line) => JSON.parse(line) as unknown);
     if ((head as { bootId?: string } | undefined)?.bootId !== snapshot.bootId) return;
     for (const changes of rest as LogLine<R>[]) for (const change of changes) pool.replay(change);
   });
-  const state = pool.state();
-  // After a reboot no pod of before is left, but the walk goes on where it was.
-  return snapshot.bootId === bootId ? state : { ...emptyState(), next: state.next };
+  return { bootId: snapshot.bootId, state: pool.state() };
+}
+
+/** Snapshot and log: whoever writes may begin both anew between two looks at them, and then they do not belong together. */
+function readBoth(file: string): [string | undefined, string | undefined] {
+  for (;;) {
+    const text = readText(file);
+    const log = readText(logOf(file));
+    if (readText(file) === text) return [text, log];
+  }
 }
 
 /** Identifies this boot of the machine. */

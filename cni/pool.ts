@@ -7,6 +7,8 @@ import { stretchesOf, usableStretch, walkRound } from './span.ts';
 /** What an owner has, and what its holder wrote down of it, as plain data. */
 export interface Lease<R> {
   readonly addresses: readonly string[];
+  /** When they were given out, in Unix ms. Leases of earlier versions do not tell. */
+  readonly since?: number;
   readonly record?: R;
 }
 
@@ -95,7 +97,7 @@ export class Pool<R = unknown> {
       if (walked) this.#next.set(text, position + 1n);
       return addressAt(cidr, position);
     });
-    return this.#give(owner, toLease(addresses, request.record));
+    return this.#give(owner, toLease(addresses, now, request.record));
   }
 
   ownerOf(address: string): string | undefined {
@@ -152,7 +154,7 @@ export class Pool<R = unknown> {
       const has = present.addresses.join(', ');
       throw new IpamError('taken', `${owner} has ${has} already and cannot have ${other} as well`);
     }
-    return record === undefined ? present : this.#give(owner, toLease(present.addresses, record));
+    return record === undefined ? present : this.#give(owner, { ...present, record });
   }
 
   /** @throws TypeError when one of the addresses is none */
@@ -231,8 +233,8 @@ export class Pool<R = unknown> {
   }
 }
 
-function toLease<R>(addresses: readonly string[], record: R | undefined): Lease<R> {
-  return { addresses, ...(record === undefined ? {} : { record }) };
+function toLease<R>(addresses: readonly string[], since: number, record: R | undefined): Lease<R> {
+  return { addresses, since, ...(record === undefined ? {} : { record }) };
 }
 
 /** The state of a pool that never gave anything out. */

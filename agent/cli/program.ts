@@ -5,6 +5,7 @@ import { addDaemonCommands } from './daemon-commands.ts';
 import { addDnsCommands } from './dns-commands.ts';
 import { addDoctorCommand } from './doctor-commands.ts';
 import { addImageCommands } from './image-commands.ts';
+import { addIpamCommands } from './ipam-commands.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addTraceCommand } from './trace-commands.ts';
 
@@ -21,6 +22,7 @@ export function buildProgram(): Command {
   addTraceCommand(program);
   addDoctorCommand(program);
   addDnsCommands(program);
+  addIpamCommands(program);
   addClusterCommands(program);
   return program;
 }

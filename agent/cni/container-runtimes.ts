@@ -1,12 +1,13 @@
-import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Counter, Histogram } from 'prom-client';
 import type { CniCall } from '../../cni/call.ts';
 import type { CniError } from '../../cni/cni-error.ts';
 import { cniCodes } from '../../cni/cni-error.ts';
-import { isErrno } from '../../netns/kernel-error.ts';
 import { findLink } from '../../netns/link.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
+import { answerOrder, isOrder } from '../ipam/order-message.ts';
+import type { LeaseHolder } from '../ipam/release.ts';
+import { isNamespace } from '../network/pod-namespace.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import { answerCall } from './answer.ts';
 import type { CallAnswer } from './call-server.ts';
@@ -15,9 +16,6 @@ import { GoneNotes } from './gone-notes.ts';
 import { findPlugin, installCni, renderConflist } from './installation.ts';
 import type { CniNetwork } from './network-door.ts';
 import { CniVerbs } from './verbs.ts';
-
-/** linux/magic.h */
-const NSFS_MAGIC = 0x6e736673;
 
 type CniContext = Pick<AgentContext, 'log' | 'metrics'> & {
   readonly config: Pick<AgentContext['config'], 'runDir' | 'cni'>;
@@ -41,6 +39,13 @@ export class ContainerRuntimes implements Subsystem {
   readonly #failures: Counter<'verb' | 'code'>;
   /** Calls are answered once this is done: what an earlier agent left undone comes first. */
   #recovered: Promise<void> = Promise.resolve();
+  /** What an administrator may take away (`weft ipam release`). */
+  readonly #leases: LeaseHolder = {
+    attachments: () => this.#network.attachments(),
+    // A runtime's calls for the same attachment and this one wait for each other.
+    remove: ({ id, ifname, cni }) =>
+      cni ? this.#verbs.del(cni.containerId, ifname) : this.#network.detach(id),
+  };
   #server: AsyncDisposable | undefined;
   #health: Health = { ready: false, reason: 'not listening yet' };
 
@@ -93,6 +98,7 @@ export class ContainerRuntimes implements Subsystem {
 
   async #answer(call: CniCall): Promise<CallAnswer> {
     await this.#recovered;
+    if (isOrder(call)) return answerOrder(this.#leases, call);
     const verb = call.variables.get('CNI_COMMAND') ?? '';
     const observe = this.#seconds.startTimer({ verb });
     const onError = (err: CniError): void => {
@@ -140,14 +146,4 @@ export class ContainerRuntimes implements Subsystem {
 function findHostLink(name: string): ReturnType<typeof findLink> {
   using socket = new NetlinkSocket();
   return findLink(socket, name);
-}
-
-/** Whether a path still leads to a namespace; a runtime that removes one leaves nothing, or a plain file. */
-function isNamespace(path: string): boolean {
-  try {
-    return statfsSync(path).type === NSFS_MAGIC;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ESRCH')) return false;
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { isErrno } from '../../netns/kernel-error.ts';
 import {
   createNamespace,
@@ -9,6 +10,19 @@ import {
 import type { NamespaceHandle } from '../../netns/namespace.ts';
 import { podNamespaceName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
+
+/** linux/magic.h */
+const NSFS_MAGIC = 0x6e736673;
+
+/** Whether a path leads to a namespace; a runtime that removed one leaves nothing, or a plain file. */
+export function isNamespace(path: string): boolean {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ESRCH')) return false;
+    throw error;
+  }
+}
 
 /** Opens the namespace that is an attachment's own; makes it where it is not there or only half. */
 export function ensurePodNamespace(id: string): NamespaceHandle {

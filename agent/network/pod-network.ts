@@ -1,26 +1,17 @@
-import path from 'node:path';
 import { Histogram } from 'prom-client';
 import { IpamError } from '../../cni/ipam-error.ts';
 import { Ipam } from '../../cni/ipam.ts';
-import type { Lease } from '../../cni/pool.ts';
 import type { Link } from '../../netns/link.ts';
 import { listLinks } from '../../netns/link.ts';
-import { namespacePath, removeNamespace } from '../../netns/namespace.ts';
+import { removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { describeClash } from '../host-ports/clash.ts';
 import type { AgentContext } from '../subsystem.ts';
 import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
 import { Gates } from './gates.ts';
 import type { Gate } from './gates.ts';
-import {
-  limiterName,
-  podAlias,
-  podHostLinkName,
-  podLinkName,
-  podMac,
-  podNamespaceName,
-  podOfLink,
-} from './marks.ts';
+import { describeLease, leasesFile, restMs } from './lease.ts';
+import { limiterName, podAlias, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
 import { announcePodLink, ensurePodLink, retirePodLink } from './pod-link.ts';
@@ -30,8 +21,6 @@ import { Sweep } from './sweep.ts';
 import { TrafficKeeper } from './traffic-keeper.ts';
 import type { PodPlan } from './view.ts';
 
-/** How long an address rests after its pod is gone. */
-const restMs = 30_000;
 /** How long a pod waits for the node's own network before it is told to try again. */
 const planTimeoutMs = 10_000;
 /** How long who comes waits for what it needs beside its link, and who goes for the end of that. */
@@ -59,8 +48,7 @@ export class PodNetwork {
   constructor({ config, metrics, log }: PodNetworkContext) {
     this.#log = log.child({ subsystem: 'pod-network' });
     this.#sweep = new Sweep(this.#log);
-    const file = path.join(config.stateDir, 'network', 'leases.json');
-    this.#ipam = Ipam.open({ file, ranges: [], reserved: [], restMs });
+    this.#ipam = Ipam.open({ file: leasesFile(config.stateDir), ranges: [], reserved: [], restMs });
     this.#attachSeconds = new Histogram({
       name: 'weft_pod_attach_seconds',
       help: 'Time to give a pod its network namespace, link, addresses and routes.',
@@ -119,7 +107,7 @@ export class PodNetwork {
     this.#checkPorts(id, record);
     const isNew = !this.#ipam.leases.has(id);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
-    const attachment = describe(id, { addresses, record });
+    const attachment = describeLease(id, { addresses, record });
     try {
       this.#connect(attachment, plan, record.netns === undefined);
       await saved;
@@ -167,7 +155,7 @@ export class PodNetwork {
 
   async #release(id: string): Promise<void> {
     using socket = new NetlinkSocket();
-    retirePodLink(socket, describe(id, this.#ipam.leases.get(id)));
+    retirePodLink(socket, describeLease(id, this.#ipam.leases.get(id)));
     // Where somebody else's namespace was given there is none of this name.
     removeNamespace(podNamespaceName(id));
     this.#sweep.request();
@@ -185,7 +173,7 @@ export class PodNetwork {
     const lease = this.#ipam.leases.get(id);
     if (!lease) return [`${id} has no addresses here`];
     using socket = new NetlinkSocket();
-    return checkPodLink(socket, describe(id, lease), { plan, traffic: this.traffic });
+    return checkPodLink(socket, describeLease(id, lease), { plan, traffic: this.traffic });
   }
 
   /** The ids of all that have an address or a link here. */
@@ -200,7 +188,7 @@ export class PodNetwork {
   /** The one of this id, if it has addresses here. */
   attachment(id: string): Attachment | undefined {
     const lease = this.#ipam.leases.get(id);
-    return lease && describe(id, lease);
+    return lease && describeLease(id, lease);
   }
 
   /** Whether somebody here has the address. */
@@ -210,7 +198,7 @@ export class PodNetwork {
 
   /** All that have addresses here. */
   attachments(): Attachment[] {
-    return Array.from(this.#ipam.leases, ([id, lease]) => describe(id, lease));
+    return Array.from(this.#ipam.leases, ([id, lease]) => describeLease(id, lease));
   }
 
   /**
@@ -296,20 +284,6 @@ export class PodNetwork {
     if (!this.#plan) throw new NetworkError('not-ready', notUp);
     return this.#plan;
   }
-}
-
-/** What there shall be in the kernel for a lease. */
-function describe(id: string, lease?: Lease<AttachmentRecord>): Attachment {
-  const { netns = namespacePath(podNamespaceName(id)), ...rest } = lease?.record ?? {};
-  return {
-    ifname: podLinkName,
-    mac: podMac(id),
-    ...rest,
-    id,
-    netns,
-    ips: lease?.addresses ?? [],
-    hostLink: podHostLinkName(id),
-  };
 }
 
 function messageOf(error: unknown): string {

@@ -11,12 +11,12 @@ function options(t: { testdir(): string }): IpamOptions {
 
 t.test('a lease is on disk before it is told to be', async (t) => {
   const settings = options(t);
-  const { addresses, saved } = Ipam.open(settings).allocate('a');
+  const { addresses, saved } = Ipam.open({ ...settings, now: () => 1000 }).allocate('a');
   await saved;
   t.match(JSON.parse(readFileSync(settings.file, 'utf8')), { leases: { a: { addresses } } });
   t.notOk(existsSync(`${settings.file}.new`));
   const again = Ipam.open(settings);
-  t.same([...again.leases], [['a', { addresses: ['10.244.1.2'] }]]);
+  t.same([...again.leases], [['a', { addresses: ['10.244.1.2'], since: 1000 }]]);
   const repeated = again.allocate('a');
   await repeated.saved;
   t.same(repeated.addresses, addresses);
@@ -165,7 +165,8 @@ t.test('a file that is none', async (t) => {
 
 t.test('a lease carries a record, which can become another', async (t) => {
   const settings = options(t);
-  const ipam = Ipam.open<{ ifname: string }>(settings);
+  let now = 1000;
+  const ipam = Ipam.open<{ ifname: string }>({ ...settings, now: () => now++ });
   await ipam.allocate('a', { record: { ifname: 'eth0' } }).saved;
   const written = () => [settings.file, `${settings.file}.log`].map((file) => statSync(file).mtimeMs);
   const before = written();
@@ -174,7 +175,7 @@ t.test('a lease carries a record, which can become another', async (t) => {
   const { addresses, saved } = ipam.allocate('a', { record: { ifname: 'eth1' } });
   await saved;
   t.same(addresses, ['10.244.1.2']);
-  t.same([...Ipam.open(settings).leases], [['a', { addresses, record: { ifname: 'eth1' } }]]);
+  t.same([...Ipam.open(settings).leases], [['a', { addresses, since: 1000, record: { ifname: 'eth1' } }]]);
 });
 
 t.test('a file of before leases had records', (t) => {

@@ -65,7 +65,7 @@ t.test('its state is data, and it goes on from it', (t) => {
   pool.allocate('b', 0);
   pool.release('a', 5);
   const again = new Pool(options, JSON.parse(JSON.stringify(pool.state())) as ReturnType<Pool['state']>);
-  t.same([...again.leases], [['b', { addresses: ['10.244.1.3', 'fd00:1::3'] }]]);
+  t.same([...again.leases], [['b', { addresses: ['10.244.1.3', 'fd00:1::3'], since: 0 }]]);
   t.same(again.allocate('c', 6).addresses, ['10.244.1.4', 'fd00:1::4']);
   t.end();
 });
