@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,10 @@ const flags = [
   join(directory, 'run'),
   '--node-ips',
   '192.0.2.1',
+  '--cni-config-dir',
+  join(directory, 'cni/net.d'),
+  '--cni-bin-dirs',
+  join(directory, 'cni/bin'),
 ];
 
 function onHost(file: string, ...args: string[]): string {
@@ -49,6 +53,11 @@ function listRules(): string[] {
     .split('\n')
     .filter((line) => /weft/i.test(line));
   return [...saved.split('\n').filter((line) => line.startsWith('-A')), ...ours];
+}
+
+/** What runtimes find. */
+function listCni(): string[] {
+  return globSync('cni/*/*', { cwd: directory }).sort();
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -92,6 +101,8 @@ if (skipUnlessRoot(t)) {
     await until(isReady);
     t.match(onHost('ip', '-br', 'link'), 'weft0');
     t.ok(listRules().some((rule) => rule.includes('WEFT-SERVICES')));
+    const installed = ['cni/bin/loopback', 'cni/bin/weft-cni', 'cni/net.d/10-weft.conflist'];
+    t.same(listCni(), installed, 'container runtimes are told');
     t.throws(() => onHost(weft, 'cleanup', ...flags), /an agent runs here/, 'not under a running agent');
 
     daemon.kill('SIGTERM');
@@ -102,8 +113,11 @@ if (skipUnlessRoot(t)) {
       'and the rules',
     );
 
+    t.same(listCni(), installed, 'and what runtimes were told');
+
     onHost(weft, 'cleanup', ...flags);
     t.same(readNetwork(), before);
+    t.same(listCni(), [], 'runtimes are told no more');
     t.notOk(existsSync(join(directory, 'state')));
     t.notOk(existsSync(join(directory, 'run')));
   });

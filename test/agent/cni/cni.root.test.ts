@@ -166,6 +166,36 @@ if (skipUnlessRoot(t)) {
       b.remove();
     });
 
+    await t.test('a hardware address, in every way to ask for one', async (t) => {
+      const mac = '02:00:5e:00:53:78';
+      for (const call of [
+        { config: { runtimeConfig: { mac } } },
+        { config: { args: { cni: { mac } } } },
+        { args: `IgnoreUnknown=1;MAC=${mac}` },
+      ]) {
+        const result = await plugin.add({ ...a, ...call });
+        t.equal(result.interfaces[1]?.mac, mac, JSON.stringify(call));
+        t.match(ip(a.netns, 'link', 'show', 'eth0'), [{ address: mac }]);
+        t.ok(pings(node.namespace, firstAddress(result)));
+        await plugin.succeed({ verb: 'DEL', ...a });
+      }
+      const none = await plugin.call({ verb: 'ADD', ...a, config: { args: { cni: { mac: 'ff:ff' } } } });
+      t.match(none, { exitCode: 1, said: { code: 7 } });
+    });
+
+    await t.test('a port of the node that another container has', async (t) => {
+      const config = { runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }] } };
+      const late = makeContainer('late');
+      await plugin.add({ ...a, config });
+      const refused = await plugin.call({ verb: 'ADD', ...late, config });
+      t.match(refused, { exitCode: 1, said: { code: 104, msg: /hostPort 8080\/TCP belongs to cni:a-/ } });
+      t.same(Object.keys(leasesOf(node)), [ownerOf(a)], 'nothing is left of it');
+      await plugin.succeed({ verb: 'DEL', ...a });
+      await plugin.add({ ...late, config });
+      await plugin.succeed({ verb: 'DEL', ...late });
+      late.remove();
+    });
+
     await t.test('DEL of what is not there', async (t) => {
       await plugin.succeed({ verb: 'DEL', ...a });
       await plugin.succeed({ verb: 'DEL', containerId: 'never-seen' });

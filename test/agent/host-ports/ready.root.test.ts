@@ -39,10 +39,13 @@ if (skipUnlessRoot(t)) {
   /** What everybody gets at once, at each of the node's addresses. */
   const askAll = async (): Promise<string[]> => {
     const questions = [outside, local].flatMap((probe) =>
-      (['tcp', 'udp'] as const).flatMap((protocol) =>
-        node.settings.nodeIPs.map((address) =>
-          probe.send({ verb: 'ask', protocol, address, port: 8080, timeoutMs: 2000, from: 0 }),
-        ),
+      (['tcp', 'udp', 'the same UDP flow'] as const).flatMap((flow) =>
+        node.settings.nodeIPs.map((address, i) => {
+          // A client that goes on by its old port is tracked: it is to notice what comes and goes all the same.
+          const from = flow === 'the same UDP flow' ? 20_000 + i : 0;
+          const protocol = flow === 'tcp' ? flow : 'udp';
+          return probe.send({ verb: 'ask', protocol, address, port: 8080, timeoutMs: 2000, from });
+        }),
       ),
     );
     return (await Promise.all(questions)).map((answer) => answer.split(' ')[0] ?? '');

@@ -1,0 +1,100 @@
+/** What becomes of leases when the disk is full, and when the machine starts again. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { listNamespaces } from '../../../netns/namespace.ts';
+import { skipUnlessRoot } from '../../root.ts';
+import type { TestNode } from '../network/cluster-fixture.ts';
+import { eventually, pings, testNamespace, TestCluster } from '../network/cluster-fixture.ts';
+import {
+  type Container,
+  containerLinks,
+  firstAddress,
+  hasNoWeftVeth,
+  leasesOf,
+  makeContainer,
+  ownerOf,
+  runDirOf,
+} from './node.ts';
+import { Plugin } from './plugin.ts';
+
+if (skipUnlessRoot(t)) {
+  await using cluster = new TestCluster(1);
+  const [node] = cluster.nodes as [TestNode];
+  const directory = path.join(node.settings.stateDir, 'network');
+  const file = path.join(directory, 'leases.json');
+  const filler = path.join(directory, 'filler');
+  mkdirSync(directory, { recursive: true });
+  // 16 pages: a file of its own takes up what is left.
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
+  t.teardown(() => execFileSync('umount', ['--lazy', directory]));
+  const plugin = new Plugin(runDirOf(node));
+  const [a, b, c] = ['a', 'b', 'c'].map(makeContainer) as [Container, Container, Container];
+  const start = async (): Promise<void> => {
+    await node.start(cluster.objects());
+    await node.ask('serveRuntimes');
+  };
+  /** Takes what is left. */
+  const fill = (): void => {
+    for (let bytes = 64 << 10; bytes > 0; bytes = Math.floor(bytes / 2)) {
+      try {
+        writeFileSync(filler, Buffer.alloc(bytes), { flag: 'a' });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      }
+    }
+  };
+  // A lease that does not fit into what is left of a page: its line in the log breaks off.
+  const portMappings = Array.from({ length: 100 }, (_, i) => ({ hostPort: 20_000 + i, containerPort: 80 }));
+  const config = { runtimeConfig: { portMappings } };
+  await start();
+
+  for (const [what, prepare] of [
+    ['the first lease after a start', () => undefined],
+    ['a lease beside others', () => plugin.add(a)],
+  ] as const) {
+    await t.test(`a full disk: ${what} is refused, and works once there is room`, async (t) => {
+      await prepare();
+      const before = { leases: leasesOf(node), links: containerLinks(node), files: readdirSync(directory) };
+      fill();
+      const refused = await plugin.call({ verb: 'ADD', ...b, config });
+      t.match(refused, {
+        exitCode: 1,
+        said: { code: 5, msg: new RegExp(`cannot save addresses to ${file}: .*ENOSPC`) },
+      });
+      rmSync(filler);
+      const after = { leases: leasesOf(node), links: containerLinks(node), files: readdirSync(directory) };
+      t.same(after, before, 'nothing is left of it');
+      const added = await plugin.add({ ...b, config });
+      t.ok(pings(node.namespace, firstAddress(added)));
+      t.ok(ownerOf(b) in leasesOf(node));
+      await plugin.succeed({ verb: 'DEL', ...b });
+    });
+  }
+
+  await t.test('after the machine started again nobody has an address, and the walk goes on', async (t) => {
+    const [first, second] = [leasesOf(node)[ownerOf(a)]?.addresses[0], firstAddress(await plugin.add(c))];
+    await node.kill();
+    // What another boot wrote: pods, links and sockets went with it.
+    const content = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...content, bootId: 'an-earlier-boot' }));
+    const log = `${file}.log`;
+    const lines = readFileSync(log, 'utf8').split('\n');
+    writeFileSync(log, [JSON.stringify({ bootId: 'an-earlier-boot' }), ...lines.slice(1)].join('\n'));
+    for (const each of [a, b, c]) each.remove();
+    await start();
+    t.same(leasesOf(node), {});
+    const next = makeContainer('next');
+    const address = firstAddress(await plugin.add(next));
+    t.notOk([first, second].includes(address), `${address} was nobody's`);
+    t.same(Object.keys(leasesOf(node)), [ownerOf(next)]);
+    t.ok(pings(node.namespace, address));
+    await plugin.succeed({ verb: 'DEL', ...next });
+    next.remove();
+    await eventually('links are gone', () => hasNoWeftVeth(node));
+  });
+
+  await node.kill();
+  t.same(listNamespaces(testNamespace('')).length, 2, 'but the node and its switch');
+}
