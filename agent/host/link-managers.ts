@@ -102,7 +102,9 @@ export function checkLinks(
   if (taken.length > 0) return taken;
   const names = managers.map(({ name }) => name).join(' and ');
   const found =
-    names === '' ? 'nobody manages the links of this host' : `${names} keep off the links of pods`;
+    names === ''
+      ? 'nobody manages the links of this host'
+      : `${names} ${managers.length === 1 ? 'keeps' : 'keep'} off the links of pods`;
   return [{ check: 'links', state: 'well', found }];
 }
 

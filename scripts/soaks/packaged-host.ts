@@ -28,7 +28,7 @@ const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bu
  * For a shell in a mount namespace of its own: unpacked packages are as if they were installed, with a /run and a system
  * bus of their own. What programs write anywhere in these places is gone with the namespace.
  */
-function renderPackagedRoot(): string {
+export function renderPackagedRoot(): string {
   const layers = Object.entries(places).flatMap(([place, names]) => {
     const lower = unpacked.flatMap((root) => names.map((name) => join(root, name))).filter(existsSync);
     if (!existsSync(place)) return [];
@@ -43,8 +43,8 @@ function renderPackagedRoot(): string {
     'if [ -d /usr/share/ufw ]; then cp -n /usr/share/ufw/iptables/*.rules /usr/share/ufw/*.init /usr/share/ufw/ufw.conf /etc/ufw/; fi',
     'mkdir -p /run/dbus /run/lock',
     `cat >/run/dbus/bus.conf <<'E'\n${bus}\nE`,
-    'dbus-daemon --config-file=/run/dbus/bus.conf --nofork --nopidfile & ',
-    'for i in $(seq 100); do [ ! -S /run/dbus/system_bus_socket ] || break; sleep 0.05; done',
+    // It is listening when it has gone into the background.
+    'dbus-daemon --config-file=/run/dbus/bus.conf --fork --nopidfile',
   ].join('\n');
 }
 

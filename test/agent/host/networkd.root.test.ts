@@ -24,7 +24,7 @@ if (skipUnlessRoot(t)) {
         addresses: '192.0.2.9/24',
       },
       told: [{ state: 'mended', found: '/etc/systemd/network/10-weft.network' }, { state: 'trouble' }],
-      after: { findings: [{ state: 'well', found: 'systemd-networkd keep off' }], theirs: '192.0.2.9/24' },
+      after: { findings: [{ state: 'well', found: 'systemd-networkd keeps off' }], theirs: '192.0.2.9/24' },
       written: [/.*weft/, /.*weft/, /.*weft/, ''],
       left: [''],
     });
