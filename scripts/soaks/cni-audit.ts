@@ -86,13 +86,14 @@ export class CniAudit {
 
   #wantedOf({ isLimited, ips, containerId, namespace }: Container): Partial<Readings> {
     const link = `weft:pod:${idOf({ containerId })}`;
+    const limit = `weft:limit:${idOf({ containerId })}`;
     const isRouted = this.#node.kind.podLink === 'routed';
     return {
       namespace: [namespace],
-      link: [link],
+      link: isLimited ? [link, limit] : [link],
       neighbour: ips.map((ip) => `${ip} at ${isRouted ? link : 'weft:bridge'}`),
       route: isRouted ? ips.map((ip) => `${ip} by ${link}`) : [],
-      qdisc: [`clsact of ${link}`, ...(isLimited ? [`tbf of ${link}`] : [])],
+      qdisc: [`clsact of ${link}`, ...(isLimited ? [`tbf of ${link}`, `tbf of ${limit}`] : [])],
       filter: [`bpf of ${link}`],
     };
   }
@@ -137,7 +138,7 @@ export class CniAudit {
         `tc -n ${namespace} -j qdisc show`,
       ]),
     );
-    return connected.flatMap(({ namespace, ips, isLimited }, i) => {
+    return connected.flatMap(({ namespace, ips }, i) => {
       const links = JSON.parse(answers[2 * i] ?? '') as InnerLink[];
       const addresses = links.filter((link) => link.ifname === ifname).flatMap(({ addr_info }) => addr_info);
       const qdiscs = JSON.parse(answers[2 * i + 1] ?? '') as { readonly kind: string }[];
@@ -149,7 +150,7 @@ export class CniAudit {
         ),
         ...compare(
           `qdisc of ${namespace}`,
-          isLimited ? ['tbf'] : [],
+          [],
           qdiscs.map(({ kind }) => kind).filter((kind) => kind !== 'noqueue'),
         ),
       ];

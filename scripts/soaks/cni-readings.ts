@@ -87,7 +87,8 @@ function readFilters(node: HostShell, links: readonly string[], label: (name: st
   return links.flatMap((link, i) => {
     const filters = JSON.parse(answers[i] ?? '[]') as { readonly kind: string; readonly options?: object }[];
     // Each is told of twice: what it hangs on, and the program.
-    return filters.flatMap(({ kind, options }) => (options ? [`${kind} of ${label(link)}`] : []));
+    const told = filters.flatMap(({ kind, options }) => (options ? [`${kind} of ${label(link)}`] : []));
+    return [...new Set(told)]; // a limited one has a second, which leads to its limit
   });
 }
 
