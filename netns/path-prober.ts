@@ -28,6 +28,8 @@ const closedPort = 33434;
 /** All of a packet that a reply is known by. */
 const receivedBytes = 128;
 const repliesPerTurn = 64;
+/** Nobody waits for its answer. */
+const unheededSequence = 0;
 /** A packet that cannot be sent comes back as little as one that is lost. */
 const unsendable = [
   'EMSGSIZE',
@@ -78,7 +80,7 @@ export class PathProber implements Disposable {
     if (this.#closed) return undefined;
     const family = familyOf(way.ends.source);
     const socket = this.#socket(family);
-    const sequence = (this.#sequence = (this.#sequence + 1) & 0xffff);
+    const sequence = (this.#sequence = (this.#sequence % 0xffff) + 1);
     const mark = { identifier: this.#identifier, sequence };
     const answered = Promise.withResolvers<true>();
     this.#waiting.set(sequence, () => answered.resolve(true));
@@ -139,10 +141,21 @@ export class PathProber implements Disposable {
   #send(fd: number, { ends, vxlan, neighbor }: ProbeWay, message: Buffer): boolean {
     if (!vxlan && !neighbor) return sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0)) > 0;
     const family = familyOf(ends.source);
+    this.#announce(fd, ends);
     const packet = encodeIpPacket(ends, echoTypes[family].protocol, message);
     if (neighbor) return (this.#neighbors ??= new NeighborSender()).send(neighbor, family, packet);
     if (vxlan) sendByVxlan(vxlan, ends, packet);
     return true;
+  }
+
+  /**
+   * Connection tracking does not see a packet that goes past the routes, and firewalls (our own rules among them) drop
+   * answers to what nobody asked (INVALID): one that goes as the routes lead, of the same identifier, stands for it.
+   */
+  #announce(fd: number, ends: Ends): void {
+    const mark = { identifier: this.#identifier, sequence: unheededSequence };
+    const message = encodeEchoRequest(ends, mark, 0);
+    sendUnlessRefused(() => sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0)));
   }
 
   #drain(family: Family): void {

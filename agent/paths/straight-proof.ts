@@ -6,7 +6,7 @@ export interface Proof {
   readonly losses: number;
   /** How often the way was proven and then carried no more. */
   readonly failures: number;
-  /** Whether the peer itself answered at its own address when nothing came by the way. */
+  /** Whether the peer answered by another way when nothing came by this one. */
   readonly isAlive: boolean;
   /** Since when it is as {@link proven} says, in milliseconds of the clock of {@link judge}. */
   readonly sinceMs: number;
@@ -30,7 +30,9 @@ const answersToReturn = 3;
 const lossesToTell = { atFirst: 4, again: 1 } as const;
 /** Failures before this are forgotten. */
 const forgetMs = 600_000;
-const longestSilenceMs = 30_000;
+/** A peer that joins is there within seconds, mostly: so many losses long it is asked often. */
+const patientLosses = 10;
+const longestSilenceMs = { atFirst: 4_000, later: 30_000 } as const;
 const longestHoldMs = 300_000;
 
 /** @param proven whether it is taken for one that carries until the contrary shows */
@@ -65,7 +67,8 @@ export function nextLookMs(
   if (proven) return losses > 0 ? hastyMs : Math.max(keepMs, spacingMs * count);
   if (answers > 0) return keepMs;
   const hold = failures === 0 ? 0 : Math.min(longestHoldMs, holdMs * 2 ** (failures - 1));
-  return Math.max(hold, losses === 0 ? 0 : Math.min(longestSilenceMs, 2 * hastyMs * 2 ** losses));
+  const longestMs = losses > patientLosses ? longestSilenceMs.later : longestSilenceMs.atFirst;
+  return Math.max(hold, losses === 0 ? 0 : Math.min(longestMs, 2 * hastyMs * 2 ** losses));
 }
 
 /** Fifty echoes a second at most: some 0.5 % of a processor. */

@@ -12,9 +12,10 @@ const mostEvents = 3;
 /** In plain words: what was found, what is done about it, and what a person can do. */
 export function describeBlocked({ node, way: { source, destination, gateway } }: StraightTarget): string {
   return (
-    `node ${node} answers at ${gateway}, but not what comes straight from ${source} to ${destination}: the network ` +
-    `in between drops pods' addresses, so they go to that node by vxlan; to have them go straight switch its check of ` +
-    `addresses off (source/destination check, port security, anti-spoofing), or set networkMode to vxlan to look no more`
+    `node ${node} answers by vxlan, but not what goes from ${source} to ${destination} straight by ${gateway}: the ` +
+    `network in between drops pods' addresses, so they go to that node by vxlan; to have them go straight switch its ` +
+    `check of addresses off (source/destination check, port security, anti-spoofing), or set networkMode to vxlan to ` +
+    `look no more`
   );
 }
 

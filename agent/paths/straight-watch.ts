@@ -1,5 +1,6 @@
 import { familyOf } from '../../netns/ip.ts';
 import { PathProber } from '../../netns/path-prober.ts';
+import type { ProbeWay } from '../../netns/path-prober.ts';
 import { abridge } from '../abridge.ts';
 import type { StraightWay } from '../network/peers.ts';
 import { straightKey } from '../network/peers.ts';
@@ -161,14 +162,18 @@ export class StraightWatch implements Subsystem {
     }
   }
 
-  /** First at its own address: then the kernel knows where the neighbour is, and we whether it is there at all. */
+  /** First at its own address and by vxlan: then the kernel knows the neighbour, and we whether it is there at all. */
   async #askNeighbor({ source, destination, link, gateway }: StraightWay, prober: PathProber): Promise<Seen> {
     const family = familyOf(gateway);
     const own = this.#context.config.nodeIPs.find((address) => familyOf(address) === family) ?? gateway;
-    const direct = { ends: { source: own, destination: gateway } };
-    const isAlive = (await prober.echo(direct, echoBytes, timeoutMs)) !== undefined;
-    const way = { ends: { source, destination }, neighbor: { link, address: gateway } };
-    return { isAlive, answered: (await prober.echo(way, echoBytes, timeoutMs)) !== undefined };
+    const ask = async (way: ProbeWay): Promise<boolean> =>
+      (await prober.echo(way, echoBytes, timeoutMs)) !== undefined;
+    const ends = { source, destination };
+    const [, isAlive] = await Promise.all([
+      ask({ ends: { source: own, destination: gateway } }),
+      ask({ ends }),
+    ]);
+    return { isAlive, answered: await ask({ ends, neighbor: { link, address: gateway } }) };
   }
 
   #note(target: StraightTarget, seen: Seen): void {

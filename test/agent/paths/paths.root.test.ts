@@ -8,7 +8,7 @@ import type { Health } from '../../../agent/subsystem.ts';
 import { setChecksumOffload } from '../../../netns/checksum-offload.ts';
 import { runInNamespace } from '../../../netns/namespace.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
-import { eventually, ip, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
+import { dropInvalid, eventually, ip, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import type { RelayMood } from './relay-process.ts';
 
@@ -85,6 +85,7 @@ if (skipUnlessRoot(t)) {
   t.test('bad ways between two nodes', async (t) => {
     await using cluster = new TestCluster(2);
     const [node1, node2] = cluster.nodes as [TestNode, TestNode];
+    for (const { namespace } of cluster.nodes) dropInvalid(namespace);
     await using relay = await startRelay(cluster.nodes);
     await Promise.all(cluster.nodes.map((node) => node.start(cluster.objects())));
     const [a, c] = await Promise.all([
