@@ -28,6 +28,8 @@ const closedPort = 33434;
 /** All of a packet that a reply is known by. */
 const receivedBytes = 128;
 const repliesPerTurn = 64;
+/** Connection tracking remembers an echo for 30 s (nf_conntrack_icmp_timeout). */
+const announcedMs = 10_000;
 /** Nobody waits for its answer. */
 const unheededSequence = 0;
 /** A packet that cannot be sent comes back as little as one that is lost. */
@@ -71,6 +73,8 @@ export class PathProber implements Disposable {
   readonly #sockets = new Map<Family, WatchedSocket>();
   readonly #identifier = randomInt(0x10000);
   readonly #waiting = new Map<number, () => void>();
+  /** When what goes from one address to another past the routes was announced last. */
+  readonly #announced = new Map<string, number>();
   #neighbors: NeighborSender | undefined;
   #sequence = 0;
   #closed = false;
@@ -153,6 +157,9 @@ export class PathProber implements Disposable {
    * answers to what nobody asked (INVALID): one that goes as the routes lead, of the same identifier, stands for it.
    */
   #announce(fd: number, ends: Ends): void {
+    const [key, nowMs] = [`${ends.source} ${ends.destination}`, performance.now()];
+    if (nowMs - (this.#announced.get(key) ?? -Infinity) < announcedMs) return;
+    this.#announced.set(key, nowMs);
     const mark = { identifier: this.#identifier, sequence: unheededSequence };
     const message = encodeEchoRequest(ends, mark, 0);
     sendUnlessRefused(() => sockets.sendTo(fd, message, encodeInetAddress(ends.destination, 0)));

@@ -8,7 +8,7 @@ import { RTM_DELTFILTER, RTM_NEWTFILTER } from '../../netns/ingress-filter.ts';
 import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
 import { AF_UNSPEC } from '../../netns/socket.ts';
 import { RTM_DELQDISC, RTM_NEWQDISC } from '../../netns/traffic-control.ts';
-import { goneAlias, ownership, podOfLink, protocol } from './marks.ts';
+import { goneAlias, ownership, podOfLink, protocol, vxlanAlias } from './marks.ts';
 
 /** What the kernel is asked to tell of. */
 export const noticeGroups =
@@ -131,6 +131,8 @@ function isAlarmingLink({ isGone, payload }: LinkNews, known: KnownNetwork): boo
   const link = decodeLink(payload);
   if (link.alias === goneAlias) return false;
   if (podOfLink(link) !== undefined && !isGone) return !known.isPodAsPlanned(link);
+  // Somebody may have set its offloads, which no link here knows (agent/paths/offload-guard.ts). It tells seldom.
+  if (link.alias === vxlanAlias) return true;
   // The kernel tells of a link's traffic and carrier, too.
   return isGone || !isDeepStrictEqual(link, known.links.get(link.ifindex));
 }
