@@ -82,7 +82,7 @@ function addUp(lab: Command): void {
       ]),
     )
     .addOption(
-      new Option('--network-mode <mode>', 'how packets reach pods of other nodes (vxlan)').choices([
+      new Option('--network-mode <mode>', 'how packets reach pods of other nodes (auto)').choices([
         'auto',
         'direct',
         'vxlan',

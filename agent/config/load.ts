@@ -139,7 +139,7 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
     backend: given.backend ?? 'iptables',
     nodePortAddresses: given.nodePortAddresses ?? [],
     nonMasqueradeCIDRs: given.nonMasqueradeCIDRs ?? [],
-    networkMode: given.networkMode ?? 'vxlan',
+    networkMode: given.networkMode ?? 'auto',
     podLink: given.podLink ?? 'bridge',
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],

@@ -11,7 +11,7 @@ export type LabWishes = Partial<Omit<LabSettings, 'name'>>;
 const defaults = {
   nodes: 3,
   backend: 'iptables',
-  networkMode: 'vxlan',
+  networkMode: 'auto',
   podLink: 'bridge',
   apiPort: 6443,
 } as const;

@@ -50,7 +50,7 @@ t.test('an empty configuration has the documented defaults', (t) => {
     backend: 'iptables',
     nodePortAddresses: [],
     nonMasqueradeCIDRs: [],
-    networkMode: 'vxlan',
+    networkMode: 'auto',
     podLink: 'bridge',
     vxlan: { port: 8472, vni: 117 },
   });

@@ -102,7 +102,7 @@ t.test('wishes win over what is stored, which wins over defaults', (t) => {
     name: 'x',
     nodes: 3,
     backend: 'iptables',
-    networkMode: 'vxlan',
+    networkMode: 'auto',
     podLink: 'bridge',
     apiPort: 6443,
   });
