@@ -15,6 +15,7 @@ import { hostPortGate } from './host-ports/gate.ts';
 import { HostPorts } from './host-ports/host-ports.ts';
 import { HeapKeeper } from './heap.ts';
 import { HostWatch } from './host/host-watch.ts';
+import { SettingsKeeper } from './host/settings.ts';
 import { Membership } from './node/join.ts';
 import type { NodeIdentity } from './node/join.ts';
 import { acquireLock, isHeld } from './node/lock.ts';
@@ -139,7 +140,12 @@ export async function startAgent({
   podNetwork.addGate(hostPortGate(rules));
   const paths = new PathWatch(context);
   const straight = new StraightWatch(context);
-  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), { paths, straight });
+  const settings = new SettingsKeeper();
+  const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), {
+    paths,
+    straight,
+    settings,
+  });
   const certificate = new CertificateRenewal(membership, identity, useIdentity, log);
   // In the order in which they need each other.
   const working: Subsystem[] = [
@@ -147,7 +153,7 @@ export async function startAgent({
     paths,
     straight,
     rules,
-    new HostWatch(context, () => rules.health().ready),
+    new HostWatch(context, settings, () => rules.health().ready),
     new Announcer(context, () => rules.health().ready),
     pods,
     new ContainerRuntimes(context, podNetwork),

@@ -35,6 +35,7 @@ export function addDoctorCommand(program: Command): void {
 
 const words: Readonly<Record<Finding['state'], string>> = {
   well: 'ok',
+  note: 'note',
   mended: 'mended',
   unclear: 'unclear',
   trouble: 'TROUBLE',

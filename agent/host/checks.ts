@@ -12,11 +12,20 @@ import type { Finding } from './finding.ts';
 import { checkLinks, installFiles, listRunningManagers } from './link-managers.ts';
 import type { HostDirectories, LinkManager } from './link-managers.ts';
 
-/** The link that has a node's address; undefined while none has. */
-export function findUnderlay(nodeIP: string | undefined): string | undefined {
+/** The links that pods' packets pass: the one with the node's address, undefined while none has it, and our own. */
+export interface PassedLinks {
+  readonly underlay: string | undefined;
+  readonly ours: readonly Link[];
+}
+
+export function readLinks(nodeIP: string | undefined): PassedLinks {
   using socket = new NetlinkSocket();
   const { ifindex } = listAddresses(socket).find(({ address }) => address === nodeIP) ?? {};
-  return listLinks(socket).find((link) => link.ifindex === ifindex)?.name;
+  const links = listLinks(socket);
+  return {
+    underlay: links.find((link) => link.ifindex === ifindex)?.name,
+    ours: links.filter((link) => ownership.ownsLink(link)),
+  };
 }
 
 /**

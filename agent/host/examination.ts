@@ -5,15 +5,17 @@ import { isErrno } from '../../netns/kernel-error.ts';
 import type { Config } from '../config/config.ts';
 import { listMissing } from '../node/preflight.ts';
 import { checkFirewalls } from './check-firewalls.ts';
-import { checkGuards, checkLinkManagers, findUnderlay } from './checks.ts';
+import { checkGuards, checkLinkManagers, readLinks } from './checks.ts';
+import { renderFinding } from './finding.ts';
 import type { Finding } from './finding.ts';
 import { hostDirectories } from './link-managers.ts';
-import { hostSysctls, listWrongSettings } from './settings.ts';
+import { routingSysctls, listWrongSettings } from './settings.ts';
+import { nodeSysctls } from '../network/host-settings.ts';
 
 /** Makes every check that the agent makes of its host, changing nothing; whether or not an agent runs. */
 export async function examineHost({ agent, server }: Config): Promise<Finding[]> {
   const { clusterCIDRs, dnsIPs } = readCluster(agent.stateDir) ?? server.cluster;
-  const underlay = findUnderlay(agent.nodeIPs[0]);
+  const { underlay, ours } = readLinks(agent.nodeIPs[0]);
   const known = {
     clusterCIDRs,
     dnsIPs,
@@ -21,15 +23,18 @@ export async function examineHost({ agent, server }: Config): Promise<Finding[]>
     agentPort: agent.port,
     nodeIPs: agent.nodeIPs,
   };
-  return [
+  const findings = [
     ...checkNeeds(agent.backend),
     ...checkAddress(agent.nodeIPs[0], underlay),
-    ...listWrongSettings(hostSysctls(underlay ?? 'lo', agent.networkMode)),
+    ...listWrongSettings([
+      ...nodeSysctls({ name: underlay ?? 'lo', acceptsRouters: false }),
+      ...routingSysctls(underlay, ours, agent.networkMode),
+    ]),
     ...checkLinkManagers(hostDirectories, { mend: false }),
     ...checkGuards(),
     ...(await checkFirewalls(known, { mend: false })),
-    ...(await askAgent(agent.healthPort)),
   ];
+  return [...findings, ...(await askAgent(agent.healthPort, findings.map(renderFinding)))];
 }
 
 function checkNeeds(backend: Config['agent']['backend']): Finding[] {
@@ -50,16 +55,26 @@ function checkAddress(address: string | undefined, link: string | undefined): Fi
   return [{ check: 'address', state: 'trouble', found, remedy: 'set nodeIPs to addresses of this host' }];
 }
 
-/** What the parts of a running agent say of themselves. */
-async function askAgent(port: number): Promise<Finding[]> {
+/**
+ * What the parts of a running agent say of themselves.
+ * @param told what was found without it, which it need not say again
+ */
+async function askAgent(port: number, told: readonly string[]): Promise<Finding[]> {
   try {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) });
     const lines = (await answer.text()).split('\n').filter(Boolean);
     return lines.map((line): Finding => {
-      const isWell = / ok( \(.*\))?$/.test(line);
-      const found = `the agent says: ${line}`;
-      if (isWell) return { check: 'agent', state: 'well', found };
-      return { check: 'agent', state: 'trouble', found, remedy: 'see its log: journalctl -u weft@agent' };
+      const [, part = '', reason = ''] = /^(\w+): ok(?: \((.*)\))?$/.exec(line) ?? [];
+      if (part === '') {
+        const remedy = 'see its log: journalctl -u weft@agent';
+        return { check: 'agent', state: 'trouble', found: `the agent says: ${line}`, remedy };
+      }
+      const rest = told
+        .reduce((text, each) => text.replace(each, ''), reason)
+        .replaceAll(/(; )+/g, '; ')
+        .replaceAll(/^; |; $/g, '');
+      if (rest === '') return { check: 'agent', state: 'well', found: `the agent says: ${part}: ok` };
+      return { check: 'agent', state: 'note', found: `the agent says: ${part}: ok, but ${rest}` };
     });
   } catch {
     // Nobody listens, or nobody who answers: that is all there is to know.

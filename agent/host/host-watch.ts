@@ -7,11 +7,12 @@ import type { NodeEventsContext } from '../node/events.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
 import { checkFirewalls } from './check-firewalls.ts';
-import { checkLinkManagers, findUnderlay } from './checks.ts';
+import { checkLinkManagers, readLinks } from './checks.ts';
 import type { Finding } from './finding.ts';
 import { renderFinding } from './finding.ts';
 import { hostDirectories } from './link-managers.ts';
-import { hostSysctls, SettingsKeeper } from './settings.ts';
+import { routingSysctls } from './settings.ts';
+import type { SettingsKeeper } from './settings.ts';
 
 /** Settings and links take a fraction of a millisecond to look at; not all changes of them are told. */
 const quickIntervalMs = { min: 250, max: 2_000 } as const;
@@ -36,7 +37,7 @@ export class HostWatch implements Subsystem {
   readonly #rulesStand: () => boolean;
   readonly #log: AgentContext['log'];
   readonly #events: NodeEvents;
-  readonly #settings = new SettingsKeeper();
+  readonly #settings: SettingsKeeper;
   readonly #quick: Runner;
   readonly #rules: Runner;
   /** What each kind of look found last. */
@@ -44,15 +45,18 @@ export class HostWatch implements Subsystem {
   #undo = new DisposableStack();
 
   /**
+   * @param settings keeps what the node's network wants of the kernel
    * @param rulesStand whether our own rules are in the kernel: before, packets would seem stopped that are not
    * @param intervals how often everybody's rules are followed
    */
   constructor(
     context: HostContext,
+    settings: SettingsKeeper,
     rulesStand: () => boolean,
     intervals: { readonly min: number; readonly max: number } = rulesIntervalMs,
   ) {
     this.#context = context;
+    this.#settings = settings;
     this.#rulesStand = rulesStand;
     this.#log = context.log.child({ subsystem: this.name });
     this.#events = new NodeEvents(context, this.#log);
@@ -114,8 +118,8 @@ export class HostWatch implements Subsystem {
 
   #lookQuickly(): Finding[] {
     const { nodeIPs, networkMode } = this.#context.config;
-    const underlay = findUnderlay(nodeIPs[0]);
-    const settings = underlay === undefined ? [] : this.#settings.correct(hostSysctls(underlay, networkMode));
+    const { underlay, ours } = readLinks(nodeIPs[0]);
+    const settings = this.#settings.look(routingSysctls(underlay, ours, networkMode));
     return [...settings, ...checkLinkManagers(hostDirectories, { mend: true })];
   }
 

@@ -1,6 +1,6 @@
 import type { KernelNode } from '../../iptables/trace/node.ts';
 import { listAddresses } from '../../netns/address.ts';
-import { addressAt, families, familyOf, parseCidr } from '../../netns/ip.ts';
+import { addressAt, families, familyOf, parseCidr, positionIn } from '../../netns/ip.ts';
 import type { Family } from '../../netns/ip.ts';
 import { listLinks } from '../../netns/link.ts';
 import { listFdb } from '../../netns/neighbor.ts';
@@ -34,11 +34,19 @@ export function observeHost(known: Known, node: KernelNode): HostView {
     ifindex === vxlan ? [] : (gateway ?? []),
   );
   const wrapped = entries.map(({ destination }) => destination);
+  // Of routed pods each has a link and a route of its own.
+  const routed = routes.flatMap(({ destination }) => {
+    const { family, prefix } = parseCidr(destination);
+    return prefix === families[family].bits ? [destination.slice(0, destination.indexOf('/'))] : [];
+  });
   return {
     ...known,
     pods: own.map(({ address, prefix }) => {
       const cidr = parseCidr(`${address}/${prefix}`);
-      return { family: cidr.family, addresses: [addressAt(cidr, 2n), addressAt(cidr, 3n)] };
+      const here = routed.filter((each) => positionIn(cidr, each) !== undefined);
+      // Where there are none every pod's packets take the bridge, whatever its address.
+      const [pod, neighbor] = [...new Set([...here, ...[2n, 3n].map((index) => addressAt(cidr, index))])];
+      return { family: cidr.family, addresses: [pod ?? '', neighbor ?? ''] };
     }),
     farPods: [...ways.values()].map(({ cidr }) => addressAt(cidr, 2n)),
     directNodes: Object.values(onePerFamily(direct)),

@@ -1,8 +1,8 @@
+import type { Link } from '../../netns/link.ts';
 import { isErrno } from '../../netns/kernel-error.ts';
 import type { Sysctl } from '../../netns/sysctl.ts';
 import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
-import { looseSysctls, nodeSysctls, strictLinks } from '../network/host-settings.ts';
-import { bridgeName, vxlanName } from '../network/marks.ts';
+import { looseSysctls, strictLinks } from '../network/host-settings.ts';
 import type { NetworkMode } from '../network/view.ts';
 import type { Finding } from './finding.ts';
 
@@ -18,50 +18,84 @@ const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
 /** So many corrections of one setting within this time are a quarrel. */
 const quarrel = { times: 3, withinMs: 600_000 } as const;
 
-/** The kernel's settings on which forwarding depends, of the host and of the links that pods' packets pass. */
-export function hostSysctls(underlay: string, mode: NetworkMode): Sysctl[] {
-  // A host's own switch is a default only: each link has one that decides (IN_DEV_FORWARD).
-  const perLink = [bridgeName, vxlanName, underlay].map((link) => ({
+/**
+ * Of each link that pods' packets are routed by, that it forwards: a host's own switch is a default only, each link has
+ * one that decides (IN_DEV_FORWARD). Ports of a bridge route nothing. Of the underlay also that it takes packets that come
+ * straight.
+ */
+export function routingSysctls(
+  underlay: string | undefined,
+  ours: readonly Pick<Link, 'name' | 'master'>[],
+  mode: NetworkMode,
+): Sysctl[] {
+  const own = ours.filter(({ master }) => master === 0).map(({ name }) => name);
+  const below = underlay === undefined ? [] : [underlay];
+  const forwarding = [...own, ...below].map((link) => ({
     name: `net/ipv4/conf/${link}/forwarding`,
     value: '1',
   }));
-  const loose = looseSysctls({ mode, underlay: { strictLinks: strictLinks([underlay]) } });
-  return [...nodeSysctls({ name: underlay, acceptsRouters: false }), ...loose, ...perLink];
+  return [...forwarding, ...looseSysctls({ mode, underlay: { strictLinks: strictLinks(below) } })];
 }
 
-/** Keeps settings that others change as they shall be, and notices when somebody keeps changing them. */
+/** The one who writes the host's settings. Keeps them as they shall be, and notices when somebody keeps changing them. */
 export class SettingsKeeper {
   readonly #door: SettingsDoor;
   readonly #now: () => number;
+  #wanted: readonly Sysctl[] = [];
+  /** What was put right since the last look. */
+  #mended: Finding[] = [];
   /** When each setting was put right. */
   readonly #corrections = new Map<string, number[]>();
+  /** Settings that were as they shall be: who finds them otherwise afterwards finds somebody's doing. */
+  readonly #settled = new Set<string>();
 
   constructor(door: SettingsDoor = kernelSettings, now: () => number = () => performance.now()) {
     this.#door = door;
     this.#now = now;
   }
 
-  /** Puts right what differs. What the kernel does not have (IPv6, br_netfilter, a link) needs no setting. */
-  correct(wanted: readonly Sysctl[]): Finding[] {
-    return wanted.flatMap((setting) => {
-      const value = this.#door.read(setting.name);
-      const wrong = value !== undefined && value !== setting.value;
-      if (wrong) return this.#correct(setting, value);
-      return this.#isQuarrel(setting.name) ? [describeQuarrel(setting)] : [];
+  /** Makes settings so at once, and keeps them so from now on; what it was told before is forgotten. */
+  want(settings: readonly Sysctl[]): void {
+    this.#wanted = settings;
+    this.#mended.push(...this.#correctAll(settings).filter(({ state }) => state === 'mended'));
+  }
+
+  /**
+   * Puts right what differs of all that is wanted and of `more`, and tells of it and of what was put right meanwhile. What
+   * the kernel does not have (IPv6, br_netfilter, a link) needs no setting.
+   */
+  look(more: readonly Sysctl[]): Finding[] {
+    const findings = [...this.#mended, ...this.#correctAll([...this.#wanted, ...more])];
+    this.#mended = [];
+    return findings;
+  }
+
+  #correctAll(settings: readonly Sysctl[]): Finding[] {
+    return settings.flatMap((setting) => {
+      const { name } = setting;
+      const value = this.#door.read(name);
+      // A link that comes back starts anew.
+      if (value === undefined) this.#settled.delete(name);
+      else if (value !== setting.value) return this.#correct(setting, value);
+      else this.#settled.add(name);
+      return this.#isQuarrel(name) ? [describeQuarrel(setting)] : [];
     });
   }
 
-  #correct(setting: Sysctl, value: string): Finding {
+  #correct(setting: Sysctl, value: string): Finding[] {
     try {
       this.#door.write(setting);
     } catch (error) {
       if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
-      return describeWrong(setting, value, ' and cannot be changed from here');
+      return [describeWrong(setting, value, ' and cannot be changed from here')];
     }
+    const isFirst = !this.#settled.has(setting.name);
+    this.#settled.add(setting.name);
+    if (isFirst && !isStopping(setting)) return [];
     this.#corrections.set(setting.name, [...(this.#corrections.get(setting.name) ?? []), this.#now()]);
-    if (this.#isQuarrel(setting.name)) return describeQuarrel(setting);
-    const found = `the kernel setting ${dotted(setting)} was ${value}, with which pods' packets are lost; set to ${setting.value}`;
-    return { check: 'sysctl', state: 'mended', found };
+    if (this.#isQuarrel(setting.name)) return [describeQuarrel(setting)];
+    const found = `the kernel setting ${dotted(setting)} was ${value}; set to ${setting.value}, as pods' packets need it`;
+    return [{ check: 'sysctl', state: 'mended', found }];
   }
 
   #isQuarrel(name: string): boolean {
@@ -102,6 +136,14 @@ function describeQuarrel(setting: Sysctl): Finding {
     found: `somebody keeps changing the kernel setting ${name}; weft puts it back to ${setting.value} each time`,
     remedy: `find out who does it: grep -rs ${name.split('.').at(-1) ?? ''} /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d`,
   };
+}
+
+/**
+ * Whether a host that comes with another value stops packets, so that it is told at first sight. The defaults of our own
+ * links are nobody's doing, and the rest is what nobody else needs.
+ */
+function isStopping({ name }: Sysctl): boolean {
+  return /(forward|forwarding|rp_filter)$|^net\/bridge\//.test(name) && !name.includes('/conf/weft');
 }
 
 /** As sysctl(8) writes it; dots in a link's name are slashes there. */

@@ -2,7 +2,7 @@ import { Counter, Histogram } from 'prom-client';
 import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
-import type { ObservedState } from '../../netns/state.ts';
+import type { DesiredState, ObservedState } from '../../netns/state.ts';
 import { parseCidr, positionIn, renderCidr } from '../../netns/ip.ts';
 import { isAsDesired } from '../../netns/diff.ts';
 import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
@@ -57,6 +57,19 @@ interface Straight {
   follow(plan: NodePlan): void;
 }
 
+/** Who keeps the kernel's settings as they shall be, and tells of those that others change (agent/host). */
+interface Settings {
+  /** Makes them so at once, and keeps them. What cannot be written is told there. */
+  want(settings: DesiredState['sysctls']): void;
+}
+
+/** Who works with it. */
+interface NetworkParts {
+  readonly paths: Paths;
+  readonly straight: Straight;
+  readonly settings: Settings;
+}
+
 /**
  * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for. On start, when the kernel
  * tells of something gone and every 30 s everything is compared; a change of another node costs that node's ways only.
@@ -68,6 +81,7 @@ export class NodeNetwork implements Subsystem {
   readonly #reports: NetworkReports;
   readonly #paths: Paths;
   readonly #straight: Straight;
+  readonly #settings: Settings;
   readonly #log: AgentContext['log'];
   readonly #runner: Runner;
   readonly #passSeconds: Histogram;
@@ -92,13 +106,14 @@ export class NodeNetwork implements Subsystem {
     context: NodeNetworkContext,
     pods: PodNetwork,
     reports: NetworkReports,
-    { paths, straight }: { readonly paths: Paths; readonly straight: Straight },
+    { paths, straight, settings }: NetworkParts,
   ) {
     this.#context = context;
     this.#pods = pods;
     this.#reports = reports;
     this.#paths = paths;
     this.#straight = straight;
+    this.#settings = settings;
     this.#log = context.log.child({ subsystem: this.name });
     this.#runner = new Runner({
       run: () => {
@@ -242,7 +257,10 @@ export class NodeNetwork implements Subsystem {
     try {
       const plan = planNetwork(this.#view(socket));
       const prune = plan.pods !== undefined;
-      const outcome = ensureState(socket, plan.state, ownership, { prune });
+      const { sysctls } = plan.state;
+      const outcome = ensureState(socket, { ...plan.state, sysctls: [] }, ownership, { prune });
+      // Those of links once there are links.
+      this.#settings.want(sysctls);
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
       this.#links = new Map(outcome.observed.links.map((link) => [link.ifindex, link]));
       const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));

@@ -1,4 +1,5 @@
 /** Measures a node's network with many other nodes, in this process's network namespace; sends its parent the times. */
+import { SettingsKeeper } from '../../agent/host/settings.ts';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -155,7 +156,11 @@ function makeNetwork(
     adopt: () => undefined,
     follow: () => undefined,
   };
-  const network = new NodeNetwork(context, new PodNetwork(context), reports, { paths, straight });
+  const network = new NodeNetwork(context, new PodNetwork(context), reports, {
+    paths,
+    straight,
+    settings: new SettingsKeeper(),
+  });
   return { network, passes };
 }
 

@@ -2,6 +2,8 @@
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { HostWatch } from '../../../agent/host/host-watch.ts';
+import { nodeSysctls } from '../../../agent/network/host-settings.ts';
+import { SettingsKeeper } from '../../../agent/host/settings.ts';
 import type { Event } from '../../../api/kinds/event.ts';
 
 const { nodeName, nodeIPs } = JSON.parse(process.argv[2] ?? '{}') as {
@@ -9,6 +11,9 @@ const { nodeName, nodeIPs } = JSON.parse(process.argv[2] ?? '{}') as {
   nodeIPs: string[];
 };
 
+const settings = new SettingsKeeper();
+// As the node's network does, which has a process of its own here.
+settings.want(nodeSysctls({ name: 'eth0', acceptsRouters: false }));
 const events: string[] = [];
 const metrics = new Registry();
 const watch = new HostWatch(
@@ -31,6 +36,7 @@ const watch = new HostWatch(
     } as never,
     caches: { nodes: { get: () => ({ metadata: { name: nodeName, uid: 'u' } }) } },
   },
+  settings,
   () => true,
   { min: 200, max: 60_000 },
 );

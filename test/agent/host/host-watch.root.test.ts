@@ -5,7 +5,7 @@ import t from 'tap';
 import type { Health } from '../../../agent/subsystem.ts';
 import { listNamespaces, runInNamespace } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
-import { eventually, pings, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
+import { eventually, ip, pings, run, TestCluster, testNamespace } from '../network/cluster-fixture.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { administrator, docker, firewalld, ufw } from './foreign-rules.ts';
 
@@ -65,7 +65,8 @@ if (skipUnlessRoot(t)) {
     process.env['XTABLES_LOCKFILE'] = lockFile;
     const objects = cluster.objects();
     await Promise.all(cluster.nodes.map((each) => each.start(objects)));
-    const pod = await node.ask<Attachment>('attach', cluster.uid('pod'));
+    const attach = (name: string): Promise<Attachment> => node.ask('attach', cluster.uid(name));
+    const pod = await attach('pod');
     const far = await other.ask<Attachment>('attach', cluster.uid('far'));
     const sh = (command: string): string => run(node.namespace, 'sh', '-c', command);
     const [v4 = '', v6 = ''] = far.ips;
@@ -206,8 +207,38 @@ if (skipUnlessRoot(t)) {
         );
       });
     }
+
+    await t.test('routed pods: rules and settings of their own links', async (t) => {
+      await node.kill();
+      await node.start(objects, { podLink: 'routed' });
+      const [one, two] = [await attach('one'), await attach('two')];
+      await node.ask('detach', cluster.uid('pod'));
+      await eventually('they are routed', () => pings(one.netns, two.ips[0] ?? '') && pings(one.netns, v6));
+      const [{ dev = '' } = {}] = ip(node.namespace, 'route', 'show', one.ips[0] ?? '') as { dev?: string }[];
+      // By the bridge no packet goes here.
+      sh(`nft -f - <<'E'
+table inet links {
+  chain forward {
+    type filter hook forward priority filter;
+    oifname "weft0" drop
+    iifname "${dev}" drop
+  }
+}
+E`);
+      await eventually('named', async () => (await watch.reason()).includes('links forward'));
+      const reason = await watch.reason();
+      t.match(reason, `iifname ${dev} drop" in inet links forward`);
+      t.notMatch(reason, 'oifname');
+      t.notOk(pings(one.netns, two.ips[0] ?? ''), 'it is true');
+      sh(clear);
+      await eventually('well', isWell);
+      const setting = `/proc/sys/net/ipv4/conf/${dev}/forwarding`;
+      sh(`echo 0 >${setting}`);
+      await eventually('right', () => sh(`cat ${setting}`).trim() === '1');
+      t.ok(pings(one.netns, two.ips[0] ?? ''));
+    });
     for (const each of cluster.nodes)
-      for (const name of ['pod', 'far']) await each.ask('detach', cluster.uid(name));
+      for (const name of ['pod', 'far', 'one', 'two']) await each.ask('detach', cluster.uid(name));
   });
 
   t.test('nothing is left behind', (t) => {

@@ -6,6 +6,7 @@ import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { hostPortGate } from '../../../agent/host-ports/gate.ts';
 import { HostPorts } from '../../../agent/host-ports/host-ports.ts';
+import { SettingsKeeper } from '../../../agent/host/settings.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { NetworkMode, PodLinkMode } from '../../../agent/network/view.ts';
 import { PathWatch } from '../../../agent/paths/path-watch.ts';
@@ -106,7 +107,7 @@ const network = new NodeNetwork(
     noteFenced: (reason) => reports.push(`fenced: ${reason}`),
     noteReleased: () => reports.push('released'),
   },
-  { paths, straight },
+  { paths, straight, settings: new SettingsKeeper() },
 );
 const rules =
   settings.backend === undefined
