@@ -10,14 +10,14 @@ export type FoundNamespace =
   | ReadonlyMap<string, readonly string[]>;
 
 /** The node's end of an attachment's link. */
-export interface FoundLink {
+interface FoundLink {
   readonly name: string;
   readonly alias: string;
   readonly up: boolean;
 }
 
 /** A pod that the API says has addresses of its node's pod network. */
-export interface ApiPod {
+interface ApiPod {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;

@@ -137,7 +137,7 @@ const lines: readonly (readonly [
     'bandwidth',
     ['network-config', 'bandwidth'],
     ['../agent/network/bandwidth', 'buckets'],
-    ['../agent/network/pod-links.root', 'limits of bandwidth hang on both ends, and end with the link'],
+    ['../agent/network/bandwidth.root', 'nothing goes faster, and from inside nobody changes that'],
   ],
   ['dns', ['network-config', 'dns'], [cni, 'what runtimes ask for']],
   [

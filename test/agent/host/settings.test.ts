@@ -80,7 +80,7 @@ t.test('the defaults of a link that was just made are nobody’s doing', (t) => 
   t.same([keeper.look([]), values[strict.name]], [[], '1']);
   values[strict.name] = '0';
   t.match(keeper.look([]), [{ state: 'mended', found: /weft0\.rp_filter was 0/ }], 'later it is');
-  delete values[strict.name];
+  Reflect.deleteProperty(values, strict.name);
   t.same(keeper.look([]), []);
   values[strict.name] = '0';
   t.same([keeper.look([]), values[strict.name]], [[], '1'], 'made anew');
