@@ -95,6 +95,8 @@ if (skipUnlessRoot(t)) {
     await eventually('links are gone', () => hasNoWeftVeth(node));
   });
 
-  await node.kill();
-  t.same(listNamespaces(testNamespace('')).length, 2, 'but the node and its switch');
+  await t.test('nothing is left behind', async (t) => {
+    await node.kill();
+    t.same(listNamespaces(testNamespace('')).length, 2, 'but the node and its switch');
+  });
 }

@@ -85,7 +85,7 @@ for (const [what, { manager, says, taken }] of Object.entries(states)) {
         { state: 'trouble', found: `${manager} manages the link weft-vxlan`, remedy: /weft-vxlan/ },
       ]);
       t.equal(found.length, 1);
-    } else t.match(found, [{ state: 'well', found: `${manager} keep off` }]);
+    } else t.match(found, [{ state: 'well', found: `${manager} keeps off` }]);
     t.end();
   });
 }
