@@ -26,6 +26,8 @@ export interface AgentConfig {
   readonly networkMode: 'auto' | 'direct' | 'vxlan';
   /** How pods are joined to their node (agent/network/view.ts). */
   readonly podLink: 'bridge' | 'routed';
+  /** MTU of pods' links, where it is not to follow from the underlay. */
+  readonly podMTU?: number | undefined;
   /** UDP port and network identifier of the vxlan device. */
   readonly vxlan: { readonly port: number; readonly vni: number };
   /** DNS servers asked for names outside the cluster; empty: those of the host's resolv.conf. */

@@ -141,6 +141,7 @@ function withDefaults(given: GivenSettings, detectAddresses: ConfigSources['dete
     nonMasqueradeCIDRs: given.nonMasqueradeCIDRs ?? [],
     networkMode: given.networkMode ?? 'auto',
     podLink: given.podLink ?? 'bridge',
+    podMTU: given.podMTU,
     vxlan: { port: given.vxlanPort ?? 8472, vni: given.vxlanVNI ?? 117 },
     upstreams: given.upstreams ?? [],
     forwarding: forwardingDefaults(given),

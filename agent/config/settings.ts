@@ -82,6 +82,11 @@ export const settings = {
     values.oneOf('bridge', 'routed'),
     'how pods are joined to their node: as ports of a bridge, or each by a route of its own (bridge)',
   ),
+  podMTU: setting(
+    'agent',
+    values.integer(1280, 65_535),
+    "MTU of pods' links, at most the underlay's (what every way to other nodes carries)",
+  ),
   vxlanPort: setting('agent', port, 'UDP port between nodes (8472)'),
   vxlanVNI: setting('agent', values.integer(1, 16777215), 'network identifier between nodes (117)'),
   upstreams: setting('agent', values.listOf(values.dnsServer), 'DNS servers for other names (resolv.conf)'),

@@ -24,7 +24,10 @@ export function planNetwork(view: NetworkView): NodePlan {
   const tunnelMtu = view.underlay.mtu - vxlanOverheadBytes[vxlanFamily];
   // A node that goes straight to all others fills the underlay's packets. Where single peers are behind the vxlan all the
   // same, its device is the narrower one, which the kernel tells pods like any narrow way.
-  const mtu = view.mode === 'direct' ? view.underlay.mtu : tunnelMtu;
+  const carried = view.mode === 'direct' ? view.underlay.mtu : tunnelMtu;
+  const mtu = Math.min(view.podMTU ?? carried, view.underlay.mtu);
+  if (view.podMTU !== undefined && view.podMTU > mtu)
+    problems.push(describeExcess(view.podMTU, view.underlay));
   const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
   const { nodeName, mode, pathMtus, proven } = view;
   const peers = new PeerTable(ranges, view.nodes, {
@@ -50,6 +53,10 @@ export function planNetwork(view: NetworkView): NodePlan {
     sysctls: [...nodeSysctls(view.underlay), ...looseSysctls(view), ...neighborSysctls(view.underlay)],
   };
   return { state, pods, peers, problems };
+}
+
+function describeExcess(podMTU: number, { name, mtu }: NetworkView['underlay']): string {
+  return `podMTU is ${podMTU}, but ${name} carries packets of ${mtu} bytes at most: pods get ${mtu}`;
 }
 
 /** Why this node may not use the ranges that it was given. */

@@ -31,7 +31,7 @@ const minIntervalMs = 200;
 const maxIntervalMs = 30_000;
 
 type NodeNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
-  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode' | 'podLink'>;
+  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode' | 'podLink' | 'podMTU'>;
   readonly cluster: Pick<AgentContext['cluster'], 'dnsIPs'>;
   readonly caches: Pick<AgentContext['caches'], 'nodes'>;
 };
@@ -364,6 +364,7 @@ export class NodeNetwork implements Subsystem {
       vxlan: config.vxlan,
       mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
       podLink: config.podLink,
+      podMTU: config.podMTU,
       underlay: findUnderlay(links, listAddresses(socket), config.nodeIPs),
       pods: this.#connectedPods(links),
       pathMtus: this.#paths.mtus,

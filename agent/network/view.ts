@@ -57,6 +57,8 @@ export interface NetworkView {
   readonly vxlan: { readonly port: number; readonly vni: number };
   readonly mode: NetworkMode;
   readonly podLink: PodLinkMode;
+  /** MTU of pods' links, where somebody has said it. */
+  readonly podMTU?: number | undefined;
   readonly underlay: Underlay;
   readonly pods: readonly AttachedPod[];
   /** The longest packet that reaches a peer's range, by that range, where it was found to be less than links say. */

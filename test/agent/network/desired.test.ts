@@ -61,6 +61,21 @@ t.test('a peer that long packets do not reach', (t) => {
   t.end();
 });
 
+t.test('podMTU is taken as it is said, up to what the underlay carries', (t) => {
+  const planned = (podMTU: number): unknown[] => {
+    const { state, pods, problems } = planNetwork({ ...view, podMTU });
+    return [pods?.mtu, state.links.map(({ name, mtu }) => `${name} ${mtu ?? 0}`), problems];
+  };
+  t.same(planned(1400), [1400, ['weft0 1400', 'weft-vxlan 1450'], []]);
+  t.same(planned(1500), [1500, ['weft0 1500', 'weft-vxlan 1450'], []], 'who has straight ways to all');
+  t.same(planned(9000), [
+    1500,
+    ['weft0 1500', 'weft-vxlan 1450'],
+    ['podMTU is 9000, but eth0 carries packets of 1500 bytes at most: pods get 1500'],
+  ]);
+  t.end();
+});
+
 t.test('pods fill the packets of an underlay that all ways take straight', (t) => {
   const mtus = (mode: NetworkView['mode']): (number | undefined)[] => {
     const { state, pods } = planNetwork({ ...view, mode, pods: [examplePod] });
