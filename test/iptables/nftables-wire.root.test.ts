@@ -35,6 +35,7 @@ const rows: readonly Row[] = families.flatMap(({ suffix }): Row[] => {
   const endpoint = concatenate(addressBytes(from), portBytes(8080));
   return [
     [`dns${suffix}`, to, addressBytes(to)],
+    [`dns-source${suffix}`, `${to} : ${from}`, addressBytes(to), addressBytes(from)],
     [`hairpin${suffix}`, `${from} . ${from}`, concatenate(addressBytes(from), addressBytes(from))],
     ...['far', 'rejected', 'dropped', 'restricted'].map((set): Row => [`${set}${suffix}`, text, key]),
     [`allowed${suffix}`, `${text} . ${range[suffix]}`, concatenate(key, first, key, last)],
