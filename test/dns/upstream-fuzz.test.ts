@@ -158,7 +158,8 @@ function mutate(message: Buffer, from: number, random: Random): Buffer {
 function strangersIn({ answer, authority, additional }: Reply, name: string): string[] {
   const owners = new Set([`${name}.`]);
   const strangers = answer.filter((record) => {
-    const [owner = '', , type, data = ''] = record.split(' ');
+    // A mutated name may have spaces in it.
+    const [, owner = '', type = '', data = ''] = /^(.*) \d+ ([A-Z]+) (.*)$/s.exec(record) ?? [];
     const belongs = owners.has(owner.toLowerCase()) && (type === 'A' || type === 'CNAME');
     if (belongs && type === 'CNAME') owners.add(data.toLowerCase());
     return !belongs;
