@@ -28,7 +28,8 @@ if (skipUnlessRoot(t)) {
   mkdirSync(directory, { recursive: true });
   // 16 pages: a file of its own takes up what is left.
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
-  t.teardown(() => execFileSync('umount', ['--lazy', directory]));
+  using mounted = new DisposableStack();
+  mounted.defer(() => execFileSync('umount', ['--lazy', directory]));
   const plugin = new Plugin(runDirOf(node));
   const [a, b, c] = ['a', 'b', 'c'].map(makeContainer) as [Container, Container, Container];
   const start = async (): Promise<void> => {
