@@ -149,7 +149,8 @@ if (skipUnlessRoot(t)) {
 
   t.test('a lab whose state somebody deleted starts anew', (t) => {
     const stateDir = `/var/lib/weft/labs/${name}`;
-    rmSync(stateDir, { recursive: true });
+    // The daemons still write.
+    rmSync(stateDir, { recursive: true, maxRetries: 10, retryDelay: 50 });
     t.match(lab('up', '--nodes', '2', '--api-port', apiPort), /2 nodes Ready/);
     t.same(
       status().nodes.map(({ ready }) => ready),
