@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
 import t from 'tap';
+import type { SpecificationLine } from '../specification-map.ts';
+import { checkLines } from '../specification-map.ts';
 
 /*
  * Where each line of what a CNI plugin must do is shown. Sources: the CNI specification 1.1.0 and its CONVENTIONS.md;
@@ -9,10 +10,7 @@ const cni = '../agent/cni/cni.root';
 const answer = '../agent/cni/answer';
 const leases = '../agent/cni/leases.root';
 const attachment = '../agent/network/attachment.root';
-const lines: readonly (readonly [
-  says: string,
-  ...shown: readonly (readonly [file: string, test: string])[],
-])[] = [
+const lines: readonly SpecificationLine[] = [
   [
     'the verbs and what each needs of the environment',
     ['call', 'what each verb needs'],
@@ -184,11 +182,6 @@ const lines: readonly (readonly [
 ];
 
 t.test('each line is shown by tests that exist', (t) => {
-  for (const [says, ...shown] of lines) {
-    for (const [file, test] of shown) {
-      const text = readFileSync(new URL(`${file}.test.ts`, import.meta.url), 'utf8');
-      t.ok(text.includes(test), `${says}: ${file}: ${test}`);
-    }
-  }
+  checkLines(t, lines, import.meta.url);
   t.end();
 });

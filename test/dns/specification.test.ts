@@ -1,15 +1,13 @@
-import { readFileSync } from 'node:fs';
 import t from 'tap';
+import type { SpecificationLine } from '../specification-map.ts';
+import { checkLines } from '../specification-map.ts';
 
 /*
  * Where each line of what cluster DNS must answer is shown. Sources: Kubernetes DNS-Based Service Discovery 1.1.0;
  * RFC 1034, 1035, 2181, 2308, 2782, 3596, 6891, 7766, 8020; CoreDNS where these are silent. All of the names are asked
  * for on the wire too: test/agent/names/wire.
  */
-const lines: readonly (readonly [
-  says: string,
-  ...shown: readonly (readonly [file: string, test: string])[],
-])[] = [
+const lines: readonly SpecificationLine[] = [
   ['dns-version', ['zone-frame', 'what is in the zone whatever the cluster holds']],
   [
     "a Service's addresses, endpoints or none",
@@ -142,11 +140,6 @@ const lines: readonly (readonly [
 ];
 
 t.test('each line is shown by tests that exist', (t) => {
-  for (const [says, ...shown] of lines) {
-    for (const [file, test] of shown) {
-      const text = readFileSync(new URL(`${file}.test.ts`, import.meta.url), 'utf8');
-      t.ok(text.includes(test), `${says}: ${file}: ${test}`);
-    }
-  }
+  checkLines(t, lines, import.meta.url);
   t.end();
 });
