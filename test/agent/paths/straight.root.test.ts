@@ -123,7 +123,9 @@ if (skipUnlessRoot(t)) {
       t.match(await node1.ask('events'), [{ type: 'Warning', reason: 'PodAddressesDropped' }]);
       t.equal(straightWays(node1), '');
       t.ok(reaches(b, a));
-      t.match(await node1.ask('metrics'), /weft_path_straight_ranges\{state="blocked"\} 2/);
+      await eventually('both families found blocked', async () =>
+        (await node1.ask<string>('metrics')).includes('weft_path_straight_ranges{state="blocked"} 2'),
+      );
     });
 
     await t.test('where they pass, they go straight, whatever rp_filter says', async (t) => {
