@@ -79,7 +79,7 @@ export function diffState(desired: NetworkState, observed: NetworkState): StateC
       'mtu',
     ]),
     neighbors: diff(desired, observed, 'neighbors', ({ link, address }) => `${link} ${address}`, ['mac']),
-    fdb: diff(desired, observed, 'fdb', ({ link, mac }) => `${link} ${mac}`, ['destination']),
+    fdb: diff(desired, observed, 'fdb', ({ link, mac }) => `${link} ${mac}`, ['destination', 'port', 'vni']),
     // A setting that the kernel does not have (IPv6 switched off) cannot be made.
     sysctls: desired.sysctls.filter(({ name, value }) => values.has(name) && values.get(name) !== value),
   };

@@ -12,7 +12,7 @@ const RTM_GETNEIGH = 30;
 const AF_BRIDGE = 7;
 const headerLength = 12;
 /** linux/neighbour.h */
-const NDA = { dst: 1, lladdr: 2, ifindex: 8, protocol: 12 } as const;
+const NDA = { dst: 1, lladdr: 2, port: 6, vni: 7, ifindex: 8, protocol: 12 } as const;
 const NUD_NOARP = 0x40;
 const NUD_PERMANENT = 0x80;
 /** Reachable, stale, delayed, being asked, without ARP, permanent (net/neighbour.h). */
@@ -34,6 +34,9 @@ export interface FdbEntry {
   readonly mac: string;
   /** The node's underlay address. */
   readonly destination: string;
+  /** The UDP port and the network identifier that packets go there with, where they are not the device's own. */
+  readonly port?: number;
+  readonly vni?: number;
 }
 
 /** The permanent neighbours on one link or, without one, on all, both families. */
@@ -91,7 +94,17 @@ export function listFdb(socket: NetlinkSocket, ifindex: number): FdbEntry[] {
     const attributes = m.decodeAttributes(payload, headerLength);
     const [destination, mac] = [attributes.get(NDA.dst), attributes.get(NDA.lladdr)];
     if (payload.readInt32LE(4) !== ifindex || !destination || !mac) return [];
-    return [{ ifindex, mac: decodeMac(mac), destination: decodeIp(destination) }];
+    const [port, vni] = [attributes.get(NDA.port)?.readUInt16BE(), attributes.get(NDA.vni)?.readUInt32LE()];
+    return [
+      {
+        ifindex,
+        mac: decodeMac(mac),
+        destination: decodeIp(destination),
+        // The kernel tells only what is not the device's (vxlan_fdb_info).
+        ...(port === undefined ? {} : { port }),
+        ...(vni === undefined ? {} : { vni }),
+      },
+    ];
   });
 }
 
@@ -131,11 +144,13 @@ function encodeNeighbor(type: number, name: string, flags: number, neighbor: Nei
 }
 
 function encodeFdb(type: number, name: string, flags: number, entry: FdbEntry): Request {
-  const { ifindex, mac, destination } = entry;
+  const { ifindex, mac, destination, port, vni } = entry;
   const payload = Buffer.concat([
     encodeHeader({ family: AF_BRIDGE, ifindex, state: NUD_NOARP | NUD_PERMANENT, flags: NTF_SELF }),
     m.encodeAttribute(NDA.lladdr, encodeMac(mac)),
     m.encodeAttribute(NDA.dst, encodeIp(destination)),
+    ...(port === undefined ? [] : [m.encodeU16BE(NDA.port, port)]),
+    ...(vni === undefined ? [] : [m.encodeU32(NDA.vni, vni)]),
   ]);
   return { type, flags, payload, name, about: `${mac} at ${destination}` };
 }

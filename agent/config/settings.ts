@@ -75,7 +75,7 @@ export const settings = {
   networkMode: setting(
     'agent',
     values.oneOf('auto', 'direct', 'vxlan'),
-    'how packets reach pods of other nodes: straight where both are on one subnet and else by vxlan (auto), always straight, or always by vxlan (vxlan)',
+    'how packets reach pods of other nodes: straight where both are on one subnet and else by vxlan (auto), always straight, or always by vxlan (auto)',
   ),
   podLink: setting(
     'agent',

@@ -29,10 +29,11 @@ export function planNetwork(view: NetworkView): NodePlan {
   if (view.podMTU !== undefined && view.podMTU > mtu)
     problems.push(describeExcess(view.podMTU, view.underlay));
   const subnets = view.underlay.subnets.map(({ link, cidr }) => ({ link, cidr: parseCidr(cidr) }));
-  const { nodeName, mode, pathMtus, proven } = view;
+  const { nodeName, mode, vxlan, pathMtus, proven } = view;
   const peers = new PeerTable(ranges, view.nodes, {
     nodeName,
     mode,
+    vxlan,
     pathMtus,
     proven,
     own,

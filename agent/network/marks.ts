@@ -16,6 +16,8 @@ export const goneAlias = 'weft:gone';
 
 /** On a Node object: how it is reached, whatever its own and the others' settings say. */
 export const modeAnnotation = 'weft/network-mode';
+/** On a Node object, by its agent: how its vxlan device listens ({@link renderTunnel}). */
+export const vxlanAnnotation = 'weft/vxlan';
 
 export const bridgeAlias = 'weft:bridge';
 export const vxlanAlias = 'weft:vxlan';

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Counter, Histogram } from 'prom-client';
 import { listAddresses } from '../../netns/address.ts';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
@@ -5,7 +6,7 @@ import type { Outcome } from '../../netns/apply.ts';
 import type { DesiredState, ObservedState } from '../../netns/state.ts';
 import { parseCidr, positionIn, renderCidr } from '../../netns/ip.ts';
 import { isAsDesired } from '../../netns/diff.ts';
-import { listLinks, RTM_NEWLINK } from '../../netns/link.ts';
+import { decodeLink, listLinks, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
 import type { Link } from '../../netns/link.ts';
 import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
@@ -24,6 +25,7 @@ import { podLink } from './pods.ts';
 import { podRanges } from './ranges.ts';
 import { removeRetiredLinks } from './pod-link.ts';
 import type { PodNetwork } from './pod-network.ts';
+import { explainErrors } from './vxlan-trouble.ts';
 
 /** A burst of notifications costs one pass; a repair still comes before anybody's TCP retransmits twice. */
 const minIntervalMs = 200;
@@ -156,8 +158,9 @@ export class NodeNetwork implements Subsystem {
       }
       if (!this.#notices.note(type, payload)) return;
       this.#runner.request();
-      // What was refused for a link that was down, or not there, need not wait for its next turn.
-      if (type === RTM_NEWLINK) this.#runner.wake();
+      // What was refused for a link that was down, not there or in the way need not wait for its next turn. A pass that
+      // fails tells of its own doing, too: it must not wake the next one.
+      if (type === RTM_DELLINK || (type === RTM_NEWLINK && this.#isNews(payload))) this.#runner.wake();
     };
     const onOverrun = (): void => {
       this.#pods.traffic.doubt();
@@ -249,11 +252,17 @@ export class NodeNetwork implements Subsystem {
     };
   }
 
+  #isNews(payload: Buffer): boolean {
+    const link = decodeLink(payload);
+    return !isDeepStrictEqual(link, this.#links.get(link.ifindex));
+  }
+
   #changeAll(socket: NetlinkSocket): void {
     const observe = this.#passSeconds.startTimer({ scope: 'all' });
     this.#lastFullMs = performance.now();
     this.#changedNodes.clear();
     this.#plan = undefined;
+    this.#links = new Map();
     try {
       const plan = planNetwork(this.#view(socket));
       const prune = plan.pods !== undefined;
@@ -273,7 +282,8 @@ export class NodeNetwork implements Subsystem {
       this.#straight.follow(plan);
       const cuts = this.#fence(socket, plan.fenced, outcome.observed);
       const changes = [...outcome.changes, ...cuts.changes];
-      const errors = [...outcome.errors, ...cuts.errors];
+      const { vxlan } = this.#context.config;
+      const errors = explainErrors([...outcome.errors, ...cuts.errors], vxlan, outcome.observed.links);
       this.#report(plan, { changes, errors }, plan.pods !== undefined && isUp);
     } catch (error) {
       this.#notices.alarm();

@@ -5,9 +5,10 @@ import type { NetlinkSocket } from '../../netns/netlink.ts';
 import { listRoutes } from '../../netns/route.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
 import { strictLinks } from './host-settings.ts';
-import { modeAnnotation, protocol, vxlanName } from './marks.ts';
+import { modeAnnotation, protocol, vxlanAnnotation, vxlanName } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { straightKey } from './peers.ts';
+import { parseTunnel } from './tunnel.ts';
 import type { ClusterNode, Underlay } from './view.ts';
 import { isNetworkMode } from './view.ts';
 
@@ -65,6 +66,7 @@ export function toClusterNode(node: Node): ClusterNode {
 
 function readPart({ metadata, spec, status }: Node): ClusterNode {
   const mode = metadata.annotations?.[modeAnnotation];
+  const tunnel = parseTunnel(metadata.annotations?.[vxlanAnnotation]);
   return {
     name: metadata.name,
     created: metadata.creationTimestamp ?? '',
@@ -73,6 +75,7 @@ function readPart({ metadata, spec, status }: Node): ClusterNode {
       type === 'InternalIP' ? [address] : [],
     ),
     ...(isNetworkMode(mode) ? { mode } : {}),
+    ...(tunnel ? { tunnel } : {}),
   };
 }
 

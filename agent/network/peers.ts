@@ -2,10 +2,11 @@ import type { Cidr, Family } from '../../netns/ip.ts';
 import { familyOf, positionIn } from '../../netns/ip.ts';
 import type { LinkFdbEntry, LinkNeighbor, LinkRoute } from '../../netns/state.ts';
 import * as marks from './marks.ts';
+import type { Tunnel } from './tunnel.ts';
 import type { ClusterNode, NetworkMode, NetworkView, PodRange } from './view.ts';
 
 /** What the ways to peers depend on beside the peers themselves. */
-export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'pathMtus' | 'proven'> {
+export interface Standpoint extends Pick<NetworkView, 'nodeName' | 'mode' | 'vxlan' | 'pathMtus' | 'proven'> {
   /** This node's ranges of the families that its host has. */
   readonly own: readonly PodRange[];
   /** The family that carries the vxlan. */
@@ -100,17 +101,37 @@ function planTunnel(node: ClusterNode, ranges: readonly SharedRange[], from: Sta
   const { vxlanName: link, protocol } = marks;
   const mac = macOf(node);
   const theirs = familyOf(node.internalIPs[0] ?? destination);
+  const tunnel = node.tunnel ?? from.vxlan;
+  const problems = [
+    // A vxlan device listens on its own address only.
+    ...(theirs === from.vxlanFamily
+      ? []
+      : [
+          `node ${node.name} has its ${theirs} address first, this node ${from.vxlanFamily}: list the same family first in nodeIPs everywhere`,
+        ]),
+    ...describeTunnels(node, from.vxlan),
+  ];
   return {
     routes: ranges.map((each) => renderRoute(each, { link, gateway: each.range.gateway }, from)),
     neighbors: ranges.map(({ range }) => ({ link, address: range.gateway, mac, protocol })),
-    fdb: [{ link, mac, destination }],
-    // A vxlan device listens on its own address only.
-    ...(theirs === from.vxlanFamily
-      ? {}
-      : {
-          problem: `node ${node.name} has its ${theirs} address first, this node ${from.vxlanFamily}: list the same family first in nodeIPs everywhere`,
-        }),
+    fdb: [{ link, mac, destination, ...differences(tunnel, from.vxlan) }],
+    ...(problems.length === 0 ? {} : { problem: problems.join('; ') }),
   };
+}
+
+/** What of a peer's vxlan device is not as this node's: a device sends like itself unless an entry says otherwise. */
+function differences(theirs: Tunnel, own: Tunnel): Partial<Tunnel> {
+  return {
+    ...(theirs.port === own.port ? {} : { port: theirs.port }),
+    ...(theirs.vni === own.vni ? {} : { vni: theirs.vni }),
+  };
+}
+
+function describeTunnels({ name, tunnel }: ClusterNode, own: Tunnel): string[] {
+  if (!tunnel || Object.keys(differences(tunnel, own)).length === 0) return [];
+  return [
+    `node ${name} has vxlanVNI ${tunnel.vni} and vxlanPort ${tunnel.port}, this node ${own.vni} and ${own.port}: each sends as the other listens, but firewalls must let both ports pass; set them alike everywhere`,
+  ];
 }
 
 const macs = new WeakMap<ClusterNode, string>();

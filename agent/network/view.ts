@@ -2,6 +2,7 @@ import type { Family } from '../../netns/ip.ts';
 import type { DesiredState } from '../../netns/state.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { PeerTable } from './peer-table.ts';
+import type { Tunnel } from './tunnel.ts';
 
 /** What the network needs to know of a node of the cluster. */
 export interface ClusterNode {
@@ -12,6 +13,8 @@ export interface ClusterNode {
   readonly internalIPs: readonly string[];
   /** How it wants to be reached, whatever others are set to. */
   readonly mode?: NetworkMode;
+  /** How its vxlan device listens; absent: like this node's own. */
+  readonly tunnel?: Tunnel;
 }
 
 /** A pod attached here: one of our own, or a container of somebody else's runtime. */
@@ -54,7 +57,7 @@ export interface NetworkView {
   /** All nodes, this one among them. */
   readonly nodes: readonly ClusterNode[];
   readonly dnsIPs: readonly string[];
-  readonly vxlan: { readonly port: number; readonly vni: number };
+  readonly vxlan: Tunnel;
   readonly mode: NetworkMode;
   readonly podLink: PodLinkMode;
   /** MTU of pods' links, where somebody has said it. */

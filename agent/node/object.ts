@@ -1,5 +1,7 @@
 import type { Node, NodeAddress, NodeCondition, NodeStatus } from '../../api/kinds/node.ts';
 import type { AgentConfig } from '../config/config.ts';
+import { vxlanAnnotation } from '../network/marks.ts';
+import { renderTunnel } from '../network/tunnel.ts';
 import type { NodeFacts } from './facts.ts';
 import { kubeletVersion } from '../version.ts';
 
@@ -17,7 +19,11 @@ export function renderNode(config: AgentConfig, facts: NodeFacts): Node {
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: config.nodeName, labels: renderLabels(config, facts) },
+    metadata: {
+      name: config.nodeName,
+      labels: renderLabels(config, facts),
+      annotations: renderAnnotations(config),
+    },
   };
 }
 
@@ -28,6 +34,11 @@ export function renderLabels(config: AgentConfig, facts: NodeFacts): Record<stri
     'kubernetes.io/arch': facts.architecture,
     ...config.nodeLabels,
   };
+}
+
+/** What the agents of other nodes have to know. */
+export function renderAnnotations({ vxlan }: AgentConfig): Record<string, string> {
+  return { [vxlanAnnotation]: renderTunnel(vxlan) };
 }
 
 /** The Node's status now. `previous` keeps the times at which conditions last changed. */

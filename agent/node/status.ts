@@ -4,7 +4,7 @@ import type { Node } from '../../api/kinds/node.ts';
 import type { HealthSource } from '../health.ts';
 import { readNodeFacts } from './facts.ts';
 import type { NodeFacts } from './facts.ts';
-import { isSameStatus, renderLabels, renderNode, renderNodeStatus } from './object.ts';
+import { isSameStatus, renderAnnotations, renderLabels, renderNode, renderNodeStatus } from './object.ts';
 import type { Readiness } from './object.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
@@ -109,10 +109,12 @@ export class NodeRegistration implements Subsystem {
       node.status?.conditions ?? [],
       new Date(),
     );
-    const labels = renderLabels(config, this.#facts);
-    if (Object.entries(labels).some(([key, value]) => node.metadata.labels?.[key] !== value)) {
-      await client.patch(nodes, { name: nodeName }, { metadata: { labels } }, 'merge');
-    }
+    const metadata = { labels: renderLabels(config, this.#facts), annotations: renderAnnotations(config) };
+    if (
+      !isWithin(metadata.labels, node.metadata.labels) ||
+      !isWithin(metadata.annotations, node.metadata.annotations)
+    )
+      await client.patch(nodes, { name: nodeName }, { metadata }, 'merge');
     // The first complete start is always told: who waits for a restarted agent looks at the time of its heartbeat.
     const isFirst = readiness.ready && this.#posted?.ready !== true;
     const isUnchanged = !isFirst && isSameStatus(node.status ?? {}, status);
@@ -161,4 +163,11 @@ export class NodeRegistration implements Subsystem {
       await client.create(leases, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
     }
   }
+}
+
+function isWithin(
+  part: Readonly<Record<string, string>>,
+  whole: Readonly<Record<string, string>> = {},
+): boolean {
+  return Object.entries(part).every(([key, value]) => whole[key] === value);
 }

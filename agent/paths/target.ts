@@ -41,8 +41,8 @@ export function pathTargets({ state, pods, peers }: NodePlan): PathTarget[] {
 function vxlanWay({ vxlan, mac }: DesiredLink, { fdb: [entry] }: PeerWays): VxlanWay | undefined {
   if (!vxlan || mac === undefined || !entry) return undefined;
   return {
-    vni: vxlan.vni,
-    port: vxlan.port,
+    vni: entry.vni ?? vxlan.vni,
+    port: entry.port ?? vxlan.port,
     outer: { source: vxlan.local, destination: entry.destination },
     macs: { source: mac, destination: entry.mac },
   };

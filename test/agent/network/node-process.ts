@@ -8,6 +8,7 @@ import { hostPortGate } from '../../../agent/host-ports/gate.ts';
 import { HostPorts } from '../../../agent/host-ports/host-ports.ts';
 import { SettingsKeeper } from '../../../agent/host/settings.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
+import type { Tunnel } from '../../../agent/network/tunnel.ts';
 import type { NetworkMode, PodLinkMode } from '../../../agent/network/view.ts';
 import { PathWatch } from '../../../agent/paths/path-watch.ts';
 import { StraightWatch } from '../../../agent/paths/straight-watch.ts';
@@ -28,6 +29,8 @@ export interface NodeSettings {
   readonly dnsIPs: readonly string[];
   readonly networkMode?: NetworkMode;
   readonly podLink?: PodLinkMode;
+  readonly podMTU?: number;
+  readonly vxlan?: Tunnel;
   /** What makes the rules of its ports; absent: it has none. */
   readonly backend?: string;
 }
@@ -56,6 +59,7 @@ const cache: ReadCache<Node> = {
   },
 };
 
+const vxlan = settings.vxlan ?? { port: 8472, vni: 117 };
 const metrics = new Registry();
 const log = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' });
 const underlay = new Underlay(
@@ -77,7 +81,8 @@ const context = {
     },
     networkMode: settings.networkMode ?? 'auto',
     podLink: settings.podLink ?? 'bridge',
-    vxlan: { port: 8472, vni: 117 },
+    podMTU: settings.podMTU,
+    vxlan,
     stateDir: settings.stateDir,
     runDir: join(settings.stateDir, 'run'),
     cni: {
@@ -112,7 +117,7 @@ const network = new NodeNetwork(
 const rules =
   settings.backend === undefined
     ? undefined
-    : makeRules(settings.backend, settings.nodeIPs, new HostPorts(pods));
+    : makeRules(settings.backend, settings.nodeIPs, new HostPorts(pods), vxlan);
 if (rules) pods.addGate(hostPortGate(rules.rules));
 const runtimes = new ContainerRuntimes(context, pods);
 

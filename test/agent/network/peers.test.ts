@@ -23,6 +23,7 @@ const subnets = ['172.30.0.0/24', 'fd00:172:30::/64'].map((cidr) => ({
 const standpoint: Standpoint = {
   nodeName: 'node1',
   mode: 'auto',
+  vxlan: { port: 8472, vni: 117 },
   own: podRanges(node(1).podCIDRs),
   vxlanFamily: 'ipv4',
   subnets,
@@ -103,6 +104,36 @@ t.test('which way each family takes', (t) => {
     ['the peer wants direct, this node vxlan', node(2, { mode: 'direct' }), { mode: 'vxlan' }, vxlan],
   ];
   for (const [title, peer, changes, ways] of cases) t.same(waysTo(peer, changes), ways, title);
+  t.end();
+});
+
+t.test('packets go to each peer as its vxlan device listens', (t) => {
+  const plan = (tunnel?: ClusterNode['tunnel']) =>
+    planPeer(node(2, tunnel ? { tunnel } : {}), podRanges(node(2).podCIDRs), {
+      ...standpoint,
+      mode: 'vxlan',
+    });
+  for (const { fdb, problem } of [plan(), plan({ port: 8472, vni: 117 })]) {
+    t.same(
+      Object.keys(fdb[0] ?? {}),
+      ['link', 'mac', 'destination'],
+      'like this node unless it says otherwise',
+    );
+    t.equal(problem, undefined);
+  }
+  const { fdb, problem } = plan({ port: 9472, vni: 118 });
+  t.match(fdb, [{ port: 9472, vni: 118 }]);
+  t.equal(
+    problem,
+    'node node2 has vxlanVNI 118 and vxlanPort 9472, this node 117 and 8472: each sends as the other listens, but firewalls must let both ports pass; set them alike everywhere',
+  );
+  const [other] = plan({ port: 8472, vni: 118 }).fdb;
+  t.same([other?.vni, other?.port], [118, undefined]);
+  const nodes = [node(1), node(2)];
+  const table = new PeerTable(new RangeTable(nodes), nodes, { ...standpoint, mode: 'vxlan' });
+  const change = table.change(new Map([['node2', node(2, { tunnel: { port: 8472, vni: 118 } })]]));
+  t.match(change?.after.fdb, [{ vni: 118 }]);
+  t.notOk('vni' in (change?.before.fdb[0] ?? {}));
   t.end();
 });
 

@@ -68,6 +68,7 @@ t.test('the node registers, becomes Ready with its parts, and renews its lease',
   const registered = await eventually(test, (node) => readyOf(node)?.status === 'False');
   t.equal(readyOf(registered)?.message, 'network: no podCIDR yet');
   t.equal(registered.metadata.labels?.['kubernetes.io/hostname'], 'node1');
+  t.equal(registered.metadata.annotations?.['weft/vxlan'], '{"vni":117,"port":8472}');
   part.health_ = { ready: true };
   await eventually(test, (node) => readyOf(node)?.status === 'True');
   const lease = await test.admin.get(leases, { namespace: 'kube-node-lease', name: 'node1' });

@@ -43,6 +43,10 @@ t.test('the ways to a peer, as its routes lead', (t) => {
     ],
     'a direct route has no vxlan around it',
   );
+  const [other] = pathTargets(
+    planNetwork({ ...view, nodes: [exampleNode(1), exampleNode(2, { tunnel: { vni: 118, port: 9472 } })] }),
+  );
+  t.match(other?.way.vxlan, { vni: 118, port: 9472 }, 'as the peer listens');
   const nodes = [exampleNode(1), exampleNode(2, { mode: 'vxlan' })];
   const mixed = planNetwork({ ...view, mode: 'direct', nodes });
   t.same(

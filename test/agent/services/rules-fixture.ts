@@ -11,7 +11,12 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { FakeCache } from '../fake-cache.ts';
 
 /** Service rules of a dual-stack node for the namespace of this process, over caches that the test fills. */
-export function makeRules(backend: string, nodeIPs: readonly string[], others?: RuleSource) {
+export function makeRules(
+  backend: string,
+  nodeIPs: readonly string[],
+  others?: RuleSource,
+  vxlan = { port: 8472 },
+) {
   const services = new FakeCache<Service>(({ metadata }) => `default/${metadata.name}`);
   const endpointSlices = new FakeCache<EndpointSlice>(({ metadata }) => `default/${metadata.name}`);
   const nodes = new FakeCache<Node>(({ metadata }) => metadata.name);
@@ -25,7 +30,7 @@ export function makeRules(backend: string, nodeIPs: readonly string[], others?: 
       externalIPs: [],
       nodePortAddresses: [],
       nonMasqueradeCIDRs: [],
-      vxlan: { port: 8472 },
+      vxlan,
     },
     cluster: {
       clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
