@@ -95,6 +95,11 @@ export class Ipam<R = unknown> {
     return this.#pool.ownerOf(address);
   }
 
+  /** What was given back lately, and by whoever had it before this was opened. */
+  get resting(): Iterable<string> {
+    return this.#pool.resting;
+  }
+
   /** What everybody has, by owner. */
   get leases(): ReadonlyMap<string, Lease<R>> {
     return this.#pool.leases;

@@ -71,6 +71,11 @@ export class Pool<R = unknown> {
     for (const [owner, lease] of Object.entries(state.leases)) this.#give(owner, lease);
   }
 
+  /** What was given back, until somebody gets something after it has rested. */
+  get resting(): Iterable<string> {
+    return this.#released.keys();
+  }
+
   get leases(): ReadonlyMap<string, Lease<R>> {
     return this.#leases;
   }

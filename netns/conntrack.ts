@@ -31,7 +31,10 @@ const mostSearches = 16;
 /** Which connections to forget: those that match all of it. */
 export interface ConntrackFilter {
   readonly family: Family;
-  readonly protocol: keyof typeof protocols;
+  /** Absent: whichever. */
+  readonly protocol?: keyof typeof protocols;
+  /** Who began it, e.g. a pod that is gone. */
+  readonly origSrc?: string;
   /** Where the client sent to, e.g. a clusterIP. */
   readonly origDst?: string;
   readonly origDstPort?: number;
@@ -56,9 +59,10 @@ export class Conntrack implements Disposable {
   list(protocol: keyof typeof protocols): TrackedFlow[] {
     return this.#socket.use((socket) =>
       (['ipv4', 'ipv6'] as const).flatMap((family) =>
-        collectEntries(socket, family, (payload) =>
-          decodeFlow(m.decodeAttributes(payload, 4), family, protocol),
-        ),
+        collectEntries(socket, family, (payload) => {
+          const ends = decodeEnds(m.decodeAttributes(payload, 4), family);
+          return ends.protocol === protocols[protocol] ? toFlow(ends, family) : [];
+        }),
       ),
     );
   }
@@ -95,24 +99,28 @@ function listRequests(socket: NetlinkSocket, filters: readonly ConntrackFilter[]
   });
 }
 
-function checkFilter({ origDst, origDstPort, replySrc }: ConntrackFilter): void {
-  if (origDst ?? origDstPort ?? replySrc) return;
+function checkFilter({ protocol, origSrc, origDst, origDstPort, replySrc }: ConntrackFilter): void {
+  if (origDstPort !== undefined && protocol === undefined) throw new TypeError('a port is one of a protocol');
+  if (origSrc ?? origDst ?? origDstPort ?? replySrc) return;
   throw new TypeError('a conntrack filter needs an address or a port: one without would forget everything');
 }
 
 function encodeDeleteByFilter(filter: ConntrackFilter): Request {
-  const { origDst, origDstPort, replySrc } = filter;
+  const { protocol, origSrc, origDst, origDstPort, replySrc } = filter;
   const ip = CTA_IP[filter.family];
+  const protocolFlag = protocol === undefined ? 0 : FILTER.protocol;
   const originalFlags =
-    FILTER.protocol |
+    protocolFlag |
+    (origSrc === undefined ? 0 : FILTER.source) |
     (origDst === undefined ? 0 : FILTER.destination) |
     (origDstPort === undefined ? 0 : FILTER.destinationPort);
-  const replyFlags = replySrc === undefined ? 0 : FILTER.protocol | FILTER.source;
+  const replyFlags = replySrc === undefined ? 0 : protocolFlag | FILTER.source;
+  const addresses = [encodeAddress(ip.source, origSrc), encodeAddress(ip.destination, origDst)];
   const port = origDstPort === undefined ? [] : [m.encodeU16BE(CTA_PROTO.destinationPort, origDstPort)];
   return encodeRequest(
     'delete',
     filter.family,
-    encodeTuple(CTA_TUPLE_ORIG, filter, encodeAddress(ip.destination, origDst), ...port),
+    encodeTuple(CTA_TUPLE_ORIG, filter, Buffer.concat(addresses), ...port),
     ...(replySrc === undefined
       ? []
       : [encodeTuple(CTA_TUPLE_REPLY, filter, encodeAddress(ip.source, replySrc))]),
@@ -139,17 +147,19 @@ function listMatching(
   const matchers = Array.from(byProtocol, ([protocol, its]) => ({ protocol, matches: makeMatcher(its) }));
   return collectEntries(socket, family, (payload) => {
     const entry = m.decodeAttributes(payload, 4);
-    const isMeant = matchers.some(({ protocol, matches }) =>
-      decodeFlow(entry, family, protocol).some(matches),
+    const ends = decodeEnds(entry, family);
+    const isMeant = matchers.some(
+      ({ protocol, matches }) =>
+        (protocol === undefined || protocols[protocol] === ends.protocol) && matches(ends),
     );
     return isMeant ? [m.decodeAttributes(Buffer.from(payload), 4)] : [];
   });
 }
 
-const filterFields = ['origDst', 'origDstPort', 'replySrc'] as const;
+const filterFields = ['origSrc', 'origDst', 'origDstPort', 'replySrc'] as const;
 
-/** Whether a flow is meant by one of many filters of its protocol: by look-up, whatever their number. */
-function makeMatcher(filters: readonly ConntrackFilter[]): (flow: TrackedFlow) => boolean {
+/** Whether a connection is meant by one of many filters of its protocol: by look-up, whatever their number. */
+function makeMatcher(filters: readonly ConntrackFilter[]): (ends: Ends) => boolean {
   /** What filters name, by the fields in which they do it. */
   const wanted = new Map<string, { fields: (typeof filterFields)[number][]; values: Set<string> }>();
   for (const filter of filters) {
@@ -159,10 +169,10 @@ function makeMatcher(filters: readonly ConntrackFilter[]): (flow: TrackedFlow) =
     wanted.set(fields.join(), known);
   }
   const forms = [...wanted.values()];
-  return (flow) => forms.some(({ fields, values }) => values.has(fields.map((field) => flow[field]).join()));
+  return (ends) => forms.some(({ fields, values }) => values.has(fields.map((field) => ends[field]).join()));
 }
 
-/** An address as {@link decodeFlow} writes it. */
+/** An address as {@link decodeEnds} writes it. */
 function normal(value: string | number | undefined): string {
   return typeof value === 'string' ? decodeIp(encodeIp(value)) : String(value);
 }
@@ -185,18 +195,39 @@ function collectEntries<T>(
   }
 }
 
-function decodeFlow(entry: Attributes, family: Family, protocol: keyof typeof protocols): TrackedFlow[] {
-  const [original, reply] = [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY].map((type) => {
+/** Who talks to whom, as far as an entry tells: only some protocols have ports. */
+interface Ends {
+  /** IP's number of it. */
+  readonly protocol: number | undefined;
+  readonly origSrc: string | undefined;
+  readonly origDst: string | undefined;
+  readonly origDstPort: number | undefined;
+  readonly replySrc: string | undefined;
+  readonly replySrcPort: number | undefined;
+}
+
+function decodeEnds(entry: Attributes, family: Family): Ends {
+  const decodeTuple = (type: number) => {
     const tuple = m.decodeNested(entry, type);
     return { ip: m.decodeNested(tuple, CTA_TUPLE_IP), proto: m.decodeNested(tuple, CTA_TUPLE_PROTO) };
-  });
-  const origDst = original?.ip.get(CTA_IP[family].destination);
-  const replySrc = reply?.ip.get(CTA_IP[family].source);
-  const origDstPort = original?.proto.get(CTA_PROTO.destinationPort)?.readUInt16BE(0);
-  const replySrcPort = reply?.proto.get(CTA_PROTO.sourcePort)?.readUInt16BE(0);
-  if (original?.proto.get(CTA_PROTO.number)?.[0] !== protocols[protocol]) return [];
-  if (!origDst || !replySrc || origDstPort === undefined || replySrcPort === undefined) return [];
-  return [{ family, origDst: decodeIp(origDst), origDstPort, replySrc: decodeIp(replySrc), replySrcPort }];
+  };
+  const [original, reply] = [decodeTuple(CTA_TUPLE_ORIG), decodeTuple(CTA_TUPLE_REPLY)];
+  const address = (value: Buffer | undefined): string | undefined => value && decodeIp(value);
+  const { source, destination } = CTA_IP[family];
+  return {
+    protocol: original.proto.get(CTA_PROTO.number)?.[0],
+    origSrc: address(original.ip.get(source)),
+    origDst: address(original.ip.get(destination)),
+    origDstPort: original.proto.get(CTA_PROTO.destinationPort)?.readUInt16BE(0),
+    replySrc: address(reply.ip.get(source)),
+    replySrcPort: reply.proto.get(CTA_PROTO.sourcePort)?.readUInt16BE(0),
+  };
+}
+
+function toFlow({ origDst, origDstPort, replySrc, replySrcPort }: Ends, family: Family): TrackedFlow[] {
+  if (origDst === undefined || replySrc === undefined) return [];
+  if (origDstPort === undefined || replySrcPort === undefined) return [];
+  return [{ family, origDst, origDstPort, replySrc, replySrcPort }];
 }
 
 function encodeRequest(verb: keyof typeof IPCTNL_MSG_CT, family: Family, ...attributes: Buffer[]): Request {
@@ -220,9 +251,10 @@ function encodeTuple(
   address: Buffer,
   ...port: Buffer[]
 ): Buffer {
+  const number = protocol === undefined ? [] : [m.encodeU8(CTA_PROTO.number, protocols[protocol])];
   return m.encodeNested(
     type,
     m.encodeNested(CTA_TUPLE_IP, address),
-    m.encodeNested(CTA_TUPLE_PROTO, m.encodeU8(CTA_PROTO.number, protocols[protocol]), ...port),
+    ...(number.length === 0 ? [] : [m.encodeNested(CTA_TUPLE_PROTO, ...number, ...port)]),
   );
 }

@@ -47,8 +47,11 @@ export class PodNetwork {
 
   constructor({ config, metrics, log }: PodNetworkContext) {
     this.#log = log.child({ subsystem: 'pod-network' });
-    this.#sweep = new Sweep(this.#log);
     this.#ipam = Ipam.open({ file: leasesFile(config.stateDir), ranges: [], reserved: [], restMs });
+    this.#sweep = new Sweep(this.#log, (address) => this.hasAddress(address));
+    // An agent before may have ended when it had given them back, and no more.
+    const resting = [...this.#ipam.resting];
+    if (resting.length > 0) this.#sweep.request(resting);
     this.#attachSeconds = new Histogram({
       name: 'weft_pod_attach_seconds',
       help: 'Time to give a pod its network namespace, link, addresses and routes.',
@@ -155,10 +158,11 @@ export class PodNetwork {
 
   async #release(id: string): Promise<void> {
     using socket = new NetlinkSocket();
-    retirePodLink(socket, describeLease(id, this.#ipam.leases.get(id)));
+    const attachment = describeLease(id, this.#ipam.leases.get(id));
+    retirePodLink(socket, attachment);
     // Where somebody else's namespace was given there is none of this name.
     removeNamespace(podNamespaceName(id));
-    this.#sweep.request();
+    this.#sweep.request(attachment.ips);
     const released = this.#ipam.release(id);
     this.#tell(id);
     await released;

@@ -1,3 +1,5 @@
+import { Conntrack } from '../../netns/conntrack.ts';
+import { familyOf } from '../../netns/ip.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import type { AgentContext } from '../subsystem.ts';
 import { removeRetiredLinks } from './pod-link.ts';
@@ -7,18 +9,27 @@ const quietMs = 100;
 /** But not for longer than this. */
 const maxMs = 1000;
 
-/** Removes the links of pods that are gone, some time after they were retired. */
+/**
+ * Some time after pods are gone removes their links, which were retired, and then lets the kernel forget connections with
+ * their addresses: who gets an address next shall not inherit any, and closed ones stay for two minutes, others for days.
+ */
 export class Sweep {
   readonly #log: AgentContext['log'];
+  readonly #isTaken: (address: string) => boolean;
+  /** Addresses whose connections are to be forgotten. */
+  readonly #freed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #latestMs = Infinity;
 
-  constructor(log: AgentContext['log']) {
+  /** @param isTaken whether somebody has the address now */
+  constructor(log: AgentContext['log'], isTaken: (address: string) => boolean) {
     this.#log = log;
+    this.#isTaken = isTaken;
   }
 
-  /** There is something to remove. */
-  request(): void {
+  /** There is something to remove: pods are gone that had these addresses. */
+  request(freed: readonly string[]): void {
+    for (const address of freed) this.#freed.add(address);
     if (this.#latestMs === Infinity) this.#latestMs = performance.now() + maxMs;
     this.postpone();
   }
@@ -36,8 +47,25 @@ export class Sweep {
     try {
       using socket = new NetlinkSocket();
       removeRetiredLinks(socket);
+      this.#forgetConnections();
     } catch (error) {
-      this.#log.warn({ err: error }, 'cannot remove links of pods that are gone');
+      this.#log.warn({ err: error }, 'cannot remove what is left of pods that are gone');
     }
+  }
+
+  /** Addresses are translated to pods' for who answers, and from pods' for who began: so each is found at one of two places. */
+  #forgetConnections(): void {
+    const addresses = [...this.#freed].filter((address) => !this.#isTaken(address));
+    this.#freed.clear();
+    using conntrack = new Conntrack();
+    conntrack.forget(
+      addresses.flatMap((address) => {
+        const family = familyOf(address);
+        return [
+          { family, origSrc: address },
+          { family, replySrc: address },
+        ];
+      }),
+    );
   }
 }

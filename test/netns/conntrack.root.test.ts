@@ -93,7 +93,25 @@ if (skipUnlessRoot(t)) {
     runInNamespace(name, () => kept.list('udp'));
     kept.forget([{ family: 'ipv4', protocol: 'udp', origDst: '10.1.0.1', origDstPort: 1002 }]);
     t.same([...new Set(tracked())], ['fd00::2 1001'], 'one that is kept stays with its namespace');
+    shell(`for host in 10.1.0.1 10.1.0.2 fd00::1 fd00::2; do
+        for port in 1001 1002; do echo x > /dev/udp/$host/$port; done
+        ping -q -n -c 1 $host
+      done`);
+    const ofFirst: ConntrackFilter[] = [
+      { family: 'ipv4', origSrc: '10.1.0.1' },
+      { family: 'ipv6', origSrc: 'fd00::1' },
+      { family: 'ipv4', replySrc: '10.1.0.1' },
+      { family: 'ipv6', replySrc: 'fd00::1' },
+    ];
+    runInNamespace(name, () => deleteConntrack(ofFirst));
+    const second = ['10.1.0.2 1001', '10.1.0.2 1002', 'fd00::2 1001', 'fd00::2 1002'];
+    t.same([...new Set(tracked())], second, 'of an address, whoever began');
+    const echoes = shell('grep icmp /proc/net/nf_conntrack | grep -o "dst=[^ ]*" | sort -u')
+      .trim()
+      .split('\n');
+    t.same(echoes, ['dst=10.1.0.2', 'dst=fd00:0000:0000:0000:0000:0000:0000:0002'], 'by whatever protocol');
     t.throws(() => deleteConntrack([{ family: 'ipv4', protocol: 'udp' }]), TypeError, 'never everything');
+    t.throws(() => deleteConntrack([{ family: 'ipv4', origDstPort: 1001 }]), TypeError);
     t.end();
   });
 

@@ -3,7 +3,9 @@ import path from 'node:path';
 import t from 'tap';
 import { readBootId, readState } from '../../../cni/lease-file.ts';
 import { createNamespace, listNamespaces, namespacePath, removeNamespace } from '../../../netns/namespace.ts';
+import { decodeIp, encodeIp } from '../../../netns/ip.ts';
 import { skipUnlessRoot } from '../../root.ts';
+import { Traffic } from '../underlay/traffic.ts';
 import type { TestNode } from './cluster-fixture.ts';
 import { eventually, ip, pings, run, TestCluster } from './cluster-fixture.ts';
 
@@ -15,6 +17,16 @@ interface Attachment {
 /** The node's ends of pods' links. */
 function podLinks(node: TestNode): unknown[] {
   return ip(node.namespace, 'link', 'show', 'master', 'weft0').map(({ ifname }) => ifname);
+}
+
+/** Tracked connections with any of these addresses at either end. */
+function trackedOf(node: TestNode, ips: readonly string[]): string[] {
+  const lines = run(node.namespace, 'cat', '/proc/net/nf_conntrack').split('\n');
+  return lines.filter((line) =>
+    Array.from(line.matchAll(/(?:src|dst)=(\S+)/g)).some(([, address = '']) =>
+      ips.includes(decodeIp(encodeIp(address))),
+    ),
+  );
 }
 
 if (skipUnlessRoot(t)) {
@@ -65,6 +77,36 @@ if (skipUnlessRoot(t)) {
       t.not(after.ips[0], before.ips[0], 'the address rests');
       t.ok(pings(after.netns, '10.244.1.1'));
       await node.ask('detach', again);
+    });
+
+    await t.test('the kernel forgets connections of who is gone, and of nobody else', async (t) => {
+      // A rule that looks at the connection's state is what makes the kernel track connections.
+      run(
+        node.namespace,
+        'nft',
+        'table inet t { chain c { type filter hook forward priority 0; ct state new accept; }; }',
+      );
+      const [gone, killed, stays] = (await Promise.all(
+        ['gone', 'killed', 'stays'].map((name) => node.ask<Attachment>('attach', cluster.uid(name))),
+      )) as [Attachment, Attachment, Attachment];
+      const talk = async (from: Attachment, to: Attachment): Promise<void> => {
+        for (const host of to.ips) (await Traffic.between(from.netns, to.netns, host))[Symbol.dispose]();
+      };
+      await talk(gone, stays);
+      await talk(stays, gone);
+      await talk(killed, first);
+      await talk(first, stays);
+      t.same(trackedOf(node, [...gone.ips, ...killed.ips]).length, 6, 'closed ones are tracked on');
+      await node.ask('detach', cluster.uid('gone'));
+      await eventually('forgotten', () => trackedOf(node, gone.ips).length === 0);
+      t.equal(trackedOf(node, killed.ips).length, 2);
+      await node.ask('detach', cluster.uid('killed'));
+      await node.kill();
+      await node.start(cluster.objects());
+      await eventually('forgotten by the next one', () => trackedOf(node, killed.ips).length === 0);
+      t.equal(trackedOf(node, stays.ips).length, 2, 'others are as they were');
+      await node.ask('detach', cluster.uid('stays'));
+      run(node.namespace, 'nft', 'delete', 'table', 'inet', 't');
     });
 
     await t.test('many at once', async (t) => {
