@@ -114,7 +114,9 @@ function describe({ name, about }: Request): string {
 function encodeCreation(link: DesiredLink, indexes: ReadonlyMap<string, number>): Request[] {
   const kind = kindOf(link);
   if (!kind) return [];
-  const birth = { mtu: link.mtu, ...(link.mac === undefined ? {} : { mac: link.mac }) };
+  const mac = link.mac === undefined ? {} : { mac: link.mac };
+  // A bridge follows its ports' MTUs until it is given another one than it has (net/bridge/br_device.c).
+  const birth = kind.kind === 'bridge' ? mac : { mtu: link.mtu, ...mac };
   return [createLink(link.name, kind, birth), ...encodeUpdate(link, indexes)];
 }
 

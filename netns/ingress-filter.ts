@@ -8,6 +8,9 @@ import { decodeTrafficMessage, encodeTrafficHeader, TC_H_CLSACT_INGRESS, TCA } f
 export const RTM_NEWTFILTER = 44;
 export const RTM_DELTFILTER = 45;
 const RTM_GETTFILTER = 46;
+/** Of the first filter of a link that comes, and of the last one that goes; each filter is told of by itself, too. */
+export const RTM_NEWCHAIN = 100;
+export const RTM_DELCHAIN = 101;
 /** linux/pkt_cls.h */
 const TCA_BPF = { act: 1, opsLength: 4, ops: 5, name: 7, flags: 8 } as const;
 const TCA_BPF_FLAG_ACT_DIRECT = 1;

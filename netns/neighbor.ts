@@ -59,10 +59,15 @@ export function listNeighbors(socket: NetlinkSocket, ifindex?: number): Neighbor
   );
 }
 
-/** Whose neighbour entry an RTM_NEWNEIGH or RTM_DELNEIGH message is about; undefined: a forwarding entry has no address. */
-export function decodeNeighborAddress(payload: Buffer): string | undefined {
-  const address = m.decodeAttributes(payload, headerLength).get(NDA.dst);
-  return address && decodeIp(address);
+/**
+ * Whose neighbour an RTM_NEWNEIGH or RTM_DELNEIGH message is about, also one that was found out or is only a multicast
+ * group; undefined: it is about a forwarding entry.
+ */
+export function decodeNeighborNews(payload: Buffer): Pick<Neighbor, 'address' | 'protocol'> | undefined {
+  const attributes = m.decodeAttributes(payload, headerLength);
+  const address = attributes.get(NDA.dst);
+  if (payload.readUInt8(0) === AF_BRIDGE || !address) return undefined;
+  return { address: decodeIp(address), protocol: attributes.get(NDA.protocol)?.[0] ?? 0 };
 }
 
 /** The hardware address of a neighbour on a link, permanent or found out, as long as the kernel believes in it. */

@@ -225,6 +225,8 @@ export class NodeNetwork implements Subsystem {
   #pass(): void {
     // Without all nodes nothing can be told to be superfluous.
     if (!this.#context.caches.nodes.synced) return;
+    // Pods' links are told of step by step: what comes after a step makes it harmless.
+    this.#monitor?.drain();
     const isLong = performance.now() - this.#lastFullMs >= maxIntervalMs;
     const isAlarming = this.#notices.take(this.#known());
     const isFullDue = !this.#plan || isAlarming || isLong;

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { RTM_NEWADDR } from '../../netns/address.ts';
 import type { Link } from '../../netns/link.ts';
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
-import { decodeNeighborAddress, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neighbor.ts';
+import { decodeNeighborNews, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neighbor.ts';
 import * as netlink from '../../netns/netlink.ts';
-import { RTM_DELTFILTER, RTM_NEWTFILTER } from '../../netns/ingress-filter.ts';
+import { RTM_DELCHAIN, RTM_DELTFILTER, RTM_NEWCHAIN, RTM_NEWTFILTER } from '../../netns/ingress-filter.ts';
 import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
 import { AF_UNSPEC } from '../../netns/socket.ts';
 import { RTM_DELQDISC, RTM_NEWQDISC } from '../../netns/traffic-control.ts';
@@ -21,7 +21,10 @@ export const noticeGroups =
   netlink.RTMGRP_IPV6_ROUTE;
 
 /** What others add does not take anything of ours away, and a busy host's neighbours come all the time. */
-const additions: ReadonlySet<number> = new Set([RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE]);
+const additions = [RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE];
+/** Pods' guards come and go with chains of filters; that a filter goes is told by itself. */
+const chains = [RTM_NEWCHAIN, RTM_DELCHAIN];
+const harmless: ReadonlySet<number> = new Set([...additions, ...chains]);
 /** As many removals nobody looks at one by one. */
 const maxRemovals = 1000;
 
@@ -67,7 +70,7 @@ export class Notices {
    * @returns whether there is something to look at
    */
   note(type: number, payload: Buffer): boolean {
-    if (additions.has(type)) return false;
+    if (harmless.has(type)) return false;
     switch (type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
@@ -137,12 +140,17 @@ function isAlarmingLink({ isGone, payload }: LinkNews, known: KnownNetwork): boo
   return isGone || !isDeepStrictEqual(link, known.links.get(link.ifindex));
 }
 
-/** A busy host forgets neighbours of others all the time, and a pod that ends takes its own with it. */
+/**
+ * A busy host forgets neighbours of others and multicast groups all the time, a bridge where its ports' addresses are;
+ * and a pod that ends takes its own with it.
+ */
 function isAlarmingNeighbor(payload: Buffer, known: KnownNetwork): boolean {
   const link = known.links.get(payload.readInt32LE(4));
   if (!link || !ownership.ownsLink(link)) return false;
-  const address = decodeNeighborAddress(payload);
-  return address === undefined || !known.isInPodRange(address) || known.isPodAddress(address);
+  const neighbor = decodeNeighborNews(payload);
+  if (!neighbor) return link.alias === vxlanAlias;
+  if (neighbor.protocol !== protocol) return false;
+  return !known.isInPodRange(neighbor.address) || known.isPodAddress(neighbor.address);
 }
 
 function isAlarmingRoute(payload: Buffer, known: KnownNetwork): boolean {

@@ -10,6 +10,11 @@ import { eventually, ip, pings, run, TestCluster, testNamespace } from './cluste
 
 const gateways = ['10.244.1.1', 'fd00:10:244:1::1'];
 
+interface Counters {
+  passes: number;
+  fullPasses: number;
+}
+
 /** The names of a namespace's links. */
 function linkNames(namespace: string): unknown[] {
   return ip(namespace, 'link')
@@ -178,6 +183,39 @@ if (skipUnlessRoot(t)) {
         () => ip(node.namespace, 'link', 'show', 'type', 'veth').length === 1,
       );
     });
+  });
+
+  t.test('attachments that come and go', async (t) => {
+    await using cluster = new TestCluster(1);
+    const [node] = cluster.nodes as [TestNode];
+    await node.start(cluster.objects());
+    const places = ['one', 'two', 'three'].map((name) => cluster.foreignNamespace(name));
+    const requests = places.map((netns, i) => ({ id: `cni:${i}:eth0`, netns }));
+    const counters = (): Promise<Counters> => node.ask('counters');
+    const veths = (): number => ip(node.namespace, 'link', 'show', 'type', 'veth').length;
+    const peer = {
+      metadata: { name: 'node2' },
+      spec: { podCIDRs: ['10.244.2.0/24'] },
+      status: { addresses: [{ type: 'InternalIP', address: '172.30.0.99' }] },
+    };
+    /** Passes judge all that was told until then. */
+    const allJudged = async (verb: 'changeNode' | 'removeNode'): Promise<Counters> => {
+      const { passes } = await counters();
+      await node.ask(verb, verb === 'changeNode' ? peer : 'node2');
+      await eventually('a pass', async () => (await counters()).passes > passes);
+      return counters();
+    };
+    /** How often the whole network was compared meanwhile. */
+    const comeAndGo = async (): Promise<number> => {
+      const before = await allJudged('changeNode');
+      await Promise.all(requests.map((request) => node.ask('attach', request)));
+      await Promise.all(requests.map(({ id }) => node.ask('detach', id)));
+      await eventually('no link is left', () => veths() === 1);
+      return (await allJudged('removeNode')).fullPasses - before.fullPasses;
+    };
+
+    // Once in 30 s everything is compared without a cause.
+    t.ok((await comeAndGo()) === 0 || (await comeAndGo()) === 0, 'cost no look at the whole network');
   });
 
   t.test('nothing is left behind', (t) => {

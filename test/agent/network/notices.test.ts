@@ -2,22 +2,32 @@ import t from 'tap';
 import { RTM_NEWADDR } from '../../../netns/address.ts';
 import type { Link } from '../../../netns/link.ts';
 import { RTM_DELLINK, RTM_NEWLINK, setLink } from '../../../netns/link.ts';
-import { removeNeighbor, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../../netns/neighbor.ts';
+import { RTM_DELCHAIN, RTM_NEWCHAIN } from '../../../netns/ingress-filter.ts';
+import { removeFdb, removeNeighbor, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../../netns/neighbor.ts';
 import { replaceRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../../netns/route.ts';
 import type { KnownNetwork } from '../../../agent/network/notices.ts';
 import { Notices } from '../../../agent/network/notices.ts';
-import { bridgeAlias, bridgeName, goneAlias, podAlias, protocol } from '../../../agent/network/marks.ts';
+import {
+  bridgeAlias,
+  bridgeName,
+  goneAlias,
+  podAlias,
+  protocol,
+  vxlanAlias,
+  vxlanName,
+} from '../../../agent/network/marks.ts';
 
 const plain = { kind: '', up: true, mtu: 1500, mac: '', master: 0, group: 0, peer: 0, isolated: false };
 const eth0: Link = { ...plain, ifindex: 2, name: 'eth0', alias: '', linkLocal: true };
 const bridge: Link = { ...plain, ifindex: 3, name: bridgeName, alias: bridgeAlias, linkLocal: true };
+const vxlan: Link = { ...plain, ifindex: 4, name: vxlanName, alias: vxlanAlias, linkLocal: false };
 /** As the kernel tells of it: a request to set all of it is of the same form. */
 const encode = ({ ifindex, name, alias, mtu, up, group }: Link): Buffer =>
   setLink(ifindex, { name, alias, mtu, up, group }).payload;
 
 const leased = '10.244.1.7';
 const known: KnownNetwork = {
-  links: new Map([eth0, bridge].map((link) => [link.ifindex, link])),
+  links: new Map([eth0, bridge, vxlan].map((link) => [link.ifindex, link])),
   isPodAsPlanned: ({ mtu }) => mtu === 1450,
   isPodAddress: (address) => address === leased,
   isInPodRange: (address) => address.startsWith('10.244.1.'),
@@ -68,8 +78,11 @@ t.test('links', (t) => {
 });
 
 t.test('neighbours and routes', (t) => {
-  const neighbor = (ifindex: number, address: string): Buffer =>
-    removeNeighbor({ ifindex, address, mac: '02:00:00:00:00:01', protocol }).payload;
+  const mac = '02:00:00:00:00:01';
+  const neighbor = (ifindex: number, address: string, by = protocol): Buffer =>
+    removeNeighbor({ ifindex, address, mac, protocol: by }).payload;
+  const forwarding = (ifindex: number): Buffer =>
+    removeFdb({ ifindex, mac, destination: '192.0.2.7' }).payload;
   const route = (destination: string, by = protocol): Buffer =>
     replaceRoute({ ifindex: 3, destination, onlink: false, protocol: by }).payload;
   for (const [payload, alarming] of [
@@ -78,6 +91,11 @@ t.test('neighbours and routes', (t) => {
     [neighbor(3, '10.244.2.0'), true],
     [neighbor(2, leased), false],
     [neighbor(99, leased), false],
+    [neighbor(3, leased, 0), false],
+    [neighbor(3, 'ff02::16', 0), false],
+    [neighbor(4, '10.244.2.0'), true],
+    [forwarding(3), false],
+    [forwarding(4), true],
   ] as const) {
     t.equal(judge([RTM_DELNEIGH, payload]).alarming, alarming);
     t.same(judge([RTM_NEWNEIGH, payload]), { due: false, alarming: false });
@@ -111,6 +129,8 @@ t.test('a flood of them is looked at as a whole', (t) => {
 t.test('anything else', (t) => {
   const RTM_DELADDR = 21;
   t.same(judge([RTM_DELADDR, Buffer.alloc(8)]), { due: true, alarming: true });
-  t.same(judge([RTM_NEWADDR, Buffer.alloc(8)]), { due: false, alarming: false });
+  for (const type of [RTM_NEWADDR, RTM_NEWCHAIN, RTM_DELCHAIN]) {
+    t.same(judge([type, Buffer.alloc(8)]), { due: false, alarming: false });
+  }
   t.end();
 });
