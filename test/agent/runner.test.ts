@@ -1,38 +1,9 @@
 import t from 'tap';
-import { Runner, type Clock } from '../../agent/runner.ts';
-
-/** A clock that stands still until told to move. */
-function fakeClock() {
-  let now = 0;
-  let timers: { at: number; callback: () => void }[] = [];
-  const clock: Clock = {
-    now: () => now,
-    setTimeout: (callback, ms) => {
-      const timer = { at: now + ms, callback, unref: () => undefined };
-      timers.push(timer);
-      return timer;
-    },
-    clearTimeout: (timer) => {
-      timers = timers.filter((other) => other !== timer);
-    },
-  };
-  const advance = async (ms: number) => {
-    const until = now + ms;
-    for (;;) {
-      const next = timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      timers = timers.filter((timer) => timer !== next);
-      now = Math.max(now, next.at);
-      next.callback();
-      await new Promise(setImmediate);
-    }
-    now = until;
-  };
-  return { clock, advance };
-}
+import { Runner } from '../../agent/runner.ts';
+import { FakeClock } from './fake-clock.ts';
 
 function makeRunner(run: () => Promise<void>) {
-  const { clock, advance } = fakeClock();
+  const clock = new FakeClock();
   const errors: [unknown, number][] = [];
   const runner = new Runner({
     run,
@@ -42,7 +13,7 @@ function makeRunner(run: () => Promise<void>) {
     onError: (error, nextMs) => errors.push([error, nextMs]),
     clock,
   });
-  return { runner, advance, errors };
+  return { runner, advance: (ms: number) => clock.advance(ms), errors };
 }
 
 t.test('runs at the start and then every maxInterval', async (t) => {

@@ -3,35 +3,7 @@ import type { Test } from 'tap';
 
 import { Drift } from '../../../agent/services/drift.ts';
 import type { RuleWatch } from '../../../iptables/rule-watch.ts';
-
-/** Time that passes only when the test says so. */
-class FakeClock {
-  nowMs = 0;
-  #timers = new Map<object, { atMs: number; callback: () => void }>();
-
-  now(): number {
-    return this.nowMs;
-  }
-
-  setTimeout(callback: () => void, ms: number): { unref(): unknown } {
-    const timer = { unref: () => timer };
-    this.#timers.set(timer, { atMs: this.nowMs + ms, callback });
-    return timer;
-  }
-
-  clearTimeout(timer: unknown): void {
-    this.#timers.delete(timer as object);
-  }
-
-  pass(ms: number): void {
-    this.nowMs += ms;
-    for (const [timer, { atMs, callback }] of this.#timers) {
-      if (atMs > this.nowMs) continue;
-      this.#timers.delete(timer);
-      callback();
-    }
-  }
-}
+import { FakeClock } from '../fake-clock.ts';
 
 function setup(t: Test, { tellsAll = false } = {}) {
   const clock = new FakeClock();
