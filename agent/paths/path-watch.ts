@@ -1,5 +1,5 @@
 import type { Counter } from 'prom-client';
-import { PathProber } from '../../netns/path-prober.ts';
+import type { PathProber } from '../../netns/path-prober.ts';
 import type { NetworkView, NodePlan } from '../network/view.ts';
 import { abridge } from '../abridge.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
@@ -8,6 +8,7 @@ import type { PathFinding } from './finding.ts';
 import type { OffloadVerdict, PathQuestions } from './measure.ts';
 import { judgeOffload, measureMtu } from './measure.ts';
 import { OffloadGuard } from './offload-guard.ts';
+import { ProbeLoop } from './probe-loop.ts';
 import { makePathMetrics, PathReports } from './reports.ts';
 import { isNodeReady } from './readiness.ts';
 import type { ReportContext } from './reports.ts';
@@ -16,10 +17,7 @@ import type { PathTarget } from './target.ts';
 import { isSameTarget, pathTargets } from './target.ts';
 
 /** Ten ranges a second at most: two packets each where all is well, whatever the cluster's size. */
-const spacingMs = 100;
-const mostAtOnce = 16;
-/** Peers come and go in crowds: so often are all of them looked through at most. */
-const rereadMs = 1_000;
+const pace = { spacingMs: 100, mostAtOnce: 16 };
 /** A peer that just joins is asked again soon, one that is away more and more seldom. */
 const silentMs = (silences: number): number => Math.min(60_000, 1_000 * 2 ** silences);
 /** A peer that is only starting is no news. */
@@ -36,6 +34,13 @@ export interface PathTiming {
 }
 
 const defaultTiming: PathTiming = { wellMs: 300_000, troubledMs: 60_000 };
+
+/** What one look has shown. */
+interface Seen {
+  /** Undefined: nobody answered. */
+  readonly mtu: number | undefined;
+  readonly verdict: OffloadVerdict;
+}
 
 type PathContext = ReportContext & Pick<AgentContext, 'metrics'>;
 
@@ -54,12 +59,7 @@ export class PathWatch implements Subsystem {
   readonly #offload = new OffloadGuard();
   #mtus: NetworkView['pathMtus'] = new Map();
   readonly #listeners = new Set<() => void>();
-  #prober: PathProber | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #atOnce = 0;
-  /** The plan that no target was taken from yet. */
-  #unread: NodePlan | undefined;
-  #readMs = -Infinity;
+  readonly #loop: ProbeLoop<PathTarget, Seen>;
 
   constructor(context: PathContext, timing = defaultTiming) {
     this.#timing = timing;
@@ -71,18 +71,21 @@ export class PathWatch implements Subsystem {
       offloadBroken: this.#offload.reason !== undefined,
     }));
     this.#probes = probes;
+    this.#loop = new ProbeLoop(this.#schedule, pace, {
+      read: (plan, nowMs) => this.#read(plan, nowMs),
+      look: (target, prober) => this.#look(target, prober),
+      note: (target, seen) => this.#note(target, seen),
+      fail: (target, error) => this.#fail(target, error),
+    });
   }
 
   start(): Promise<void> {
-    this.#prober = new PathProber();
-    this.#arm();
+    this.#loop.start();
     return Promise.resolve();
   }
 
   stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#prober?.close();
-    this.#prober = undefined;
+    this.#loop.stop();
     return Promise.resolve();
   }
 
@@ -110,53 +113,29 @@ export class PathWatch implements Subsystem {
 
   /** The network was just made as planned, or some of the plan's peers have changed. */
   follow(plan: NodePlan): void {
-    this.#unread = plan;
     if (this.#offload.keep()) this.#schedule.hurry(performance.now());
-    this.#arm();
-  }
-
-  #arm(): void {
-    clearTimeout(this.#timer);
-    if (!this.#prober) return;
-    const readMs = this.#unread ? this.#readMs + rereadMs : Infinity;
-    const waitMs = Math.min(readMs, this.#schedule.nextMs) - performance.now();
-    if (waitMs === Infinity) return;
-    this.#timer = setTimeout(() => this.#turn(), Math.max(spacingMs, waitMs)).unref();
-  }
-
-  #turn(): void {
-    const nowMs = performance.now();
-    if (this.#unread && nowMs >= this.#readMs + rereadMs) this.#read(this.#unread, nowMs);
-    const target = this.#atOnce < mostAtOnce ? this.#schedule.take(nowMs) : undefined;
-    if (target && this.#prober) void this.#look(target, this.#prober);
-    this.#arm();
+    this.#loop.follow(plan);
   }
 
   #read(plan: NodePlan, nowMs: number): void {
-    this.#unread = undefined;
-    this.#readMs = nowMs;
     for (const range of this.#schedule.replace(pathTargets(plan), nowMs)) this.#findings.delete(range);
     this.#renewMtus();
   }
 
-  async #look(target: PathTarget, prober: PathProber): Promise<void> {
-    this.#atOnce += 1;
+  async #look(target: PathTarget, prober: PathProber): Promise<Seen> {
     const questions = this.#questions(target, prober);
     // Only a vxlan hides checksums from the card that shall make them.
     const judge = target.way.vxlan !== undefined && this.#offload.reason === undefined;
-    try {
-      const [mtu, verdict] = await Promise.all([
-        measureMtu(questions, target.mtu),
-        judge ? judgeOffload(questions) : ('unknown' as const),
-      ]);
-      if (prober === this.#prober) this.#note(target, mtu, verdict);
-    } catch (error) {
-      this.#context.log.warn({ err: error, node: target.node }, 'cannot probe the way to a peer');
-      this.#schedule.settle(target, performance.now() + this.#timing.troubledMs);
-    } finally {
-      this.#atOnce -= 1;
-      this.#arm();
-    }
+    const [mtu, verdict] = await Promise.all([
+      measureMtu(questions, target.mtu),
+      judge ? judgeOffload(questions) : ('unknown' as const),
+    ]);
+    return { mtu, verdict };
+  }
+
+  #fail(target: PathTarget, error: unknown): void {
+    this.#context.log.warn({ err: error, node: target.node }, 'cannot probe the way to a peer');
+    this.#schedule.settle(target, performance.now() + this.#timing.troubledMs);
   }
 
   #questions({ way }: PathTarget, prober: PathProber): PathQuestions {
@@ -172,7 +151,7 @@ export class PathWatch implements Subsystem {
     };
   }
 
-  #note(target: PathTarget, mtu: number | undefined, verdict: OffloadVerdict): void {
+  #note(target: PathTarget, { mtu, verdict }: Seen): void {
     const before = this.#findings.get(target.range);
     const silences = mtu === undefined ? (before?.silences ?? 0) + 1 : 0;
     const finding = { target, mtu: mtu ?? before?.mtu, silences };

@@ -1,11 +1,11 @@
 import { familyOf } from '../../netns/ip.ts';
-import { PathProber } from '../../netns/path-prober.ts';
-import type { ProbeWay } from '../../netns/path-prober.ts';
+import type { PathProber, ProbeWay } from '../../netns/path-prober.ts';
 import { abridge } from '../abridge.ts';
 import type { StraightWay } from '../network/peers.ts';
 import { straightKey } from '../network/peers.ts';
 import type { NetworkView, NodePlan } from '../network/view.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
+import { ProbeLoop } from './probe-loop.ts';
 import { isNodeReady } from './readiness.ts';
 import type { ReportContext } from './reports.ts';
 import { ProbeSchedule } from './schedule.ts';
@@ -20,9 +20,7 @@ const defaultTiming: ProofTiming = { keepMs: 1_000, hastyMs: 250, holdMs: 5_000 
 /** Neighbours on one subnet answer in a fraction of this. */
 const timeoutMs = 500;
 const echoBytes = 100;
-const mostAtOnce = 32;
-/** Peers come and go in crowds: so often are all of them looked through at most. */
-const rereadMs = 1_000;
+const pace = { spacingMs, mostAtOnce: 32 };
 const mostTold = 3;
 
 type StraightContext = ReportContext &
@@ -46,30 +44,28 @@ export class StraightWatch implements Subsystem {
   /** Taken by an agent before, and not looked at yet. */
   readonly #adopted = new Set<string>();
   readonly #listeners = new Set<(node: string) => void>();
-  #prober: PathProber | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #atOnce = 0;
-  /** The plan that no target was taken from yet. */
-  #unread: NodePlan | undefined;
-  #readMs = -Infinity;
+  readonly #loop: ProbeLoop<StraightTarget, Seen>;
 
   constructor(context: StraightContext, timing = defaultTiming) {
     this.#timing = timing;
     this.#context = { ...context, log: context.log.child({ subsystem: this.name }) };
     this.#reports = new StraightReports(this.#context);
     makeStraightMetric(context.metrics, () => this.#proofs.values());
+    this.#loop = new ProbeLoop(this.#schedule, pace, {
+      read: (plan, nowMs) => this.#read(plan, nowMs),
+      look: (target, prober) => this.#look(target, prober),
+      note: (target, seen) => this.#note(target, seen),
+      fail: (target, error) => this.#fail(target, error),
+    });
   }
 
   start(): Promise<void> {
-    this.#prober = new PathProber();
-    this.#arm();
+    this.#loop.start();
     return Promise.resolve();
   }
 
   stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#prober?.close();
-    this.#prober = undefined;
+    this.#loop.stop();
     return Promise.resolve();
   }
 
@@ -108,30 +104,10 @@ export class StraightWatch implements Subsystem {
 
   /** The network was just made as planned, or some of the plan's peers have changed. */
   follow(plan: NodePlan): void {
-    this.#unread = plan;
-    this.#arm();
-  }
-
-  #arm(): void {
-    clearTimeout(this.#timer);
-    if (!this.#prober) return;
-    const readMs = this.#unread ? this.#readMs + rereadMs : Infinity;
-    const waitMs = Math.min(readMs, this.#schedule.nextMs) - performance.now();
-    if (waitMs === Infinity) return;
-    this.#timer = setTimeout(() => this.#turn(), Math.max(spacingMs, waitMs)).unref();
-  }
-
-  #turn(): void {
-    const nowMs = performance.now();
-    if (this.#unread && nowMs >= this.#readMs + rereadMs) this.#read(this.#unread, nowMs);
-    const target = this.#atOnce < mostAtOnce ? this.#schedule.take(nowMs) : undefined;
-    if (target && this.#prober) void this.#look(target, this.#prober);
-    this.#arm();
+    this.#loop.follow(plan);
   }
 
   #read(plan: NodePlan, nowMs: number): void {
-    this.#unread = undefined;
-    this.#readMs = nowMs;
     const targets = straightTargets(plan);
     const before = this.#schedule.targets;
     this.#schedule.replace(targets, nowMs);
@@ -145,21 +121,14 @@ export class StraightWatch implements Subsystem {
     this.#adopted.clear();
   }
 
-  async #look(target: StraightTarget, prober: PathProber): Promise<void> {
-    this.#atOnce += 1;
-    try {
-      const isProven = this.#proven.has(straightKey(target.way));
-      const seen = isProven
-        ? await askByRoute(target.way, prober)
-        : await this.#askNeighbor(target.way, prober);
-      if (prober === this.#prober) this.#note(target, seen);
-    } catch (error) {
-      this.#context.log.warn({ err: error, node: target.node }, 'cannot probe the straight way to a peer');
-      this.#note(target, { answered: false, isAlive: false });
-    } finally {
-      this.#atOnce -= 1;
-      this.#arm();
-    }
+  #look({ way }: StraightTarget, prober: PathProber): Promise<Seen> {
+    const isProven = this.#proven.has(straightKey(way));
+    return isProven ? askByRoute(way, prober) : this.#askNeighbor(way, prober);
+  }
+
+  #fail(target: StraightTarget, error: unknown): void {
+    this.#context.log.warn({ err: error, node: target.node }, 'cannot probe the straight way to a peer');
+    this.#note(target, { answered: false, isAlive: false });
   }
 
   /** First at its own address and by vxlan: then the kernel knows the neighbour, and we whether it is there at all. */
