@@ -5,15 +5,15 @@ import { planPassage, withoutPassage } from '../../iptables/passage.ts';
 import type { TracedNode } from '../../iptables/trace/packet.ts';
 import { parseIptablesSave } from '../../iptables/trace/iptables.ts';
 import { readNode } from '../../iptables/trace/node.ts';
-import { readRuleSources } from '../../iptables/trace/sources.ts';
-import type { RuleSource } from '../../iptables/trace/sources.ts';
+import { listRuleTables } from '../../iptables/trace/rule-tables.ts';
+import type { RuleTable } from '../../iptables/trace/rule-tables.ts';
 import { listCrossings } from './crossings.ts';
 import type { Crossing, Need } from './crossings.ts';
 import type { Finding } from './finding.ts';
-import { describeBlocks, judgeSource, listed } from './firewalls.ts';
+import { describeBlocks, judgeTable, listed } from './firewalls.ts';
 import type { Judgement } from './firewalls.ts';
 import { observeHost } from './observe.ts';
-import { describeSource } from './rule-owners.ts';
+import { describeTable } from './rule-owners.ts';
 import type { HostView } from './view.ts';
 
 /** Tables that stop no packets of pods by their nature: our own, and those that only rewrite. */
@@ -32,9 +32,9 @@ export async function checkFirewalls(
   const view = observeHost(known, node);
   const crossings = listCrossings(view);
   const findings: Finding[] = [];
-  for (const source of await readRuleSources(run, leftOut)) {
-    const checked = mend ? await mendSource(source, { node, crossings, view, run }) : undefined;
-    findings.push(...(checked ?? describeBlocks(source, judgeSource(source, node, crossings), view)));
+  for (const table of await listRuleTables(run, leftOut)) {
+    const checked = mend ? await mendTable(table, { node, crossings, view, run }) : undefined;
+    findings.push(...(checked ?? describeBlocks(table, judgeTable(table, node, crossings), view)));
   }
   if (findings.length > 0) return findings;
   const found =
@@ -57,27 +57,27 @@ interface Circumstances {
 }
 
 /** Undefined where a passage is not ours to make: the table is not iptables' filter, or Service rules hold it. */
-async function mendSource(
-  source: RuleSource,
+async function mendTable(
+  table: RuleTable,
   { node, crossings, view, run }: Circumstances,
 ): Promise<Finding[] | undefined> {
-  const traits = families.find(({ command }) => source.program.startsWith(`${command}-`));
-  if (!traits || source.table !== 'filter' || /^:WEFT-FORWARD /m.test(source.text)) return undefined;
+  const traits = families.find(({ command }) => table.program.startsWith(`${command}-`));
+  if (!traits || table.name !== 'filter' || /^:WEFT-FORWARD /m.test(table.text)) return undefined;
   const judge = (text: string): Judgement =>
-    judgeSource({ chains: () => parseIptablesSave(text, traits.family) }, node, crossings);
-  const bare = judge(withoutPassage(source.text));
+    judgeTable({ chains: () => parseIptablesSave(text, traits.family) }, node, crossings);
+  const bare = judge(withoutPassage(table.text));
   const isNeeded = bare.blocks.some(({ needs }) => needs.some(isOurs));
-  const input = planPassage(source.text, traits, isNeeded ? view : undefined);
-  if (input !== undefined) await run(`${source.program}-restore`, ['--noflush', '-w', '10'], input);
-  if (!isNeeded) return describeBlocks(source, bare, view);
-  const text = await run(`${source.program}-save`, ['-t', source.table]);
+  const input = planPassage(table.text, traits, isNeeded ? view : undefined);
+  if (input !== undefined) await run(`${table.program}-restore`, ['--noflush', '-w', '10'], input);
+  if (!isNeeded) return describeBlocks(table, bare, view);
+  const text = await run(`${table.program}-save`, ['-t', table.name]);
   const now = judge(text);
   const stopped = new Set(now.blocks.flatMap(({ what }) => what));
   const mended = bare.blocks.flatMap(({ rule, what }): Finding[] => {
     const passing = what.filter((each) => !stopped.has(each));
     if (passing.length === 0) return [];
-    const found = `${describeSource(source)} would stop packets ${listed(passing)}: ${rule}; rules of weft let them through`;
+    const found = `${describeTable(table)} would stop packets ${listed(passing)}: ${rule}; rules of weft let them through`;
     return [{ check: 'firewall', state: 'mended', found }];
   });
-  return [...mended, ...describeBlocks({ ...source, text }, now, view)];
+  return [...mended, ...describeBlocks({ ...table, text }, now, view)];
 }

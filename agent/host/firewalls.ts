@@ -1,11 +1,11 @@
 import { RulesError } from '../../iptables/error.ts';
 import type { TracedNode } from '../../iptables/trace/packet.ts';
-import type { RuleSource } from '../../iptables/trace/sources.ts';
+import type { RuleTable } from '../../iptables/trace/rule-tables.ts';
 import type { BaseChain } from '../../iptables/trace/program.ts';
 import { tracePacket } from '../../iptables/trace/walk.ts';
 import type { Crossing, Need } from './crossings.ts';
 import type { Finding } from './finding.ts';
-import { describeSource, remedyFor } from './rule-owners.ts';
+import { describeTable, remedyFor } from './rule-owners.ts';
 import type { HostView } from './view.ts';
 
 /** A rule that stops packets of the cluster. */
@@ -33,8 +33,8 @@ export interface Judgement {
  * Finds what of the crossings a table stops. Each chain that the kernel calls is asked by itself: who is stopped by one is
  * stopped, and it shows where a rule that comes before would have to stand.
  */
-export function judgeSource(
-  source: Pick<RuleSource, 'chains'>,
+export function judgeTable(
+  table: Pick<RuleTable, 'chains'>,
   node: TracedNode,
   crossings: readonly Crossing[],
 ): Judgement {
@@ -49,7 +49,7 @@ export function judgeSource(
       return undefined;
     }
   };
-  for (const chain of attempt(() => source.chains()) ?? []) {
+  for (const chain of attempt(() => table.chains()) ?? []) {
     for (const crossing of crossings) {
       const block = attempt(() => findBlock(chain, node, crossing));
       if (!block) continue;
@@ -80,18 +80,14 @@ function findBlock(chain: BaseChain, node: TracedNode, { what, need, packet }: C
 }
 
 /** Says of a table what it stops and what to do about it. */
-export function describeBlocks(
-  source: RuleSource,
-  { blocks, unclear }: Judgement,
-  view: HostView,
-): Finding[] {
-  const whose = describeSource(source);
+export function describeBlocks(table: RuleTable, { blocks, unclear }: Judgement, view: HostView): Finding[] {
+  const whose = describeTable(table);
   return [
     ...blocks.map((block): Finding => ({
       check: 'firewall',
       state: 'trouble',
       found: `${whose} stop packets ${listed(block.what)}: ${block.rule}`,
-      remedy: remedyFor(source, block, view),
+      remedy: remedyFor(table, block, view),
     })),
     ...unclear.map((why): Finding => ({
       check: 'firewall',

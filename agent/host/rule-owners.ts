@@ -1,4 +1,4 @@
-import type { RuleSource } from '../../iptables/trace/sources.ts';
+import type { RuleTable } from '../../iptables/trace/rule-tables.ts';
 import { familyOf } from '../../netns/ip.ts';
 import type { Need } from './crossings.ts';
 import type { Block } from './firewalls.ts';
@@ -63,26 +63,26 @@ const owners: readonly RuleOwner[] = [
 ];
 
 /** Who made a table, for people: `Docker's rules (iptables-nft, table filter)`. */
-export function describeSource({ program, table, text }: RuleSource): string {
-  const owner = owners.find(({ mark }) => mark.test(`${table} ${text}`));
-  const where = program === 'nft' ? `nft table ${table}` : `${program}, table ${table}`;
+export function describeTable({ program, name, text }: RuleTable): string {
+  const owner = owners.find(({ mark }) => mark.test(`${name} ${text}`));
+  const where = program === 'nft' ? `nft table ${name}` : `${program}, table ${name}`;
   return owner ? `the rules of ${owner.name} (${where})` : `somebody's rules (${where})`;
 }
 
 /** What to run so that a rule of this table stops nothing of it any more. */
-export function remedyFor(source: RuleSource, block: Block, view: HostView): string {
-  const owner = owners.find(({ mark }) => mark.test(`${source.table} ${source.text}`));
+export function remedyFor(table: RuleTable, block: Block, view: HostView): string {
+  const owner = owners.find(({ mark }) => mark.test(`${table.name} ${table.text}`));
   const kept = owner?.remedies?.(view, block.decider);
   const commandsFor = (need: Need): string[] => {
     if (kept) return kept[need];
-    return source.program === 'nft'
-      ? listNftCommands(source.table, need, block.chain, view)
-      : listIptablesCommands(source, need, block.chain, view);
+    return table.program === 'nft'
+      ? listNftCommands(table.name, need, block.chain, view)
+      : listIptablesCommands(table, need, block.chain, view);
   };
   // Needs have commands in common.
   const commands = [...new Set(block.needs.flatMap(commandsFor)), ...(owner?.finally ?? [])].join(' && ');
   if (kept) return commands;
-  const file = source.program === 'nft' ? ', e.g. /etc/nftables.conf' : '';
+  const file = table.program === 'nft' ? ', e.g. /etc/nftables.conf' : '';
   return `${commands} # and write it into what loads these rules${file}`;
 }
 
@@ -104,7 +104,7 @@ function listNftCommands(table: string, need: Need, chain: string, view: HostVie
 }
 
 function listIptablesCommands(
-  { program, table }: RuleSource,
+  { program, name }: RuleTable,
   need: Need,
   chain: string,
   view: HostView,
@@ -121,5 +121,5 @@ function listIptablesCommands(
     vxlan: () => [`-p udp --dport ${view.vxlanPort}`],
     agent: () => [`-p tcp --dport ${view.agentPort}`],
   };
-  return matches[need]().map((match) => `${program} -t ${table} -I ${chain} ${match} -j ACCEPT`);
+  return matches[need]().map((match) => `${program} -t ${name} -I ${chain} ${match} -j ACCEPT`);
 }

@@ -1,13 +1,13 @@
 import { runCommand } from '../command.ts';
 import type { Run } from '../command.ts';
 import type { BaseChain } from './program.ts';
-import { readRuleSources } from './sources.ts';
+import { listRuleTables } from './rule-tables.ts';
 
 /**
  * Reads the rules that packets meet in the network namespace of this process, ours and everybody else's.
  * @throws RulesError REFUSED, UNREADABLE
  */
 export async function readRules(run: Run = runCommand): Promise<BaseChain[]> {
-  const sources = await readRuleSources(run, []);
-  return sources.flatMap((source) => source.chains());
+  const tables = await listRuleTables(run, []);
+  return tables.flatMap((table) => table.chains());
 }
