@@ -9,7 +9,7 @@ import { LoopProbe } from '../../dns/loop-probe.ts';
 import { Resolver } from '../../dns/resolver.ts';
 import { startDnsServer, type DnsServer } from '../../dns/server.ts';
 import type { Finish } from '../../dns/transport.ts';
-import { Turns } from '../../dns/turns.ts';
+import { Pacer } from '../../dns/pacer.ts';
 import { Upstreams } from '../../dns/upstreams.ts';
 import { ClusterZone } from '../../dns/zone.ts';
 import { BatchedSocket } from '../../netns/batched-socket.ts';
@@ -48,7 +48,7 @@ class NamesWorker {
   readonly #resolver: Resolver;
   readonly #upstreams: Upstreams;
   /** Questions to them begin few at a time: between them others are answered. */
-  readonly #turns = new Turns(8);
+  readonly #pacer = new Pacer(8);
   readonly #served: { readonly sockets: WorkerSockets; readonly server: DnsServer }[] = [];
   readonly #verifiesPods: boolean;
   readonly #transferTo: readonly string[];
@@ -86,7 +86,7 @@ class NamesWorker {
     this.#resolver = new Resolver({
       upstreams: {
         ask: async (question) => {
-          await this.#turns.take();
+          await this.#pacer.take();
           return this.#upstreams.ask(question);
         },
         isHealthy: (name) => this.#upstreams.isHealthy(name),

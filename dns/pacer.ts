@@ -2,7 +2,7 @@
  * Spreads work over turns of the event loop: so many pieces in each, the others wait for the next ones, in order. A
  * burst of questions for other servers, each with a socket of its own, would hold up all answers for a tenth of a second.
  */
-export class Turns {
+export class Pacer {
   readonly #perTurn: number;
   readonly #waiting: (() => void)[] = [];
   #left: number;
