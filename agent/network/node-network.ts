@@ -1,30 +1,23 @@
-import { isDeepStrictEqual } from 'node:util';
-import { Counter, Histogram } from 'prom-client';
-import { listAddresses } from '../../netns/address.ts';
+import type { Counter, Histogram } from 'prom-client';
 import { changeState, ensureState, removeState } from '../../netns/apply.ts';
 import type { Outcome } from '../../netns/apply.ts';
-import type { DesiredState, ObservedState } from '../../netns/state.ts';
-import { parseCidr, positionIn, renderCidr } from '../../netns/ip.ts';
-import { isAsDesired } from '../../netns/diff.ts';
-import { decodeLink, listLinks, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
-import type { Link } from '../../netns/link.ts';
-import { NetlinkMonitor, NetlinkSocket } from '../../netns/netlink.ts';
-import { readSysctl } from '../../netns/sysctl.ts';
+import type { ObservedState } from '../../netns/state.ts';
+import { listLinks } from '../../netns/link.ts';
+import { NetlinkSocket } from '../../netns/netlink.ts';
 import { abridge } from '../abridge.ts';
 import { Runner } from '../runner.ts';
 import type { AgentContext, Health, Subsystem } from '../subsystem.ts';
-import type { NetworkView, NodePlan } from './view.ts';
-import { findUnderlay, listStraightWays, sameNetwork, toClusterNode } from './observed-view.ts';
 import { planNetwork } from './desired.ts';
-import { bridgeName, goneGroup, ownership, podAlias, podOfLink, vxlanName } from './marks.ts';
+import { KernelWatch } from './kernel-watch.ts';
+import { bridgeName, goneGroup, ownership, vxlanName } from './marks.ts';
+import type { NetworkContext, NetworkParts } from './network-context.ts';
 import { NetworkError } from './network-error.ts';
-import type { NetworkReports } from './reports.ts';
-import { isOfTraffic, isRemoval, noticeGroups, Notices } from './notices.ts';
-import type { KnownNetwork } from './notices.ts';
-import { podLink } from './pods.ts';
-import { podRanges } from './ranges.ts';
+import { findPodPlan, listStraightWays, observeView, sameNetwork, toClusterNode } from './observed-view.ts';
 import { removeRetiredLinks } from './pod-link.ts';
 import type { PodNetwork } from './pod-network.ts';
+import { makeNetworkMetrics } from './reports.ts';
+import type { NetworkReports } from './reports.ts';
+import type { NodePlan } from './view.ts';
 import { explainErrors } from './vxlan-trouble.ts';
 
 /** A burst of notifications costs one pass; a repair still comes before anybody's TCP retransmits twice. */
@@ -32,45 +25,8 @@ const minIntervalMs = 200;
 /** Everything is read and compared at least so often. */
 const maxIntervalMs = 30_000;
 
-type NodeNetworkContext = Pick<AgentContext, 'nodeName' | 'metrics' | 'log'> & {
-  readonly config: Pick<AgentContext['config'], 'nodeIPs' | 'vxlan' | 'networkMode' | 'podLink' | 'podMTU'>;
-  readonly cluster: Pick<AgentContext['cluster'], 'dnsIPs'>;
-  readonly caches: Pick<AgentContext['caches'], 'nodes'>;
-};
-
 /** What a pass did, whether over everything or over some peers. */
 type PassResult = Pick<Outcome, 'changes' | 'errors'>;
-
-/** Who finds out what the ways to peers carry (agent/paths). */
-interface Paths {
-  readonly mtus: NetworkView['pathMtus'];
-  subscribe(listener: () => void): () => void;
-  /** The network was just made as planned, or some of the plan's peers have changed. */
-  follow(plan: NodePlan): void;
-}
-
-/** Who finds out which ways packets take straight to peers (agent/paths). */
-interface Straight {
-  readonly proven: NetworkView['proven'];
-  /** Tells of nodes of whose ways {@link proven} says otherwise now. */
-  subscribe(listener: (node: string) => void): () => void;
-  /** These are taken already. */
-  adopt(ways: Iterable<string>): void;
-  follow(plan: NodePlan): void;
-}
-
-/** Who keeps the kernel's settings as they shall be, and tells of those that others change (agent/host). */
-interface Settings {
-  /** Makes them so at once, and keeps them. What cannot be written is told there. */
-  want(settings: DesiredState['sysctls']): void;
-}
-
-/** Who works with it. */
-interface NetworkParts {
-  readonly paths: Paths;
-  readonly straight: Straight;
-  readonly settings: Settings;
-}
 
 /**
  * Keeps this node's bridge, vxlan device and ways to its peers as the cluster's nodes ask for. On start, when the kernel
@@ -78,44 +34,30 @@ interface NetworkParts {
  */
 export class NodeNetwork implements Subsystem {
   readonly name = 'network';
-  readonly #context: NodeNetworkContext;
+  readonly #context: NetworkContext;
   readonly #pods: PodNetwork;
   readonly #reports: NetworkReports;
-  readonly #paths: Paths;
-  readonly #straight: Straight;
-  readonly #settings: Settings;
+  readonly #parts: NetworkParts;
   readonly #log: AgentContext['log'];
   readonly #runner: Runner;
-  readonly #passSeconds: Histogram;
+  readonly #kernel: KernelWatch;
+  readonly #passSeconds: Histogram<'scope'>;
   readonly #changes: Counter;
   #undo = new DisposableStack();
-  #monitor: NetlinkMonitor | undefined;
   /** What the last full pass went by; its peers follow the changes since. */
   #plan: NodePlan | undefined;
   /** Other nodes that changed since the last pass. */
   readonly #changedNodes = new Set<string>();
-  readonly #notices = new Notices();
   #lastFullMs = -Infinity;
-  /** By ifindex, as the last full pass left them. */
-  #links: ReadonlyMap<number, Link> = new Map();
-  /** How many things we have just taken away without having been told so. */
-  #untoldRemovals = 0;
   /** Why this node is cut off, as it was told. */
   #fenced: string | undefined;
   #health: Health = { ready: false, reason: 'waiting for the API' };
 
-  constructor(
-    context: NodeNetworkContext,
-    pods: PodNetwork,
-    reports: NetworkReports,
-    { paths, straight, settings }: NetworkParts,
-  ) {
+  constructor(context: NetworkContext, pods: PodNetwork, reports: NetworkReports, parts: NetworkParts) {
     this.#context = context;
     this.#pods = pods;
     this.#reports = reports;
-    this.#paths = paths;
-    this.#straight = straight;
-    this.#settings = settings;
+    this.#parts = parts;
     this.#log = context.log.child({ subsystem: this.name });
     this.#runner = new Runner({
       run: () => {
@@ -126,47 +68,16 @@ export class NodeNetwork implements Subsystem {
       maxIntervalMs,
       onError: (err, retryMs) => this.#log.warn({ err, retryMs }, 'the network is not as it shall be'),
     });
-    const registers = [context.metrics];
-    this.#passSeconds = new Histogram({
-      name: 'weft_network_pass_seconds',
-      help: "Time of one pass over the node's network: over all of it, or the ways to peers that changed.",
-      labelNames: ['scope'],
-      buckets: [0.001, 0.005, 0.02, 0.1, 0.5],
-      registers,
-    });
-    this.#changes = new Counter({
-      name: 'weft_network_changes_total',
-      help: "What was asked of the kernel to make the node's network as it shall be.",
-      registers,
-    });
+    this.#kernel = new KernelWatch(pods, (isHope) => (isHope ? this.#runner.wake() : this.#runner.request()));
+    const { passSeconds, changes } = makeNetworkMetrics(context.metrics);
+    this.#passSeconds = passSeconds;
+    this.#changes = changes;
   }
 
   start(): Promise<void> {
     this.#adopt();
-    const requestFull = (): void => {
-      this.#notices.alarm();
-      this.#runner.request();
-    };
-    const onMessage = (type: number, payload: Buffer): void => {
-      if (isOfTraffic(type)) {
-        if (this.#pods.traffic.isDisturbed(type, payload)) requestFull();
-        return;
-      }
-      if (isRemoval(type, payload, this.#links) && this.#untoldRemovals > 0) {
-        this.#untoldRemovals -= 1;
-        return;
-      }
-      if (!this.#notices.note(type, payload)) return;
-      this.#runner.request();
-      // What was refused for a link that was down, not there or in the way need not wait for its next turn. A pass that
-      // fails tells of its own doing, too: it must not wake the next one.
-      if (type === RTM_DELLINK || (type === RTM_NEWLINK && this.#isNews(payload))) this.#runner.wake();
-    };
-    const onOverrun = (): void => {
-      this.#pods.traffic.doubt();
-      requestFull();
-    };
-    this.#monitor = this.#undo.use(new NetlinkMonitor({ groups: noticeGroups, onMessage, onOverrun }));
+    this.#kernel.start();
+    this.#undo.defer(() => this.#kernel.stop());
     const unsubscribe = this.#context.caches.nodes.subscribe((event) => {
       if (event.type === 'synced' || event.key === this.#context.nodeName) {
         if (event.type !== 'updated' || !sameNetwork(event.object, event.previous)) this.noteAddresses();
@@ -179,9 +90,15 @@ export class NodeNetwork implements Subsystem {
       this.#runner.wake();
     });
     this.#undo.defer(unsubscribe);
-    this.#undo.defer(this.#paths.subscribe(requestFull));
+    const { paths, straight } = this.#parts;
     this.#undo.defer(
-      this.#straight.subscribe((node) => {
+      paths.subscribe(() => {
+        this.#kernel.alarm();
+        this.#runner.request();
+      }),
+    );
+    this.#undo.defer(
+      straight.subscribe((node) => {
         this.#changedNodes.add(node);
         this.#runner.request();
       }),
@@ -192,7 +109,7 @@ export class NodeNetwork implements Subsystem {
 
   /** Follows the node's addresses of now, also one whose absence made passes fail. */
   noteAddresses(): void {
-    this.#notices.alarm();
+    this.#kernel.alarm();
     this.#runner.wake();
   }
 
@@ -210,53 +127,22 @@ export class NodeNetwork implements Subsystem {
   #adopt(): void {
     using socket = new NetlinkSocket();
     const links = listLinks(socket);
-    this.#straight.adopt(listStraightWays(socket, links));
-    const bridge = links.find((link) => link.name === bridgeName && ownership.ownsLink(link));
-    if (!bridge) return;
-    const cidrs = listAddresses(socket)
-      .filter(({ ifindex }) => ifindex === bridge.ifindex)
-      .map(({ address, prefix }) => renderCidr(parseCidr(`${address}/${prefix}`)));
-    if (cidrs.length === 0) return;
-    const { podLink } = this.#context.config;
-    this.#pods.configure({ podLink, mtu: bridge.mtu, bridgeMac: bridge.mac, ranges: podRanges(cidrs) });
+    this.#parts.straight.adopt(listStraightWays(socket, links));
+    const plan = findPodPlan(socket, links, this.#context.config.podLink);
+    if (!plan) return;
+    this.#pods.configure(plan);
     this.#health = { ready: true, reason: 'waiting for the API; the last state stands' };
   }
 
   #pass(): void {
     // Without all nodes nothing can be told to be superfluous.
     if (!this.#context.caches.nodes.synced) return;
-    // Pods' links are told of step by step: what comes after a step makes it harmless.
-    this.#monitor?.drain();
     const isLong = performance.now() - this.#lastFullMs >= maxIntervalMs;
-    const isAlarming = this.#notices.take(this.#known());
+    const isAlarming = this.#kernel.take();
     const isFullDue = !this.#plan || isAlarming || isLong;
     if (!isFullDue && this.#changedNodes.size === 0) return;
     using socket = new NetlinkSocket();
     if (isFullDue || !this.#changePeers(socket)) this.#changeAll(socket);
-  }
-
-  #known(): KnownNetwork {
-    const plan = this.#plan?.pods;
-    const indexes = new Map(Array.from(this.#links.values(), ({ name, ifindex }) => [name, ifindex]));
-    const ranges = plan?.ranges.map(({ cidr }) => parseCidr(cidr)) ?? [];
-    return {
-      links: this.#links,
-      isPodAsPlanned: (link) => {
-        const attachment = this.#pods.attachment(podOfLink(link) ?? '');
-        return (
-          plan !== undefined &&
-          attachment !== undefined &&
-          isAsDesired(podLink(attachment, plan), link, indexes)
-        );
-      },
-      isPodAddress: (address) => this.#pods.hasAddress(address),
-      isInPodRange: (address) => ranges.some((range) => positionIn(range, address) !== undefined),
-    };
-  }
-
-  #isNews(payload: Buffer): boolean {
-    const link = decodeLink(payload);
-    return !isDeepStrictEqual(link, this.#links.get(link.ifindex));
   }
 
   #changeAll(socket: NetlinkSocket): void {
@@ -264,31 +150,30 @@ export class NodeNetwork implements Subsystem {
     this.#lastFullMs = performance.now();
     this.#changedNodes.clear();
     this.#plan = undefined;
-    this.#links = new Map();
+    this.#kernel.forget();
     try {
-      const plan = planNetwork(this.#view(socket));
+      const plan = planNetwork(observeView(socket, this.#context, this.#parts, this.#pods));
       const prune = plan.pods !== undefined;
       const { sysctls } = plan.state;
       const outcome = ensureState(socket, { ...plan.state, sysctls: [] }, ownership, { prune });
       // Those of links once there are links.
-      this.#settings.want(sysctls);
+      this.#parts.settings.want(sysctls);
       if (outcome.observed.links.some(({ group }) => group === goneGroup)) removeRetiredLinks(socket);
-      this.#links = new Map(outcome.observed.links.map((link) => [link.ifindex, link]));
+      this.#kernel.judgeBy(outcome.observed.links, plan.pods);
       const ours = outcome.observed.links.filter((link) => ownership.ownsLink(link));
       const names = ours.map(({ name }) => name);
       const isUp = names.includes(bridgeName) && names.includes(vxlanName);
       this.#plan = plan;
       if (plan.pods && isUp) this.#pods.configure(plan.pods);
       this.#pods.ensureTraffic(socket, ours);
-      this.#paths.follow(plan);
-      this.#straight.follow(plan);
+      this.#follow(plan);
       const cuts = this.#fence(socket, plan.fenced, outcome.observed);
       const changes = [...outcome.changes, ...cuts.changes];
       const { vxlan } = this.#context.config;
       const errors = explainErrors([...outcome.errors, ...cuts.errors], vxlan, outcome.observed.links);
       this.#report(plan, { changes, errors }, plan.pods !== undefined && isUp);
     } catch (error) {
-      this.#notices.alarm();
+      this.#kernel.alarm();
       if (error instanceof NetworkError && error.code !== 'kernel') {
         this.#health = { ready: false, reason: error.message };
       }
@@ -328,23 +213,17 @@ export class NodeNetwork implements Subsystem {
       }),
     );
     this.#changedNodes.clear();
-    const change = plan?.peers?.change(changed, this.#straight.proven);
-    if (!plan || !change) return false;
-    // What was told until here is others' doing; then as many removals as we ask for are ours.
-    this.#monitor?.drain();
-    if (this.#notices.isAlarming(this.#known())) return false;
+    const change = plan?.peers?.change(changed, this.#parts.straight.proven);
+    // What was told until here is others' doing; the removals that we ask for are ours.
+    if (!plan || !change || this.#kernel.isAlarming()) return false;
     try {
-      const result = changeState(socket, change.before, change.after);
-      this.#untoldRemovals = result.removed;
-      this.#monitor?.drain();
-      this.#paths.follow(plan);
-      this.#straight.follow(plan);
+      const result = this.#kernel.own(() => changeState(socket, change.before, change.after));
+      this.#follow(plan);
       this.#report(plan, result, this.#health.ready);
     } catch (error) {
-      this.#notices.alarm();
+      this.#kernel.alarm();
       throw error;
     } finally {
-      this.#untoldRemovals = 0;
       observe();
     }
     return true;
@@ -364,31 +243,9 @@ export class NodeNetwork implements Subsystem {
     if (cause) throw new NetworkError('kernel', summarize(errors.map(({ message }) => message)), { cause });
   }
 
-  #view(socket: NetlinkSocket): NetworkView {
-    const { nodeName, config, cluster, caches } = this.#context;
-    const nodes = Array.from(caches.nodes.list(), toClusterNode);
-    const links = listLinks(socket);
-    return {
-      nodeName,
-      nodeIPs: config.nodeIPs,
-      nodes,
-      dnsIPs: cluster.dnsIPs,
-      vxlan: config.vxlan,
-      mode: nodes.find(({ name }) => name === nodeName)?.mode ?? config.networkMode,
-      podLink: config.podLink,
-      podMTU: config.podMTU,
-      underlay: findUnderlay(links, listAddresses(socket), config.nodeIPs),
-      pods: this.#connectedPods(links),
-      pathMtus: this.#paths.mtus,
-      proven: this.#straight.proven,
-      withoutIPv6: readSysctl('net/ipv6/conf/all/disable_ipv6') !== '0',
-    };
-  }
-
-  /** Those with a link: one whose link is just being made or was taken by hand has nothing to be kept right. */
-  #connectedPods(links: readonly Link[]): NetworkView['pods'] {
-    const names = new Set(links.map(({ alias }) => alias));
-    return this.#pods.attachments().filter(({ id }) => names.has(podAlias(id)));
+  #follow(plan: NodePlan): void {
+    this.#parts.paths.follow(plan);
+    this.#parts.straight.follow(plan);
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import { NodeEvents } from '../node/events.ts';
 import type { NodeEventsContext } from '../node/events.ts';
 import type { AgentContext } from '../subsystem.ts';
@@ -29,4 +31,25 @@ export class NetworkEvents implements NetworkReports {
     const message = 'the pod range is its own: connected to the other nodes again';
     this.#events.record('Normal', 'PodCIDRConflictEnded', message);
   }
+}
+
+/** Counts passes over the node's network, and what they did. */
+export function makeNetworkMetrics(registry: Registry): {
+  readonly passSeconds: Histogram<'scope'>;
+  readonly changes: Counter;
+} {
+  const registers = [registry];
+  const passSeconds = new Histogram({
+    name: 'weft_network_pass_seconds',
+    help: "Time of one pass over the node's network: over all of it, or the ways to peers that changed.",
+    labelNames: ['scope'] as const,
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5],
+    registers,
+  });
+  const changes = new Counter({
+    name: 'weft_network_changes_total',
+    help: "What was asked of the kernel to make the node's network as it shall be.",
+    registers,
+  });
+  return { passSeconds, changes };
 }
