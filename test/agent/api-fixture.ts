@@ -8,7 +8,7 @@ import { ApiClient } from '../../api/client/client.ts';
 import { startApiServer } from '../../api/server/server.ts';
 import type { ApiServer } from '../../api/server/server.ts';
 import { testCluster } from '../cluster.ts';
-import { clusterDns, forwarding } from './names/forwarding.ts';
+import { exampleConfig } from './example-config.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -41,31 +41,5 @@ export async function startTestApi(t: Test): Promise<TestApi> {
     rmSync(directory, { recursive: true });
   });
   const url = `https://127.0.0.1:${api.address.port}`;
-  return { api, admin, url, config: nodeConfig(url, join(directory, 'agent')), stop };
-}
-
-function nodeConfig(server: string, stateDir: string): AgentConfig {
-  return {
-    nodeName: 'node1',
-    server,
-    stateDir,
-    runDir: join(stateDir, 'run'),
-    nodeIPs: ['192.0.2.1'],
-    externalIPs: [],
-    nodePortAddresses: [],
-    nonMasqueradeCIDRs: [],
-    announceInterfaces: [],
-    backend: 'iptables',
-    networkMode: 'auto',
-    podLink: 'bridge',
-    vxlan: { port: 8472, vni: 117 },
-    upstreams: [],
-    forwarding,
-    clusterDns,
-    dnsWorkers: 1,
-    port: 10250,
-    cni: { configDir: '/etc/cni/net.d', binDirs: [] },
-    healthPort: 10256,
-    nodeLabels: {},
-  };
+  return { api, admin, url, config: exampleConfig(join(directory, 'agent'), { server: url }), stop };
 }

@@ -28,8 +28,8 @@ import { NetlinkSocket } from '../../../netns/netlink.ts';
 import { PacketSocket } from '../../../netns/packet-socket.ts';
 import { testCluster } from '../../cluster.ts';
 import { silent } from '../api-fixture.ts';
+import { exampleConfig } from '../example-config.ts';
 import type { AnnouncerSettings } from './announcer-process.ts';
-import { clusterDns, forwarding } from '../names/forwarding.ts';
 
 const prefix = `weft-test${process.pid}-`;
 const apiAddress = '172.30.0.1';
@@ -223,29 +223,8 @@ function plugIn(name: string, number: number): string[] {
 }
 
 function agentConfig(nodeName: string, nodeIPs: readonly string[], stateDir: string): AgentConfig {
-  return {
-    nodeName,
-    server: `https://${apiAddress}:${apiPort}`,
-    stateDir,
-    runDir: path.join(stateDir, 'run'),
-    nodeIPs,
-    externalIPs: [],
-    nodePortAddresses: [],
-    nonMasqueradeCIDRs: [],
-    announceInterfaces: [],
-    backend: 'nftables',
-    networkMode: 'auto',
-    podLink: 'bridge',
-    vxlan: { port: 8472, vni: 117 },
-    upstreams: [],
-    forwarding,
-    clusterDns,
-    dnsWorkers: 1,
-    port: 10250,
-    cni: { configDir: '/etc/cni/net.d', binDirs: [] },
-    healthPort: 10256,
-    nodeLabels: {},
-  };
+  const server = `https://${apiAddress}:${apiPort}`;
+  return exampleConfig(stateDir, { nodeName, server, nodeIPs, backend: 'nftables' });
 }
 
 /** Waits until `condition` holds and returns for how long, in ms; throws after 20 s. */

@@ -3,8 +3,7 @@ import type { Readiness } from '../../../agent/node/object.ts';
 import { parseOsName } from '../../../agent/node/facts.ts';
 import type { NodeFacts } from '../../../agent/node/facts.ts';
 import { isSameStatus, renderNode, renderNodeStatus } from '../../../agent/node/object.ts';
-import type { AgentConfig } from '../../../agent/config/config.ts';
-import { clusterDns, forwarding } from '../names/forwarding.ts';
+import { exampleConfig } from '../example-config.ts';
 
 const facts: NodeFacts = {
   machineID: 'm',
@@ -19,29 +18,11 @@ const facts: NodeFacts = {
   storageBytes: 4096 * 1024,
 };
 
-const config: AgentConfig = {
-  nodeName: 'node1',
-  server: 'https://192.0.2.1:6443',
-  stateDir: '/var/lib/weft',
-  runDir: '/run/weft',
+const config = exampleConfig('/var/lib/weft', {
   nodeIPs: ['192.0.2.1', '2001:db8::1'],
   externalIPs: ['198.51.100.1'],
-  announceInterfaces: [],
-  backend: 'iptables',
-  nodePortAddresses: [],
-  nonMasqueradeCIDRs: [],
-  networkMode: 'auto',
-  podLink: 'bridge',
-  vxlan: { port: 8472, vni: 117 },
-  upstreams: [],
-  forwarding,
-  clusterDns,
-  dnsWorkers: 1,
-  port: 10250,
-  cni: { configDir: '/etc/cni/net.d', binDirs: [] },
-  healthPort: 10256,
   nodeLabels: { disk: 'ssd' },
-};
+});
 
 const ready = { ready: true, message: '' };
 const noon = new Date('2026-01-01T12:00:00.500Z');

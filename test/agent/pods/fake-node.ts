@@ -17,7 +17,7 @@ import type { Service } from '../../../api/kinds/service.ts';
 import { createNamespace, removeNamespace } from '../../../netns/namespace.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { PodNetworkDoor } from '../../../agent/pods/pod-network-door.ts';
-import { clusterDns, forwarding } from '../names/forwarding.ts';
+import { exampleConfig } from '../example-config.ts';
 
 /** A cache that tests fill by hand. */
 class FakeCache<T extends { metadata: ObjectMeta }> implements RestorableCache<T> {
@@ -255,29 +255,11 @@ export class FakeNode {
   constructor(dir = fs.mkdtempSync(join(tmpdir(), 'weft-pods-'))) {
     this.dir = dir;
     const { api } = this;
-    const config: AgentContext['config'] = {
-      nodeName: 'node1',
-      server: 'https://192.0.2.1:6443',
-      stateDir: join(dir, 'state'),
+    const config = exampleConfig(join(dir, 'state'), {
       runDir: join(dir, 'run'),
       nodeIPs: ['192.0.2.11'],
-      externalIPs: [],
-      nodePortAddresses: [],
-      nonMasqueradeCIDRs: [],
-      announceInterfaces: [],
-      backend: 'iptables',
-      networkMode: 'auto',
-      podLink: 'bridge',
-      vxlan: { port: 8472, vni: 117 },
       upstreams: ['192.0.2.53'],
-      forwarding,
-      clusterDns,
-      dnsWorkers: 1,
-      port: 10250,
-      cni: { configDir: '/etc/cni/net.d', binDirs: [] },
-      healthPort: 10256,
-      nodeLabels: {},
-    };
+    });
     const cluster: AgentContext['cluster'] = {
       clusterCIDRs: ['10.244.0.0/16'],
       serviceCIDRs: ['10.96.0.0/16'],
