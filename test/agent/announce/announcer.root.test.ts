@@ -81,7 +81,11 @@ if (skipUnlessRoot(t)) {
         ),
       );
     });
-    for (const node of new Set(found)) t.match(await node.metrics(), /^weft_announced_addresses [12]$/m);
+    for (const node of new Set(found)) {
+      await until('its metric tells', async () =>
+        /^weft_announced_addresses [12]$/m.test(await node.metrics()),
+      );
+    }
   });
 
   await t.test('a node that dies: the client learns the next one without asking', async (t) => {
@@ -96,7 +100,10 @@ if (skipUnlessRoot(t)) {
       return node !== undefined && node !== victim;
     });
     t.comment(`${address}: taken over ${ms} ms after kill -9 of ${String(victim?.name)}`);
-    t.equal((await segment.neighbor(address))?.name, (await holders(segment))[address]);
+    await until(
+      'the Lease says the same',
+      async () => (await segment.neighbor(address))?.name === (await holders(segment))[address],
+    );
     await victim?.start();
   }
 
@@ -154,7 +161,9 @@ if (skipUnlessRoot(t)) {
       t.not(found, alone, cut ? 'it answers no more' : 'nor when it is back');
       if (cut) await alone?.cutOff(false);
     }
-    t.match(await alone?.metrics(), /^weft_announce_lapsed_total [1-9]/m);
+    await until('its metric tells', async () =>
+      /^weft_announce_lapsed_total [1-9]/m.test((await alone?.metrics()) ?? ''),
+    );
   });
 
   await t.test('without the API for anybody the holder goes on, and keeps it', async (t) => {

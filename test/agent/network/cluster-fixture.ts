@@ -49,13 +49,13 @@ export function pings(namespace: string, address: string, ...options: string[]):
   }
 }
 
-/** Waits until `condition` holds; throws after a bounded number of tries. */
+/** Waits until `condition` holds; throws after half a minute, however long a look takes. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 100; i += 1) {
-    if (await condition()) return;
-    await sleep(100);
+  const deadline = performance.now() + 30_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
+    await sleep(50);
   }
-  throw new Error(`never happened: ${what}`);
 }
 
 /** As our own rules and many a firewall do: an answer that connection tracking saw nobody ask for does not come in. */
