@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseKind, renderKind } from './cni-node.ts';
+import { nodeKinds, parseKind, renderKind } from './cni-node.ts';
 import type { Fault, NodeKind } from './cni-node.ts';
 import { CniSite } from './cni-site.ts';
 
@@ -82,8 +82,13 @@ async function faultAt(
 
 const everything = { whats: ['before', 'refuse'], stride: 1 } as const;
 
-/** Every step, on a node of this kind, as `nftables,routed`. Default: `iptables-nft,bridge`. */
-export function soakFaults(chosen = 'iptables-nft,bridge'): Promise<readonly string[]> {
+/** Every step, on a node of each kind; or of one, as `nftables,routed`. */
+export async function soakFaults(chosen = 'all'): Promise<readonly string[]> {
   const report = (line: string): void => void process.stdout.write(`${line}\n`);
-  return faultAtEachStep({ lab: 'soak-faults', kind: parseKind(chosen), ...everything, report });
+  const wrong: string[] = [];
+  for (const kind of chosen === 'all' ? nodeKinds : [parseKind(chosen)]) {
+    const found = await faultAtEachStep({ lab: 'soak-faults', kind, ...everything, report });
+    wrong.push(...found.map((each) => `${renderKind(kind)}: ${each}`));
+  }
+  return wrong;
 }

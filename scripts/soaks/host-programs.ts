@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding } from '../../agent/host/finding.ts';
-import { labsStateDir } from '../../agent/lab/lab-plan.ts';
+import { labsRunDir, labsStateDir } from '../../agent/lab/lab-plan.ts';
+import type { Variant } from '../../iptables/iptables-family.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 import { freePort } from '../free-port.ts';
 import { LabShell } from '../guide/lab-shell.ts';
@@ -13,7 +14,7 @@ import { deploy, listClosed, listWays } from './cluster-traffic.ts';
 import type { Way } from './cluster-traffic.ts';
 import { PackagedHost } from './packaged-host.ts';
 
-/** A program of Debian's that keeps rules on hosts. */
+/** A program of Debian's that keeps rules on hosts, or configures their links. */
 interface HostProgram {
   /** Root's commands that start it with what its package configures; the last may be one that stays. */
   readonly start: string;
@@ -24,37 +25,67 @@ interface HostProgram {
   readonly stop: string;
   /** Whether weft's own rules get pods' packets through, or its user has to be told how. */
   readonly isMended: boolean;
+  /** Which of the kernel's interfaces it uses when it calls `iptables`. Default: nft */
+  readonly variant?: Variant;
 }
 
 const firewalld = 'setsid firewalld --nopid';
 const dockerd =
   'setsid dockerd --storage-driver=vfs --data-root=/run/docker-data --exec-root=/run/docker --pidfile=/run/docker.pid >/run/docker.log 2>&1 &';
+// The link of the node is not in the default zone: remedies must name the one that it is in.
+const zoned = 'firewall-offline-cmd --zone=work --add-interface=eth0';
+const linkManagers = `${process.execPath} ${join(import.meta.dirname, 'link-managers-process.ts')}`;
+// Its first look at the links comes some time after its start.
+const networkManager = `NetworkManager --log-level=ERR && until ${linkManagers} | grep -q 'keeps off'; do sleep 0.2; done`;
+
+const overNftables = {
+  start: `${zoned} && ${firewalld}`,
+  isUp: 'firewall-cmd --state',
+  anew: ['firewall-cmd --reload', 'firewall-cmd --complete-reload', `pkill -x firewalld; ${firewalld}`],
+  stop: 'pkill -x firewalld; while pgrep -x firewalld; do sleep 0.1; done',
+  isMended: false,
+} as const satisfies HostProgram;
+
+const ufw = {
+  start: 'ufw --force enable',
+  isUp: "ufw status | grep -q 'Status: active'",
+  anew: ['ufw reload', 'ufw disable && ufw --force enable'],
+  stop: 'ufw disable',
+  isMended: true,
+} as const satisfies HostProgram;
+
+const docker = {
+  // It only drops what is forwarded where nobody had switched forwarding on before.
+  start: `sysctl -qw net.ipv4.ip_forward=0 && ${dockerd}`,
+  isUp: 'docker version && iptables -S DOCKER-USER && iptables -S FORWARD | grep -q "P FORWARD DROP"',
+  anew: [
+    'iptables -F FORWARD',
+    `kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; ${dockerd}`,
+  ],
+  stop: 'kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; iptables -P FORWARD ACCEPT',
+  isMended: true,
+} as const satisfies HostProgram;
 
 const hostPrograms = {
-  firewalld: {
-    // The link of the node is not in the default zone: remedies must name the one that it is in.
-    start: `firewall-offline-cmd --zone=work --add-interface=eth0 && ${firewalld}`,
-    isUp: 'firewall-cmd --state',
-    anew: ['firewall-cmd --reload', 'firewall-cmd --complete-reload', `pkill -x firewalld; ${firewalld}`],
-    stop: 'pkill -x firewalld; while pgrep -x firewalld; do sleep 0.1; done',
-    isMended: false,
-  },
-  ufw: {
-    start: 'ufw --force enable',
-    isUp: "ufw status | grep -q 'Status: active'",
-    anew: ['ufw reload', 'ufw disable && ufw --force enable'],
-    stop: 'ufw disable',
+  firewalld: overNftables,
+  'firewalld over iptables': {
+    ...overNftables,
+    start: `sed -i s/^FirewallBackend=.*/FirewallBackend=iptables/ /etc/firewalld/firewalld.conf && ${zoned} && ${firewalld}`,
     isMended: true,
   },
-  docker: {
-    // It only drops what is forwarded where nobody had switched forwarding on before.
-    start: `sysctl -qw net.ipv4.ip_forward=0 && ${dockerd}`,
-    isUp: 'docker version && iptables -S DOCKER-USER && iptables -S FORWARD | grep -q "P FORWARD DROP"',
+  ufw,
+  'ufw over iptables-legacy': { ...ufw, variant: 'legacy' },
+  docker,
+  'docker over iptables-legacy': { ...docker, variant: 'legacy' },
+  NetworkManager: {
+    // Without udev a link is only looked at where /sys is read-only, as in containers.
+    start: `mount -t sysfs -o ro sysfs /sys && ${networkManager}`,
+    isUp: 'nmcli -t general status | grep -q connected',
     anew: [
-      'iptables -F FORWARD',
-      `kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; ${dockerd}`,
+      'nmcli general reload',
+      `pkill -x NetworkManager; while pgrep -x NetworkManager; do sleep 0.1; done; ${networkManager}`,
     ],
-    stop: 'kill $(cat /run/docker.pid); while pgrep -x dockerd; do sleep 0.1; done; iptables -P FORWARD ACCEPT',
+    stop: 'pkill -x NetworkManager; while pgrep -x NetworkManager; do sleep 0.1; done',
     isMended: true,
   },
 } as const satisfies Readonly<Record<string, HostProgram>>;
@@ -111,6 +142,14 @@ export async function checkHostPrograms(options: HostProgramsOptions): Promise<s
   }
 }
 
+/** What programs before have left in both of the kernel's interfaces. Listing a legacy table that is not there makes it. */
+const forgetRules = `nft flush ruleset
+for ip in ip ip6; do
+  for table in $(cat /proc/net/\${ip}_tables_names); do
+    \${ip}tables-legacy -t $table -F && \${ip}tables-legacy -t $table -X
+  done
+done`;
+
 /** One program on one node. */
 class Attempt {
   readonly #namespace: string;
@@ -129,10 +168,13 @@ class Attempt {
 
   async run({ program: name, first }: HostProgramRun, isThorough: boolean): Promise<string[]> {
     const program: HostProgram = hostPrograms[name];
-    await using host = await PackagedHost.open(this.#namespace);
+    await using host = await PackagedHost.open(this.#namespace, {
+      variant: program.variant ?? 'nft',
+      lockFile: join(labsRunDir, this.#lab, node, 'xtables.lock'),
+    });
     if (first === 'program') {
       await this.#shell.weft('stop', node);
-      await host.run('nft flush ruleset');
+      await host.run(forgetRules);
     }
     await start(host, program.start, program.isUp);
     if (first === 'program') await this.#shell.weft('start', node);
@@ -212,12 +254,12 @@ async function settled(ways: readonly Way[], when: string): Promise<string[]> {
 /** Every program, first and second, with each backend and each way between nodes. */
 export async function soakHostPrograms(): Promise<readonly string[]> {
   const report = (line: string): void => void process.stdout.write(`${line}\n`);
+  const names = Object.keys(hostPrograms) as HostProgramName[];
+  // Docker closes nothing where the agent has switched forwarding on.
+  const second = names.filter((name) => !name.startsWith('docker'));
   const runs: HostProgramRun[] = [
-    { program: 'firewalld', first: 'program' },
-    { program: 'ufw', first: 'program' },
-    { program: 'docker', first: 'program' },
-    { program: 'firewalld', first: 'weft' },
-    { program: 'ufw', first: 'weft' },
+    ...names.map((program) => ({ program, first: 'program' }) as const),
+    ...second.map((program) => ({ program, first: 'weft' }) as const),
   ];
   const wrong: string[] = [];
   for (const backend of ['iptables', 'nftables'] as const) {

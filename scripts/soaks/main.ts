@@ -16,11 +16,13 @@ const soaks: Readonly<Record<string, (...args: string[]) => Promise<readonly str
   'host-programs': soakHostPrograms,
 };
 
-const soak = soaks[process.argv[2] ?? ''];
+const name = process.argv[2] ?? '';
+const soak = soaks[name];
 if (!soak) {
   process.stderr.write(`usage: scripts/soak NAME, where NAME is one of: ${Object.keys(soaks).join(', ')}\n`);
   process.exit(2);
 }
 const wrong = await soak(...process.argv.slice(3));
 for (const reason of wrong) process.stdout.write(`WRONG: ${reason}\n`);
+process.stdout.write(`${name}: ${wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong`}\n`);
 process.exitCode = wrong.length > 0 ? 1 : 0;

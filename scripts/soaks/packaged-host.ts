@@ -2,6 +2,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Variant } from '../../iptables/iptables-family.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
 
 const cache = join(import.meta.dirname, '../../.cache');
@@ -24,11 +25,29 @@ const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bu
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
 </busconfig>`;
 
+/** What `update-alternatives --set iptables /usr/sbin/iptables-legacy` does, and the same for IPv6. */
+function renderAlternatives(variant: Variant): string {
+  return ['iptables', 'ip6tables']
+    .flatMap((program) =>
+      ['', '-save', '-restore'].map(
+        (suffix) => `ln -sf /usr/sbin/${program}-${variant}${suffix} /etc/alternatives/${program}${suffix}`,
+      ),
+    )
+    .join('\n');
+}
+
+export interface PackagedHostOptions {
+  /** Which of the kernel's interfaces `iptables` uses there. Default: nft */
+  readonly variant?: Variant;
+  /** The lock of others who use the legacy interface in the same network namespace. Default: one of its own */
+  readonly lockFile?: string;
+}
+
 /**
  * For a shell in a mount namespace of its own: unpacked packages are as if they were installed, with a /run and a system
  * bus of their own. What programs write anywhere in these places is gone with the namespace.
  */
-export function renderPackagedRoot(): string {
+export function renderPackagedRoot({ variant = 'nft', lockFile }: PackagedHostOptions = {}): string {
   const layers = Object.entries(places).flatMap(([place, names]) => {
     const lower = unpacked.flatMap((root) => names.map((name) => join(root, name))).filter(existsSync);
     if (!existsSync(place)) return [];
@@ -37,11 +56,17 @@ export function renderPackagedRoot(): string {
     return [`mkdir -p ${own}/upper ${own}/work`, `mount -t overlay overlay -o ${options} ${place}`];
   });
   return [
+    // Under the /run that comes now it has no path.
+    ...(lockFile ? [`exec 3>>${lockFile}`] : []),
     'mount -t tmpfs tmpfs /run',
     ...layers,
+    renderAlternatives(variant),
     // What the package's postinst does: configuration files from templates.
     'if [ -d /usr/share/ufw ]; then cp -n /usr/share/ufw/iptables/*.rules /usr/share/ufw/*.init /usr/share/ufw/ufw.conf /etc/ufw/; fi',
     'mkdir -p /run/dbus /run/lock',
+    ...(lockFile
+      ? ['touch /run/xtables.lock', 'mount --bind /proc/self/fd/3 /run/xtables.lock', 'exec 3>&-']
+      : []),
     `cat >/run/dbus/bus.conf <<'E'\n${bus}\nE`,
     // It is listening when it has gone into the background.
     'dbus-daemon --config-file=/run/dbus/bus.conf --fork --nopidfile',
@@ -62,9 +87,9 @@ export class PackagedHost implements AsyncDisposable {
   }
 
   /** @param namespace the network namespace's name */
-  static async open(namespace: string): Promise<PackagedHost> {
+  static async open(namespace: string, options?: PackagedHostOptions): Promise<PackagedHost> {
     // The first process has to wait for those whose parents have ended; a shell that waits for anything does.
-    const script = `${renderPackagedRoot()}\necho ready\nwhile :; do sleep 60; done`;
+    const script = `${renderPackagedRoot(options)}\necho ready\nwhile :; do sleep 60; done`;
     // With a PID namespace of its own whatever is started in it ends with its first process.
     const flags = ['--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private', '--kill-child'];
     const init = runInNamespace(namespace, () =>
