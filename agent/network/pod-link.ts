@@ -154,7 +154,8 @@ function ensureLimiter(
   const settings = { mtu, alias: marks.limiterAlias(id), group: 0, linkLocal: false };
   const isThere = findLink(socket, name) !== undefined;
   socket.request([
-    ...(isThere ? [] : [createLink(name, { kind: 'ifb' })]),
+    // Nothing can be born with an alias: until it has one it counts as gone, and is swept away if it gets none.
+    ...(isThere ? [] : [createLink(name, { kind: 'ifb' }, { group: marks.goneGroup })]),
     setLink(name, settings),
     setLink(name, { up: true }),
   ]);

@@ -1,7 +1,14 @@
 /** Limits of bandwidth: what really gets through, who can lift them, and that they come back and go. */
+import { constants } from 'node:os';
 import t from 'tap';
 import type { Attachment } from '../../../agent/network/attachment.ts';
-import { listNamespaces } from '../../../netns/namespace.ts';
+import { limiterName, podHostLinkName, podMac } from '../../../agent/network/marks.ts';
+import { ensurePodLink, removeRetiredLinks } from '../../../agent/network/pod-link.ts';
+import { TrafficKeeper } from '../../../agent/network/traffic-keeper.ts';
+import { KernelError } from '../../../netns/kernel-error.ts';
+import type { Request } from '../../../netns/message.ts';
+import { listNamespaces, openNamespace, removeNamespace } from '../../../netns/namespace.ts';
+import { NetlinkSocket } from '../../../netns/netlink.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import type { TestNode } from './cluster-fixture.ts';
 import { eventually, ip, pings, run, TestCluster, testNamespace } from './cluster-fixture.ts';
@@ -19,6 +26,26 @@ interface Listed {
   readonly kind: string;
   readonly root?: boolean;
   readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** A kernel that makes the link of a limit, and refuses all that is asked with it. */
+class RefusingSocket extends NetlinkSocket {
+  readonly #link: string;
+
+  constructor(namespace: string, link: string) {
+    super({ namespace });
+    this.#link = link;
+  }
+
+  override request(requests: readonly Request[]): void {
+    const [first] = requests;
+    if (first?.about !== this.#link) {
+      super.request(requests);
+      return;
+    }
+    super.request([first]);
+    throw new KernelError('RTM_NEWLINK', constants.errno.EIO, this.#link);
+  }
 }
 
 if (skipUnlessRoot(t)) {
@@ -124,6 +151,30 @@ if (skipUnlessRoot(t)) {
     t.ok(down > limited && up > limited, `${down} and ${up} bytes/s`);
     await node.ask('attach', { id, bandwidth });
     t.same(await node.ask('check', id), [], 'and with them has them');
+  });
+
+  await t.test('a link of which the kernel made no more than that goes, too', (t) => {
+    const strange = 'refused';
+    const netns = cluster.foreignNamespace(strange);
+    const own = limiters();
+    // Nobody else looks.
+    node.signal('SIGSTOP');
+    using socket = new RefusingSocket(node.namespace, limiterName(strange));
+    using namespace = openNamespace(netns);
+    const attachment = {
+      ...{ id: strange, netns, ifname: 'eth0', hostLink: podHostLinkName(strange), mac: podMac(strange) },
+      ...{ ips: [], bandwidth },
+    };
+    const plan = { podLink: 'bridge', mtu: 1450, bridgeMac: podMac('bridge'), ranges: [] } as const;
+    const make = (): void =>
+      ensurePodLink(socket, namespace, attachment, { plan, traffic: new TrafficKeeper() });
+    t.throws(make, { code: 'EIO' });
+    t.equal(limiters().length, own.length + 1);
+    removeRetiredLinks(socket);
+    t.same(limiters(), own);
+    node.signal('SIGCONT');
+    removeNamespace(testNamespace(`foreign-${strange}`));
+    t.end();
   });
 
   await t.test('what is not wanted goes: with the pod, and with everything', async (t) => {
