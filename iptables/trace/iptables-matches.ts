@@ -23,9 +23,11 @@ export function compileMatches({ matches }: ParsedRule): CompiledMatches {
   const devices: Match[] = [];
   const unknown: string[] = [];
   for (const [module, options] of matches) {
-    // The one module that means something without an option.
-    if (module === 'socket' && options.length === 0)
-      compiled.push((flight, node) => Number(hasSocket(node, flight)));
+    const whole = wholes[module]?.(options);
+    if (whole) {
+      compiled.push(whole);
+      continue;
+    }
     for (const option of options) {
       const match = makers[module]?.(option, options);
       if (!match) unknown.push(`${module === '' ? '' : `-m ${module} `}${option.name}`);
@@ -70,6 +72,25 @@ const makers: Readonly<Record<string, Maker | undefined>> = {
   physdev: ({ name }) => (name === '--physdev-is-bridged' ? never : undefined),
   pkttype: ({ values: [type] }) => (type === 'unicast' ? always : never),
 };
+
+/** Modules that mean something without an option, or whose options say no more than how; undefined: not known here. */
+const wholes: Readonly<Record<string, ((options: readonly Option[]) => Match | undefined) | undefined>> = {
+  socket: (options) => (options.length === 0 ? (flight, node) => Number(hasSocket(node, flight)) : undefined),
+  rpfilter,
+};
+
+/** Whether answers would leave by the device that the packet came in by (net/ipv4/netfilter/ipt_rpfilter.c). */
+function rpfilter(options: readonly Option[]): Match | undefined {
+  const names = new Set(options.map(({ name }) => name));
+  if (![...names].every((name) => ['--loose', '--validmark', '--invert'].includes(name))) return undefined;
+  const isWayBack = ({ source, inDevice }: Flight, node: TracedNode): boolean => {
+    if (inDevice === 'lo') return true;
+    // The node's own address from elsewhere.
+    const device = isLocal(node, source) ? undefined : node.deviceTo?.(source.text);
+    return device !== undefined && (names.has('--loose') || isDevice(inDevice, device));
+  };
+  return (flight, node) => Number(isWayBack(flight, node) !== names.has('--invert'));
+}
 
 function basic({ name, values: [value = ''] }: Option): Match | undefined {
   switch (name) {

@@ -81,6 +81,8 @@ t.test('matches', (t) => {
     ['-m addrtype --dst-type LOCAL', false],
     ['-m addrtype ! --dst-type LOCAL', true],
     ['-m socket', false],
+    ['-m rpfilter', true],
+    ['-m rpfilter --validmark --invert', false],
     ['-m conntrack --ctstate NEW', true],
     ['-m conntrack --ctstate RELATED,ESTABLISHED', false],
     ['-m conntrack --ctstate DNAT', false],
@@ -105,11 +107,24 @@ t.test('matches', (t) => {
   t.end();
 });
 
+t.test('a filter of routes', (t) => {
+  const strict = '-A FORWARD -m rpfilter --validmark --invert -j DROP';
+  const rows: readonly (readonly [rule: string, packet: Partial<Packet>, verdict: string, what: string])[] = [
+    [strict, { device: 'weft0' }, 'drop', 'the way back is another one'],
+    [strict.replace('rpfilter', 'rpfilter --loose'), { device: 'weft0' }, 'pass', 'but there is one'],
+    [strict, { source: '10.244.1.2', device: 'weft0' }, 'pass', 'a pod'],
+  ];
+  for (const [rule, packet, verdict, what] of rows)
+    t.match(trace('filter', rule, packet)[0], new RegExp(`^${verdict} `), what);
+  t.end();
+});
+
 t.test('what is not known is an error that names it, if it matters', (t) => {
   const rows: readonly (readonly [rule: string, names: RegExp])[] = [
     ['-m set --match-set x src -j DROP', /match -m set --match-set, .*-A FORWARD -m set/],
     ['-m statistic --mode nth --every 2 --packet 0 -j DROP', /-m statistic --mode/],
     ['-m socket --transparent -j DROP', /-m socket --transparent/],
+    ['-m rpfilter --accept-local -j DROP', /-m rpfilter --accept-local/],
     ['-m addrtype --dst-type BLACKHOLE -j DROP', /-m addrtype --dst-type/],
     ['-j TPROXY --on-port 1', /target TPROXY/],
     ['-j SOMEWHERE', /target SOMEWHERE/],
