@@ -39,7 +39,7 @@ async function faultAtEachStep(options: FaultOptions): Promise<string[]> {
         const { name, found } = await faultAt(site, verb, { what, step });
         const place = `${what} ${step} of ${verb}, ${name ?? 'not reached'}`;
         if (name !== undefined) reached += 1;
-        report(`${place}: ${found.length} wrong`);
+        report(`${place}: ${found.length === 0 ? 'well' : found.join('; ')}`);
         wrong.push(...found.map((each) => `${place}: ${each}`));
       }
     }

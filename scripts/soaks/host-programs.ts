@@ -251,8 +251,16 @@ async function settled(ways: readonly Way[], when: string): Promise<string[]> {
   return closed.map((name) => `${when}: closed: ${name}`);
 }
 
-/** Every program, first and second, with each backend and each way between nodes. */
-export async function soakHostPrograms(): Promise<readonly string[]> {
+const clusterKinds = (['iptables', 'nftables'] as const).flatMap((backend) =>
+  (['vxlan', 'direct'] as const).map((networkMode) => ({ backend, networkMode })),
+);
+
+/**
+ * Every program, first and second, with each backend and each way between nodes.
+ * @param kind the only backend and mode, as `nftables,direct`; `all`: each. Default: all
+ * @param only the only program, as `ufw`. Default: all
+ */
+export async function soakHostPrograms(kind = 'all', only?: string): Promise<readonly string[]> {
   const report = (line: string): void => void process.stdout.write(`${line}\n`);
   const names = Object.keys(hostPrograms) as HostProgramName[];
   // Docker closes nothing where the agent has switched forwarding on.
@@ -260,13 +268,13 @@ export async function soakHostPrograms(): Promise<readonly string[]> {
   const runs: HostProgramRun[] = [
     ...names.map((program) => ({ program, first: 'program' }) as const),
     ...second.map((program) => ({ program, first: 'weft' }) as const),
-  ];
+  ].filter(({ program }) => only === undefined || program === only);
+  const kinds = clusterKinds.filter((each) => ['all', `${each.backend},${each.networkMode}`].includes(kind));
+  if (kinds.length === 0 || runs.length === 0) throw new Error(`there is no ${kind} or no ${only ?? ''}`);
   const wrong: string[] = [];
-  for (const backend of ['iptables', 'nftables'] as const) {
-    for (const networkMode of ['vxlan', 'direct'] as const) {
-      const options = { lab: 'soak-host', backend, networkMode, runs, isThorough: true, report };
-      wrong.push(...(await checkHostPrograms(options)));
-    }
+  for (const each of kinds) {
+    const options = { lab: 'soak-host', ...each, runs, isThorough: true, report };
+    wrong.push(...(await checkHostPrograms(options)));
   }
   return wrong;
 }
