@@ -12,11 +12,14 @@ export interface IpamOptions extends PoolOptions {
   readonly bootId?: string;
   /** Unix ms. */
   readonly now?: () => number;
+  /** How long after a write that failed another one is tried. Default: a second */
+  readonly retryMs?: number;
 }
 
 /**
  * Gives out a node's pod addresses, durably: a promise of {@link allocate} resolves once the lease is on disk, so
- * that no crash can hand an address out twice. Changes made while a write is under way share the next one.
+ * that no crash can hand an address out twice. Changes made while a write is under way share the next one. A write that failed
+ * is told to those who wait for it, and tried again until the disk says what is so.
  * With each lease goes a record of the holder's, as plain data, that a restart needs nothing else.
  */
 export class Ipam<R = unknown> {
@@ -24,6 +27,10 @@ export class Ipam<R = unknown> {
   readonly #file: LeaseFile<R>;
   readonly #now: () => number;
   readonly #pool: Pool<R>;
+  readonly #retryMs: number;
+  /** The last write failed: the disk does not say what is so. */
+  #isStale = false;
+  #retry: NodeJS.Timeout | undefined;
   /** Not yet handed to a write. */
   #changes: PoolChange<R>[] = [];
   #writing: Promise<void> = Promise.resolve();
@@ -34,6 +41,7 @@ export class Ipam<R = unknown> {
     this.#path = options.file;
     this.#file = new LeaseFile<R>(options.file, bootId);
     this.#now = options.now ?? Date.now;
+    this.#retryMs = options.retryMs ?? 1000;
     this.#pool = pool;
   }
 
@@ -65,7 +73,7 @@ export class Ipam<R = unknown> {
   ): { readonly addresses: readonly string[]; readonly saved: Promise<void> } {
     const present = this.#pool.leases.get(owner);
     const lease = this.#pool.allocate(owner, this.#now(), request);
-    const unchanged = present && (lease === present || isSame(lease, present));
+    const unchanged = present && !this.#isStale && (lease === present || isSame(lease, present));
     return {
       addresses: lease.addresses,
       saved: unchanged
@@ -79,10 +87,11 @@ export class Ipam<R = unknown> {
     this.#pool.probe(this.#now());
   }
 
-  /** Takes an owner's addresses back. An owner without any is fine. */
+  /** Takes an owner's addresses back, on the disk too. An owner without any is fine. */
   async release(owner: string): Promise<void> {
     const releasedAt = this.#now();
     if (this.#pool.release(owner, releasedAt)) await this.#save({ owner, releasedAt });
+    else if (this.#isStale) await this.#save();
   }
 
   /** Takes everybody's addresses back but these owners'. */
@@ -105,8 +114,9 @@ export class Ipam<R = unknown> {
     return this.#pool.leases;
   }
 
-  #save(change: PoolChange<R>): Promise<void> {
-    this.#changes.push(change);
+  /** Without a change: what a write that failed has left. */
+  #save(change?: PoolChange<R>): Promise<void> {
+    if (change) this.#changes.push(change);
     if (this.#queued) return this.#queued;
     const start = (): Promise<void> => {
       this.#queued = undefined;
@@ -122,12 +132,23 @@ export class Ipam<R = unknown> {
     this.#isWriting = true;
     try {
       await this.#file.write(changes, () => this.#pool.state());
+      this.#isStale = false;
     } catch (cause) {
+      this.#isStale = true;
+      this.#retryLater();
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new IpamError('unsaved', `cannot save addresses to ${this.#path}: ${why}`, { cause });
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  #retryLater(): void {
+    clearTimeout(this.#retry);
+    // Should it fail it comes here again.
+    this.#retry = setTimeout(() => {
+      if (this.#isStale) this.#save().catch(() => undefined);
+    }, this.#retryMs).unref();
   }
 }
 

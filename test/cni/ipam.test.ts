@@ -3,6 +3,8 @@ import path from 'node:path';
 import t from 'tap';
 import type { IpamOptions } from '../../cni/ipam.ts';
 import { Ipam } from '../../cni/ipam.ts';
+import { readState } from '../../cni/lease-file.ts';
+import { eventually } from '../api/eventually.ts';
 
 function options(t: { testdir(): string }): IpamOptions {
   const file = path.join(t.testdir(), 'network', 'leases.json');
@@ -64,6 +66,30 @@ t.test('a disk that refuses is told to everybody who waits, and the next try is 
   rmdirSync(blocker);
   await ipam.allocate('d').saved;
   t.same([...Ipam.open(settings).leases.keys()], ['a', 'b', 'c', 'd']);
+});
+
+t.test('what a disk refused it is told when it takes it again', async (t) => {
+  const settings = { ...options(t), retryMs: 10 };
+  const onDisk = (): string[] => Object.keys(readState(settings.file, 'boot1').leases);
+  const ipam = Ipam.open(settings);
+  const blocker = `${settings.file}.new`;
+  mkdirSync(blocker);
+  await t.rejects(ipam.allocate('a').saved, { code: 'unsaved' });
+  await t.rejects(
+    ipam.allocate('a').saved,
+    { code: 'unsaved' },
+    'who asks again is not told of the last time',
+  );
+  await t.rejects(ipam.release('nobody'), { code: 'unsaved' }, 'nor that all is well');
+  rmdirSync(blocker);
+  await eventually('it is told by itself', () => onDisk().includes('a'));
+  const other = Ipam.open({ ...settings, retryMs: 1e6 });
+  mkdirSync(blocker);
+  await t.rejects(other.release('a'), { code: 'unsaved' });
+  t.same(onDisk(), ['a']);
+  rmdirSync(blocker);
+  await other.release('a');
+  t.same(onDisk(), [], 'or by who asks again');
 });
 
 t.test('changes are told by a log until it is long', async (t) => {
