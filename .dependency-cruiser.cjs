@@ -1,5 +1,5 @@
 /** The arrows between folders (ARCHITECTURE.md, "Layout"). Each rule names what a folder must not reach. */
-const ours = '^(agent|api|cni|netns|iptables|dns|scripts|test)/';
+const ours = '^(agent|api|cni|netns|iptables|dns|rig|scripts|test)/';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -72,10 +72,22 @@ module.exports = {
       to: { path: '^api/(server|store)/' },
     },
     {
-      name: 'nobody-imports-tests-or-scripts',
+      name: 'the-product-imports-nothing-that-judges-it',
       severity: 'error',
-      from: { pathNot: '^(test|scripts)/' },
-      to: { path: '^(test|scripts)/' },
+      from: { path: '^(agent|api|cni|netns|iptables|dns)/' },
+      to: { path: '^(rig|scripts|test)/' },
+    },
+    {
+      name: 'rig-serves-scripts-and-tests-and-knows-neither',
+      severity: 'error',
+      from: { path: '^rig/' },
+      to: { path: '^(scripts|test)/' },
+    },
+    {
+      name: 'scripts-import-no-tests',
+      severity: 'error',
+      from: { path: '^scripts/' },
+      to: { path: '^test/' },
     },
   ],
   options: {

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { Parser, type Result } from 'tap-parser';
-import { diffMachineState, readMachineState } from '../test/residue.ts';
+import { diffMachineState, readMachineState } from '../rig/residue.ts';
 
 interface Count {
   passed: number;
@@ -29,7 +29,7 @@ const checks = [
     join(bin, 'depcruise'),
     '--config',
     '.dependency-cruiser.cjs',
-    ...['agent', 'api', 'cni', 'netns', 'iptables', 'dns', 'scripts', 'test'],
+    ...['agent', 'api', 'cni', 'netns', 'iptables', 'dns', 'rig', 'scripts', 'test'],
   ],
   ['unused code', join(bin, 'knip')],
 ] as const;

@@ -9,7 +9,7 @@ import { createObjects, deleteObjects, readList, Watchers } from './api-load.ts'
 import { MeasuredServer } from './api-server.ts';
 import { median, percentile } from './statistics.ts';
 import type { Bench, BenchFigure, BenchResult } from './result.ts';
-import { freePort } from '../free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 
 const scale = { services: 10_000, slicesEach: 5 };
 const rounds = 5;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { findDaemon } from '../../agent/lab/lab-daemons.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { createNamespace, namespacePath, removeNamespace, runInNamespace } from '../../netns/namespace.ts';
-import { debianPlugins } from '../../test/runtimes/programs.ts';
-import { freePort } from '../free-port.ts';
+import { debianPlugins } from '../../rig/runtime-programs.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { runLab } from '../run-lab.ts';
 import { cpuSecondsOf } from './measured-process.ts';
 

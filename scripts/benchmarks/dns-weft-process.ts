@@ -15,7 +15,7 @@ import type { Namespace } from '../../api/kinds/namespace.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import { FakeCache } from '../../test/agent/fake-cache.ts';
+import { FakeCache } from '../../rig/fake-cache.ts';
 import { changingService, dnsServiceOf, dnsSliceOf, numbers, podsOf } from './dns-data.ts';
 import type { Duty } from './dns-peers.ts';
 import { cluster } from './services-data.ts';

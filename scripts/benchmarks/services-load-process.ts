@@ -16,7 +16,7 @@ import type { AgentContext } from '../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import { FakeCache } from '../../test/agent/fake-cache.ts';
+import { FakeCache } from '../../rig/fake-cache.ts';
 import { cpuSecondsOf } from './measured-process.ts';
 import { cluster, serviceOf, sliceOf } from './services-data.ts';
 import { loadForeign, makeBackend, owners, tools } from './services-layouts.ts';

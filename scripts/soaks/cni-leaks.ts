@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Random } from '../../test/iptables/random.ts';
+import { Random } from '../../rig/random.ts';
 import { CniSite } from './cni-site.ts';
 import { nodeKinds, parseKind, renderKind } from './cni-node.ts';
 import type { NodeKind } from './cni-node.ts';

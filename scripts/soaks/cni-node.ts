@@ -9,7 +9,7 @@ import { hostEnvironment } from '../../agent/lab/lab-config.ts';
 import type { LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { freePort } from '../free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { runLab } from '../run-lab.ts';
 import { HostShell } from './host-shell.ts';
 

@@ -7,7 +7,7 @@
 import { createSocket } from 'node:dgram';
 import { startDnsServer } from '../../dns/server.ts';
 import { staticZone } from '../../dns/static-zone.ts';
-import { encodeQuery } from '../../test/dns/exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
 
 export interface Served {
   readonly asked: number;

@@ -8,8 +8,8 @@ import { isErrno } from '../../netns/kernel-error.ts';
 import * as sockets from '../../netns/socket.ts';
 import { close } from '../../netns/libc.ts';
 import { encodeInetAddress } from '../../netns/sockaddr.ts';
-import { encodeQuery } from '../../test/dns/exchange.ts';
-import { hostilePackets } from '../../test/dns/hostile-packets.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { hostilePackets } from '../../rig/hostile-packets.ts';
 
 export interface Flood {
   readonly port: number;

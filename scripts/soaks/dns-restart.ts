@@ -7,8 +7,8 @@ import { hostEnvironment } from '../../agent/lab/lab-config.ts';
 import type { LabHost, LabPlan } from '../../agent/lab/lab-plan.ts';
 import { openLab } from '../../agent/lab/lab-settings.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { Supervisor } from '../../test/agent/supervisor.ts';
-import { freePort } from '../free-port.ts';
+import { Supervisor } from '../../rig/supervisor.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { runLab } from '../run-lab.ts';
 
 /** What dns-restart-load-process.ts is to do. */

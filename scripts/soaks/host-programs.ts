@@ -7,7 +7,7 @@ import type { Finding } from '../../agent/host/finding.ts';
 import { labsRunDir, labsStateDir } from '../../agent/lab/lab-plan.ts';
 import type { Variant } from '../../iptables/iptables-family.ts';
 import { runInNamespace } from '../../netns/namespace.ts';
-import { freePort } from '../free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { LabShell } from '../guide/lab-shell.ts';
 import { runLab } from '../run-lab.ts';
 import { deploy, listClosed, listWays } from './cluster-traffic.ts';

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import t from 'tap';
 import { AddressServers } from '../../agent/address-servers.ts';
-import { freePort } from '../../scripts/free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 
 function makeServers(port: number) {
   const errors: string[] = [];

@@ -5,7 +5,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { CacheFile } from '../../agent/cache-file.ts';
 import { silent } from './api-fixture.ts';
-import { FakeCache } from './fake-cache.ts';
+import { FakeCache } from '../../rig/fake-cache.ts';
 
 interface Thing {
   readonly name: string;

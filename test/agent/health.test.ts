@@ -4,7 +4,7 @@ import t from 'tap';
 import { renderHealth, startHealthServer } from '../../agent/health.ts';
 import type { Health } from '../../agent/subsystem.ts';
 import { silent } from './api-fixture.ts';
-import { freePort } from '../../scripts/free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 
 class Part {
   readonly name: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { takeInheritedFds } from '../../agent/inherited-fds.ts';
-import { Supervisor } from './supervisor.ts';
+import { Supervisor } from '../../rig/supervisor.ts';
 
 const program = join(import.meta.dirname, 'inherited-fds-process.ts');
 

@@ -6,7 +6,8 @@ import { encodeName } from '../../dns/names.ts';
 import { encodeExplainedQuestion, readServerWords } from '../../dns/server-words.ts';
 import { TYPE } from '../../dns/wire.ts';
 import { createZone, handlerOf, setService } from './cluster.ts';
-import { encodeQuery, readReply } from './exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { readReply } from './exchange.ts';
 
 const client = new Uint8Array([127, 0, 0, 1]);
 

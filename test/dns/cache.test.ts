@@ -4,7 +4,8 @@ import { AnswerCache } from '../../dns/cache.ts';
 import { encodeName } from '../../dns/names.ts';
 import { createQuery, parseQuery, type Query } from '../../dns/question.ts';
 import { parseRecord } from '../../dns/records.ts';
-import { encodeQuery, readReply } from './exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { readReply } from './exchange.ts';
 
 const NAME = encodeName('a.test');
 const lifetime = { storedAt: 10, expiresAt: 70 };

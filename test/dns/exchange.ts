@@ -1,8 +1,10 @@
-import packet, { type Answer, type DecodedPacket, type RecordType } from 'dns-packet';
+import packet, { type Answer, type DecodedPacket } from 'dns-packet';
 import type { Handler } from '../../dns/handler.ts';
 import { addressBytes } from '../../dns/names.ts';
 import type { Protocol } from '../../dns/question.ts';
 import { Responder } from '../../dns/responder.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import type { QueryOptions } from '../../rig/dns-query.ts';
 
 /** An answer as dns-packet, which is none of ours, reads it; records in zone-file text. */
 export interface Reply {
@@ -17,41 +19,14 @@ export interface Reply {
   readonly edns: number | undefined;
 }
 
-export interface AskOptions {
+export interface AskOptions extends QueryOptions {
   readonly protocol?: Protocol;
-  /** The client's UDP size; undefined: no EDNS. */
-  readonly edns?: number;
-  readonly dnssecOk?: boolean;
-  readonly class?: 'IN' | 'CH';
-  readonly id?: number;
   /** The client's address. */
   readonly from?: string;
 }
 
 /** Who asks. */
 export const client = Buffer.from([192, 0, 2, 9]);
-
-/** The query as a client would send it. */
-export function encodeQuery(name: string, type: string, options: AskOptions = {}): Buffer {
-  const { edns, dnssecOk = false } = options;
-  const opt = {
-    type: 'OPT' as const,
-    name: '.' as const,
-    udpPayloadSize: edns ?? 0,
-    extendedRcode: 0,
-    ednsVersion: 0,
-    flags: dnssecOk ? packet.DNSSEC_OK : 0,
-    flag_do: dnssecOk,
-    options: [],
-  };
-  return packet.encode({
-    type: 'query',
-    id: options.id ?? 4711,
-    flags: packet.RECURSION_DESIRED,
-    questions: [{ name, type: type as RecordType, class: options.class ?? 'IN' }],
-    additionals: edns === undefined ? [] : [opt],
-  });
-}
 
 /** Sends one query through the whole path but the sockets. */
 export async function ask(

@@ -3,7 +3,8 @@ import { copyQuery, createQuery, parseQuery, skipName, type Verdict } from '../.
 import { Responder } from '../../dns/responder.ts';
 import { writeError } from '../../dns/answer.ts';
 import { createZone, handlerOf, setService } from './cluster.ts';
-import { client, encodeQuery } from './exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { client } from './exchange.ts';
 
 /** A header: id, flags, counts. */
 function header(...words: number[]): Buffer {

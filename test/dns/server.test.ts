@@ -10,7 +10,8 @@ import type { Exchange, Handler } from '../../dns/handler.ts';
 import { startDnsServer, type DnsServer, type DnsServerOptions } from '../../dns/server.ts';
 import { staticZone } from '../../dns/static-zone.ts';
 import { createZone, handlerOf, setService, slice } from './cluster.ts';
-import { encodeQuery, readReply } from './exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { readReply } from './exchange.ts';
 
 const NAME = 'web.default.svc.cluster.local';
 const MANY = 'many.default.svc.cluster.local';

@@ -2,7 +2,8 @@ import t from 'tap';
 import { Responder } from '../../dns/responder.ts';
 import { createZone, handlerOf, setService } from './cluster.ts';
 import { exampleCluster, S, soaOf } from './example-cluster.ts';
-import { ask, client, encodeQuery } from './exchange.ts';
+import { encodeQuery } from '../../rig/dns-query.ts';
+import { ask, client } from './exchange.ts';
 
 t.test('letters compare without case, and the question comes back as it was asked', async (t) => {
   const reply = await ask(handlerOf(exampleCluster()), 'WeB.Default.SVC.clusteR.local', 'A');

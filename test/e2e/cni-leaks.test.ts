@@ -1,7 +1,7 @@
 /** The short form of `scripts/soak cni-leaks`. */
 import t from 'tap';
 import { leakRounds } from '../../scripts/soaks/cni-leaks.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 
 if (skipUnlessRoot(t)) {

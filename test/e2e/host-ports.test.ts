@@ -1,7 +1,7 @@
 /** Pods with ports of their node: who gets them, who has to wait, and from where they are reached. */
 import t from 'tap';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { TestLab, weft } from './lab-fixture.ts';

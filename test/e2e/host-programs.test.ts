@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import { checkHostPrograms } from '../../scripts/soaks/host-programs.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 
 if (skipUnlessRoot(t)) {

@@ -14,7 +14,7 @@ import { firstAddress, makeContainer } from '../agent/cni/node.ts';
 import { Plugin } from '../agent/cni/plugin.ts';
 import { run } from '../agent/network/cluster-fixture.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { TestLab, weft } from './lab-fixture.ts';
 

@@ -7,7 +7,7 @@ import { LabShell } from '../../scripts/guide/lab-shell.ts';
 import { startWalk, type WalkState } from '../../scripts/guide/check.ts';
 import { clearGuide, guideChecks } from '../../scripts/guide/walk.ts';
 import type { Kubectl } from '../kubectls.ts';
-import { freePort } from '../../scripts/free-port.ts';
+import { freePort } from '../../rig/free-port.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const weft = join(root, 'bin/weft');

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 
 const weft = join(import.meta.dirname, '../../bin/weft');

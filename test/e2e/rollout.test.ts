@@ -1,7 +1,7 @@
 /** A Deployment goes from one image to another, a DaemonSet to every node, and nobody who uses them notices. */
 import t, { type Test } from 'tap';
 import { eventually, type LabShell } from '../../scripts/guide/lab-shell.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { TestLab, weft } from './lab-fixture.ts';

@@ -12,7 +12,7 @@ import { readBootId, readState } from '../../cni/lease-file.ts';
 import type { AttachmentRecord } from '../../agent/network/attachment.ts';
 import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { Containerd } from '../runtimes/containerd.ts';
 import type { RuntimeOptions } from '../runtimes/containerd.ts';

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { eventually } from '../api/eventually.ts';
 import { listKubectls } from '../kubectls.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { TestLab } from './lab-fixture.ts';
 import { checkCopy, checkExec, checkLogs, checkRun } from './streams/checks.ts';

@@ -8,7 +8,7 @@ import { eventually } from '../../scripts/guide/lab-shell.ts';
 import { serviceOf, type GuideCheck, type WalkState } from '../../scripts/guide/check.ts';
 import { httpOrigin } from '../../scripts/guide/requests.ts';
 import { clearGuide, lookingChecks } from '../../scripts/guide/walk.ts';
-import { diffMachineState, readMachineState } from '../residue.ts';
+import { diffMachineState, readMachineState } from '../../rig/residue.ts';
 import { skipUnlessRoot } from '../root.ts';
 import { listKubectls, type Kubectl } from '../kubectls.ts';
 import { TestLab, walkGuide, weft } from './lab-fixture.ts';

@@ -16,7 +16,7 @@ import { addresses, familyNames, TestNetwork } from './network.ts';
 import type { Place } from './network.ts';
 import { doorOn } from './nft-door.ts';
 import { endpointAddresses, randomPacket, randomWorld, servedPort } from './random-world.ts';
-import { Random } from './random.ts';
+import { Random } from '../../rig/random.ts';
 import { backends } from './rule-namespace.ts';
 
 /** Repeats a run: `WEFT_SEED=7 scripts/test packets`. */

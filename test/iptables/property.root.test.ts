@@ -9,7 +9,7 @@ import { describeExpected, describeTrace } from './describe.ts';
 import { expect } from './expectation.ts';
 import type { ExpectedPacket, World } from './expectation.ts';
 import { changeWorld, randomPacket, randomWorld } from './random-world.ts';
-import { Random } from './random.ts';
+import { Random } from '../../rig/random.ts';
 import { backends, RuleNamespace } from './rule-namespace.ts';
 
 /** Repeats a run: `WEFT_SEED=7 scripts/test property`. */

@@ -3,7 +3,7 @@ import type { Service } from '../../api/kinds/service.ts';
 import type { ExpectedNode, ExpectedPacket, World } from './expectation.ts';
 import { addresses, familyNames } from './network.ts';
 import type { FamilyName } from './network.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../../rig/random.ts';
 
 type Protocol = ExpectedPacket['protocol'];
 type Spec = Service['spec'];

@@ -8,7 +8,7 @@ import { runInNamespace } from '../../netns/namespace.ts';
 import { CriClient } from './cri-client.ts';
 import { imageName } from './image.ts';
 import type { TestImage } from './image.ts';
-import { runtimesEnvironment } from './programs.ts';
+import { runtimesEnvironment } from '../../rig/runtime-programs.ts';
 
 export interface RuntimeOptions {
   /** The network namespace that is its host. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runtimesEnvironment } from './programs.ts';
+import { runtimesEnvironment } from '../../rig/runtime-programs.ts';
 
 /** The image's name in every runtime. */
 export const imageName = 'weft.test/busybox:1';

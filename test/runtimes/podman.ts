@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runInNamespace } from '../../netns/namespace.ts';
 import type { RuntimeOptions } from './containerd.ts';
 import { imageName } from './image.ts';
-import { runtimesEnvironment } from './programs.ts';
+import { runtimesEnvironment } from '../../rig/runtime-programs.ts';
 
 /** podman with its CNI backend and state of its own, in a network namespace. It has no daemon. */
 export class Podman implements Disposable {

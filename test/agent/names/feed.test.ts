@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../api/kinds/meta.ts';
 import type { Namespace } from '../../../api/kinds/namespace.ts';
 import type { Pod } from '../../../api/kinds/pod.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 
 function keyOf({ metadata }: KubeObject): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;

@@ -13,7 +13,7 @@ import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Namespace } from '../../../api/kinds/namespace.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 import { clusterDns, forwarding } from './forwarding.ts';
 
 /** What the test wants of it, read anew at each start. */

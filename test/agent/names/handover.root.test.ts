@@ -9,7 +9,7 @@ import { createNamespace, removeNamespace, runInNamespace } from '../../../netns
 import { CheckingClient } from '../../../scripts/soaks/checking-client.ts';
 import { eventually } from '../../api/eventually.ts';
 import { skipUnlessRoot } from '../../root.ts';
-import { Supervisor } from '../supervisor.ts';
+import { Supervisor } from '../../../rig/supervisor.ts';
 import type { HandoverSettings } from './handover-process.ts';
 
 const namespace = `weft-test-handover${process.pid}`;

@@ -9,9 +9,10 @@ import { ClusterNames } from '../../../agent/names/names.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { Service } from '../../../api/kinds/service.ts';
 import { FrameReader } from '../../../dns/frame-reader.ts';
-import { encodeQuery, readReply } from '../../dns/exchange.ts';
-import { hostilePackets, knownKillers } from '../../dns/hostile-packets.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { encodeQuery } from '../../../rig/dns-query.ts';
+import { readReply } from '../../dns/exchange.ts';
+import { hostilePackets, knownKillers } from '../../../rig/hostile-packets.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 import { clusterDns, forwarding } from './forwarding.ts';
 
 /* The long form of these tests is `scripts/soak dns-fuzz`. */

@@ -6,7 +6,7 @@ import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Namespace } from '../../../api/kinds/namespace.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 import { clusterDns, forwarding } from './forwarding.ts';
 
 const services = new FakeCache<Service>(({ metadata }) => `default/${metadata.name}`);

@@ -11,7 +11,7 @@ import type { Pod } from '../../../api/kinds/pod.ts';
 import type { Service } from '../../../api/kinds/service.ts';
 import { startDnsServer } from '../../../dns/server.ts';
 import { staticZone } from '../../../dns/static-zone.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 import { clusterDns, forwarding } from './forwarding.ts';
 
 const S = 'default.svc.cluster.local';

@@ -2,7 +2,7 @@ import t from 'tap';
 import { QueryLog } from '../../../agent/names/query-log.ts';
 import type { Exchange } from '../../../dns/handler.ts';
 import { createQuery, parseQuery } from '../../../dns/question.ts';
-import { encodeQuery } from '../../dns/exchange.ts';
+import { encodeQuery } from '../../../rig/dns-query.ts';
 
 const query = createQuery();
 parseQuery(encodeQuery('Web.Shop\\.x.svc', 'SRV'), 'udp', query);

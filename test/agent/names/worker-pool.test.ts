@@ -10,7 +10,8 @@ import { closeNameSockets, openNameSockets } from '../../../agent/names/sockets.
 import { WorkerPool } from '../../../agent/names/worker-pool.ts';
 import { namedService } from '../../../dns/named-service.ts';
 import { isErrno } from '../../../netns/kernel-error.ts';
-import { encodeQuery, readReply } from '../../dns/exchange.ts';
+import { encodeQuery } from '../../../rig/dns-query.ts';
+import { readReply } from '../../dns/exchange.ts';
 import { clusterDns } from './forwarding.ts';
 import { FAULT_COMES } from './worker-fault.ts';
 

@@ -3,7 +3,7 @@ import t from 'tap';
 import { DnsFallback } from '../../../agent/services/dns-fallback.ts';
 import type { AgentContext } from '../../../agent/subsystem.ts';
 import type { Node } from '../../../api/kinds/node.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 
 interface NodeDraft {
   readonly podCIDRs?: readonly string[];

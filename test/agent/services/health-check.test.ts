@@ -8,7 +8,7 @@ import { renderHealthCheckAnswer } from '../../../agent/services/health-check-an
 import { HealthChecks } from '../../../agent/services/health-check.ts';
 import { listNodePortAddresses } from '../../../agent/services/node-addresses.ts';
 import type { HealthCheck } from '../../../iptables/model.ts';
-import { freePort } from '../../../scripts/free-port.ts';
+import { freePort } from '../../../rig/free-port.ts';
 
 type Interfaces = Parameters<typeof listNodePortAddresses>[1];
 

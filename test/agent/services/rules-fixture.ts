@@ -8,7 +8,7 @@ import type { EndpointSlice } from '../../../api/kinds/endpoint-slice.ts';
 import type { Event } from '../../../api/kinds/event.ts';
 import type { Node } from '../../../api/kinds/node.ts';
 import type { Service } from '../../../api/kinds/service.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 
 /** Service rules of a dual-stack node for the namespace of this process, over caches that the test fills. */
 export function makeRules(

@@ -15,7 +15,7 @@ import type { Ruleset } from '../../../iptables/model.ts';
 import type { Leftover } from '../../../iptables/leftovers.ts';
 import type { Touch } from '../../../iptables/rule-watch.ts';
 import type { ConntrackFilter, TrackedFlow } from '../../../netns/conntrack.ts';
-import { FakeCache } from '../fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 
 /** A backend that writes down what it was asked. */
 class FakeBackend implements Backend {

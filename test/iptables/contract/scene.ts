@@ -13,7 +13,7 @@ import type { Backend, SyncResult } from '../../../iptables/backend.ts';
 import type { CompiledService, NodeSettings, Ruleset } from '../../../iptables/model.ts';
 import { compileService } from '../../../iptables/services.ts';
 import { deleteConntrack } from '../../conntrack.ts';
-import { FakeCache } from '../../agent/fake-cache.ts';
+import { FakeCache } from '../../../rig/fake-cache.ts';
 import { addresses } from '../network.ts';
 import type { FamilyName, Place, TestNetwork } from '../network.ts';
 import { servedPort, serviceOf, slicesOf, vips } from './objects.ts';

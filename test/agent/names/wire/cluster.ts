@@ -12,7 +12,7 @@ import type { Pod } from '../../../../api/kinds/pod.ts';
 import type { Service } from '../../../../api/kinds/service.ts';
 import { startDnsServer } from '../../../../dns/server.ts';
 import { staticZone } from '../../../../dns/static-zone.ts';
-import { FakeCache } from '../../fake-cache.ts';
+import { FakeCache } from '../../../../rig/fake-cache.ts';
 
 /** Where the cluster's DNS answers: both families, one port. */
 export interface WireServer {

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect, isIPv6 } from 'node:net';
 import Dns2 from 'dns2';
 import t from 'tap';
-import { encodeQuery, readReply } from '../../../dns/exchange.ts';
+import { encodeQuery } from '../../../../rig/dns-query.ts';
+import { readReply } from '../../../dns/exchange.ts';
 import { startWireServer } from './cluster.ts';
 import { query, transfer, type At, type Program } from './clients.ts';
 

@@ -1,4 +1,4 @@
-import { encodeQuery } from './exchange.ts';
+import { encodeQuery } from './dns-query.ts';
 
 const S = 'default.svc.cluster.local';
 

@@ -1,4 +1,4 @@
-import type { CacheEvent, RestorableCache } from '../../api/client/cache.ts';
+import type { CacheEvent, RestorableCache } from '../api/client/cache.ts';
 
 /** A cache that a test fills by hand. */
 export class FakeCache<T> implements RestorableCache<T> {

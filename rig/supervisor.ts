@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { closeSync, fstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runInNamespace } from '../../netns/namespace.ts';
-import { openUnixDatagram, receiveUnixDatagram } from '../../netns/unix-datagram.ts';
-import { WatchedSocket } from '../../netns/watched-socket.ts';
+import { runInNamespace } from '../netns/namespace.ts';
+import { openUnixDatagram, receiveUnixDatagram } from '../netns/unix-datagram.ts';
+import { WatchedSocket } from '../netns/watched-socket.ts';
 
 export interface SupervisedProgram {
   readonly command: readonly [string, ...string[]];

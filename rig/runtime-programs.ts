@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-const cache = join(import.meta.dirname, '../../.cache/runtimes');
+const cache = join(import.meta.dirname, '../.cache/runtimes');
 const libraryDirectories = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((name) =>
   join(cache, 'usr/lib', name),
 );
