@@ -6,6 +6,8 @@ import { Probe } from '../iptables/probe-client.ts';
 export const containerPorts = { tcp: 8080, udp: 5300 } as const;
 /** And by which ports of its node. */
 export const hostPorts = { tcp: 8081, udp: 8082 } as const;
+/** A machine with much else to do answers late. */
+const patienceMs = 20_000;
 
 interface PortQuestions {
   /** Network namespaces, by what they stand for. */
@@ -37,7 +39,7 @@ export async function askForPorts({
         protocol: 'udp',
         address,
         port: hostPorts.udp,
-        timeoutMs: 5000,
+        timeoutMs: patienceMs,
         from: 0,
       } as const;
       return [
@@ -56,7 +58,7 @@ export async function askForPorts({
 async function fetchName(namespace: string, address: string): Promise<string> {
   const host = address.includes(':') ? `[${address}]` : address;
   const url = `http://${host}:${hostPorts.tcp}/cgi-bin/whoami`;
-  const args = ['-gsS', '--max-time', '5', url];
+  const args = ['-gsS', '--max-time', String(patienceMs / 1000), url];
   const asking = runInNamespace(namespace, () => execa('curl', args, { reject: false }));
   const { stdout, stderr } = await asking;
   return stdout.trim().split(' ')[1] ?? stderr;
