@@ -18,7 +18,10 @@ export function planNetwork(view: NetworkView): NodePlan {
   const fenced = fenceOf(view, ranges);
   if (fenced !== undefined) return { state: emptyState(view), fenced, problems: [fenced] };
   const isCut = own.length < given.length;
-  const problems = isCut ? ['IPv6 is switched off on this host; its pods get IPv4 only'] : [];
+  const problems = [
+    ...(view.nodes.find(({ name }) => name === view.nodeName)?.flaws ?? []),
+    ...(isCut ? ['IPv6 is switched off on this host; its pods get IPv4 only'] : []),
+  ];
   if (own.length === 0) return { state: emptyState(view), problems };
   const vxlanFamily = familyOf(view.nodeIPs[0] ?? '');
   const tunnelMtu = view.underlay.mtu - vxlanOverheadBytes[vxlanFamily];

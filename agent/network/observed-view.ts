@@ -1,4 +1,3 @@
-import type { Node } from '../../api/kinds/node.ts';
 import type { Address } from '../../netns/address.ts';
 import { listAddresses } from '../../netns/address.ts';
 import { parseCidr, renderCidr } from '../../netns/ip.ts';
@@ -7,24 +6,15 @@ import { listLinks } from '../../netns/link.ts';
 import type { NetlinkSocket } from '../../netns/netlink.ts';
 import { listRoutes } from '../../netns/route.ts';
 import { readSysctl } from '../../netns/sysctl.ts';
+import { toClusterNode } from './cluster-node.ts';
 import { strictLinks } from './host-settings.ts';
-import {
-  bridgeName,
-  modeAnnotation,
-  ownership,
-  podAlias,
-  protocol,
-  vxlanAnnotation,
-  vxlanName,
-} from './marks.ts';
+import { bridgeName, ownership, podAlias, protocol, vxlanName } from './marks.ts';
 import type { NetworkContext, NetworkParts } from './network-context.ts';
 import { NetworkError } from './network-error.ts';
 import { straightKey } from './peers.ts';
 import type { PodNetwork } from './pod-network.ts';
 import { podRanges } from './ranges.ts';
-import { parseTunnel } from './tunnel.ts';
-import type { ClusterNode, NetworkView, PodLinkMode, PodPlan, Underlay } from './view.ts';
-import { isNetworkMode } from './view.ts';
+import type { NetworkView, PodLinkMode, PodPlan, Underlay } from './view.ts';
 
 /**
  * Everything that the node's network follows from, as it is now.
@@ -112,38 +102,4 @@ export function findPodPlan(
     .map(({ address, prefix }) => renderCidr(parseCidr(`${address}/${prefix}`)));
   if (cidrs.length === 0) return undefined;
   return { podLink, mtu: bridge.mtu, bridgeMac: bridge.mac, ranges: podRanges(cidrs) };
-}
-
-const known = new WeakMap<Node, ClusterNode>();
-
-/**
- * What the network needs to know of a Node object: of the same one always the same, so that what follows from it can be
- * kept with it from pass to pass. Node objects are the cache's and never change.
- */
-export function toClusterNode(node: Node): ClusterNode {
-  const before = known.get(node);
-  if (before) return before;
-  const part = readPart(node);
-  known.set(node, part);
-  return part;
-}
-
-function readPart({ metadata, spec, status }: Node): ClusterNode {
-  const mode = metadata.annotations?.[modeAnnotation];
-  const tunnel = parseTunnel(metadata.annotations?.[vxlanAnnotation]);
-  return {
-    name: metadata.name,
-    created: metadata.creationTimestamp ?? '',
-    podCIDRs: spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]),
-    internalIPs: (status?.addresses ?? []).flatMap(({ type, address }) =>
-      type === 'InternalIP' ? [address] : [],
-    ),
-    ...(isNetworkMode(mode) ? { mode } : {}),
-    ...(tunnel ? { tunnel } : {}),
-  };
-}
-
-/** Whether two states of a Node are the same to the network. */
-export function sameNetwork(a: Node, b: Node): boolean {
-  return JSON.stringify(toClusterNode(a)) === JSON.stringify(toClusterNode(b));
 }

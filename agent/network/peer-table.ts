@@ -19,7 +19,7 @@ export class PeerTable {
   #from: Standpoint;
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #ways = new Map<string, PeerWays>();
-  readonly #problems = new Map<string, string>();
+  readonly #problems = new Map<string, readonly string[]>();
 
   /** @param ranges who of these nodes has which ranges; belongs to the table from now on */
   constructor(ranges: RangeTable, nodes: Iterable<ClusterNode>, from: Standpoint) {
@@ -45,7 +45,7 @@ export class PeerTable {
 
   /** What is wrong with single nodes, a sentence each. */
   get problems(): string[] {
-    return [...this.#problems.values()];
+    return [...this.#problems.values()].flat();
   }
 
   /**
@@ -78,12 +78,15 @@ export class PeerTable {
     const node = this.#nodes.get(name);
     if (!node || name === this.#from.nodeName) return;
     const rival = this.#ranges.rivalOf(name);
-    if (rival !== undefined) this.#problems.set(name, describeRivalry(node, rival));
     const ranges = this.#ranges.rangesOf(name);
-    if (ranges.length === 0) return;
-    const ways = planPeer(node, ranges, this.#from);
-    this.#ways.set(name, ways);
-    if (ways.problem !== undefined) this.#problems.set(name, ways.problem);
+    const ways = ranges.length === 0 ? undefined : planPeer(node, ranges, this.#from);
+    if (ways) this.#ways.set(name, ways);
+    const problems = [
+      ...(node.flaws ?? []),
+      ...(rival === undefined ? [] : [describeRivalry(node, rival)]),
+      ...(ways?.problem === undefined ? [] : [ways.problem]),
+    ];
+    if (problems.length > 0) this.#problems.set(name, problems);
   }
 }
 

@@ -9,12 +9,15 @@ export interface ClusterNode {
   readonly name: string;
   /** RFC 3339. Of two nodes with the same range the older keeps it. */
   readonly created: string;
+  /** One per family, canonical. */
   readonly podCIDRs: readonly string[];
   readonly internalIPs: readonly string[];
   /** How it wants to be reached, whatever others are set to. */
   readonly mode?: NetworkMode;
   /** How its vxlan device listens; absent: like this node's own. */
   readonly tunnel?: Tunnel;
+  /** What its object says beside that, and cannot be used: a sentence each. */
+  readonly flaws?: readonly string[];
 }
 
 /** A pod attached here: one of our own, or a container of somebody else's runtime. */
@@ -32,7 +35,7 @@ export interface AttachedPod {
  * pass and else by vxlan (`auto`), always one way (`direct`) or always the other (`vxlan`).
  */
 export type NetworkMode = (typeof networkModes)[number];
-const networkModes = ['auto', 'direct', 'vxlan'] as const;
+export const networkModes = ['auto', 'direct', 'vxlan'] as const;
 
 export function isNetworkMode(word: string | undefined): word is NetworkMode {
   return networkModes.some((mode) => mode === word);

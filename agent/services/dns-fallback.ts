@@ -4,7 +4,7 @@ import type { CacheEvent } from '../../api/client/cache.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import { familyOf } from '../../iptables/address.ts';
 import type { CompiledService, Endpoint, Frontend } from '../../iptables/model.ts';
-import { sameNetwork } from '../network/observed-view.ts';
+import { sameNetwork } from '../network/cluster-node.ts';
 import type { AgentContext } from '../subsystem.ts';
 import { DnsServers, isReady } from './dns-servers.ts';
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 import type { Node } from '../../api/kinds/node.ts';
 import { RangeTable } from '../network/ranges.ts';
-import { toClusterNode } from '../network/observed-view.ts';
+import { toClusterNode } from '../network/cluster-node.ts';
 import type { PodRange } from '../network/view.ts';
 
 interface Neighbor {

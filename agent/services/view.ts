@@ -7,6 +7,7 @@ import { normalizeAddress, normalizeCIDR } from '../../iptables/address.ts';
 import type { CompiledService, NodeSettings } from '../../iptables/model.ts';
 import { compileService } from '../../iptables/services.ts';
 import type { CompileContext } from '../../iptables/services.ts';
+import { toClusterNode } from '../network/cluster-node.ts';
 import { podRanges } from '../network/ranges.ts';
 import { SliceIndex } from '../slice-index.ts';
 import type { AgentContext } from '../subsystem.ts';
@@ -86,7 +87,8 @@ export function nodeSettings(
   { nodeName, config, cluster, caches }: AgentContext,
   dnsFallback: boolean,
 ): NodeSettings {
-  const own = normalized(podCIDRsOf(caches.nodes.get(nodeName)?.spec), normalizeCIDR);
+  const self = caches.nodes.get(nodeName);
+  const own = self ? toClusterNode(self).podCIDRs : [];
   const clusterCIDRs = normalized(cluster.clusterCIDRs, normalizeCIDR);
   const addresses = [...caches.nodes.list()].flatMap((node) => rulesPartOf(node).addresses);
   const pools = parseAddressPools(cluster.loadBalancerPools).flatMap(poolCIDRs);

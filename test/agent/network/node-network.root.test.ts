@@ -196,6 +196,31 @@ if (skipUnlessRoot(t)) {
       t.ok(pings(a.netns, c.ips[0] ?? ''));
     });
 
+    await t.test('a Node full of nonsense costs no other its ways, whichever pass reads it', async (t) => {
+      const nonsense = {
+        ...objects[2],
+        spec: { podCIDRs: ['garbage', '10.244.0.0/33'] },
+        status: { addresses: [{ type: 'InternalIP', address: 'nonsense' }] },
+      };
+      const isNamed = async (): Promise<boolean> =>
+        (await node1.ask<Health>('health')).reason?.includes('"10.244.0.0/33" of node node3') === true;
+      for (const [verb, argument] of [
+        ['setNodes', [...objects.slice(0, 2), nonsense]],
+        ['changeNode', { ...nonsense, metadata: { ...objects[2]?.metadata, labels: {} } }],
+      ] as const) {
+        await node1.ask('setNodes', objects);
+        await eventually(
+          'a way to each',
+          () => ip(node1.namespace, 'route', 'show', 'proto', '117').length === 2,
+        );
+        await node1.ask(verb, argument);
+        await eventually('it is named', isNamed);
+        t.match(await node1.ask('health'), { ready: true });
+        t.match(ip(node1.namespace, 'route', 'show', 'proto', '117'), [{ dst: '10.244.2.0/24' }]);
+        t.ok(pings(a.netns, c.ips[0] ?? ''));
+      }
+    });
+
     await t.test('detached pods and removed nodes leave nothing', async (t) => {
       for (const name of ['a', 'b']) await node1.ask('detach', cluster.uid(name));
       await node1.ask('detach', cluster.uid('never-was'));

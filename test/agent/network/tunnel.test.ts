@@ -1,5 +1,5 @@
 import t from 'tap';
-import { toClusterNode } from '../../../agent/network/observed-view.ts';
+import { toClusterNode } from '../../../agent/network/cluster-node.ts';
 import { parseTunnel, renderTunnel } from '../../../agent/network/tunnel.ts';
 
 t.test('what a Node says of its vxlan device', (t) => {
