@@ -14,6 +14,7 @@ import type { HealthSource } from './health.ts';
 import { hostPortGate } from './host-ports/gate.ts';
 import { HostPorts } from './host-ports/host-ports.ts';
 import { HeapKeeper } from './heap.ts';
+import { formerSettingsFile, notingSettings } from './host/former-settings.ts';
 import { HostWatch } from './host/host-watch.ts';
 import { SettingsKeeper } from './host/settings.ts';
 import { Membership } from './node/join.ts';
@@ -140,7 +141,9 @@ export async function startAgent({
   podNetwork.addGate(hostPortGate(rules));
   const paths = new PathWatch(context);
   const straight = new StraightWatch(context);
-  const settings = new SettingsKeeper();
+  const onUnnoted = (err: unknown): void =>
+    log.warn({ err }, 'weft cleanup will not put back a kernel setting: what it was cannot be noted');
+  const settings = new SettingsKeeper(notingSettings(formerSettingsFile(config.runDir), onUnnoted));
   const network = new NodeNetwork(context, podNetwork, new NetworkEvents(context), {
     paths,
     straight,

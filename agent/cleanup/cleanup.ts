@@ -4,6 +4,7 @@ import { AgentError } from '../agent-error.ts';
 import { removeCni } from '../cni/installation.ts';
 import type { Config } from '../config/config.ts';
 import { reloadManager } from '../host/checks.ts';
+import { formerSettingsFile, restoreSettings } from '../host/former-settings.ts';
 import { hostDirectories, removeFiles } from '../host/link-managers.ts';
 import { labsRunDir, labsStateDir } from '../lab/lab-plan.ts';
 import { acquireLock, isHeld } from '../node/lock.ts';
@@ -17,9 +18,9 @@ export interface CleanupOptions {
 }
 
 /**
- * Takes everything of weft off this host: pods, rules, links, routes and files. Goes on after a failure and
- * throws all of them at the end as an AggregateError. Labs are left alone: they have their own `weft lab down`.
- * Throws AgentError `already-running` while an agent runs.
+ * Takes everything of weft off this host: pods, rules, links, routes and files; kernel settings become what they were.
+ * Goes on after a failure and throws all of them at the end as an AggregateError. Labs are left alone: they have their
+ * own `weft lab down`. Throws AgentError `already-running` while an agent runs.
  */
 export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptions): Promise<void> {
   const lock = acquireLock(join(agent.runDir, 'agent.lock'));
@@ -32,6 +33,7 @@ export async function cleanUpHost({ agent }: Config, { keepState }: CleanupOptio
     () => removePods(agent),
     () => removeRules(),
     () => removeNodeNetwork(),
+    () => restoreSettings(formerSettingsFile(agent.runDir)),
     () => removeFiles(hostDirectories).forEach(reloadManager),
     () => emptyDirectory(agent.runDir, basename(labsRunDir)),
     () => keepState || emptyDirectory(agent.stateDir, basename(labsStateDir)),

@@ -13,7 +13,7 @@ export interface SettingsDoor {
   write(setting: Sysctl): void;
 }
 
-const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
+export const kernelSettings: SettingsDoor = { read: readSysctl, write: writeSysctl };
 
 /** So many corrections of one setting within this time are a quarrel. */
 const quarrel = { times: 3, withinMs: 600_000 } as const;

@@ -55,6 +55,16 @@ function listRules(): string[] {
   return [...saved.split('\n').filter((line) => line.startsWith('-A')), ...ours];
 }
 
+/**
+ * Kernel settings that are the host's, as `path:value`. Not forwarding, which stays on, nor what goes with it: a
+ * forwarding host listens to routers with accept_ra 2 only, and the kernel itself turns redirects.
+ */
+function readSettings(): string[] {
+  const places = '/proc/sys/net/ipv[46]/conf/all /proc/sys/net/ipv[46]/conf/eth0 /proc/sys/net/bridge';
+  const lines = onHost('sh', '-c', `grep -rs . ${places} || true`).split('\n');
+  return lines.filter((line) => !/forwarding:|accept_redirects:|accept_ra:/.test(line)).sort();
+}
+
 /** What runtimes find. */
 function listCni(): string[] {
   return globSync('cni/*/*', { cwd: directory }).sort();
@@ -88,6 +98,7 @@ if (skipUnlessRoot(t)) {
     for (const link of ['eth0', 'far']) onHost('ip', 'link', 'set', link, 'addrgenmode', 'none', 'up');
     onHost('ip', 'address', 'add', '192.0.2.1/24', 'dev', 'eth0');
     const before = readNetwork();
+    const settings = readSettings();
 
     const daemon = runInNamespace(host, () =>
       // The test runner's hook for children would end the daemon by the signal itself.
@@ -115,8 +126,11 @@ if (skipUnlessRoot(t)) {
 
     t.same(listCni(), installed, 'and what runtimes were told');
 
+    const changed = readSettings().filter((line) => !settings.includes(line));
+    t.match(changed.join('\n'), /eth0\/arp_notify:1[^]*eth0\/ndisc_notify:1/);
     onHost(weft, 'cleanup', ...flags);
     t.same(readNetwork(), before);
+    t.same(readSettings(), settings);
     t.same(listCni(), [], 'runtimes are told no more');
     t.notOk(existsSync(join(directory, 'state')));
     t.notOk(existsSync(join(directory, 'run')));
