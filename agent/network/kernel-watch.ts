@@ -4,11 +4,11 @@ import { parseCidr, positionIn } from '../../netns/ip.ts';
 import type { Link } from '../../netns/link.ts';
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
 import { NetlinkMonitor } from '../../netns/netlink.ts';
-import { podOfLink } from './marks.ts';
+import { podOfLimiter, podOfLink } from './marks.ts';
 import { isOfTraffic, isRemoval, noticeGroups, Notices } from './notices.ts';
 import type { KnownNetwork } from './notices.ts';
 import type { PodNetwork } from './pod-network.ts';
-import { podLink } from './pods.ts';
+import { podLinks } from './pods.ts';
 import type { PodPlan } from './view.ts';
 
 /** Hears from the kernel what becomes of the node's network, and judges whether it may not be as it shall be. */
@@ -119,12 +119,9 @@ export class KernelWatch {
     return {
       links: this.#links,
       isPodAsPlanned: (link) => {
-        const attachment = this.#pods.attachment(podOfLink(link) ?? '');
-        return (
-          plan !== undefined &&
-          attachment !== undefined &&
-          isAsDesired(podLink(attachment, plan), link, indexes)
-        );
+        const attachment = this.#pods.attachment(podOfLink(link) ?? podOfLimiter(link) ?? '');
+        const wanted = plan && attachment ? podLinks(attachment, plan) : [];
+        return wanted.some((want) => want.name === link.name && isAsDesired(want, link, indexes));
       },
       isPodAddress: (address) => this.#pods.hasAddress(address),
       isInPodRange: (address) => ranges.some((range) => positionIn(range, address) !== undefined),

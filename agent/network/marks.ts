@@ -43,6 +43,11 @@ export function podOfLink({ alias }: Link): string | undefined {
   return alias.startsWith(podAliasPrefix) ? alias.slice(podAliasPrefix.length) : undefined;
 }
 
+/** The id of the attachment that what is sent waits for in this link (a hash of one too long), or undefined. */
+export function podOfLimiter({ alias }: Link): string | undefined {
+  return alias.startsWith(limiterAliasPrefix) ? alias.slice(limiterAliasPrefix.length) : undefined;
+}
+
 /** The name of the node's end of an attachment's veth: 15 bytes are all that the kernel allows. */
 export function podHostLinkName(id: string): string {
   return `weft${digest(id).slice(0, 11)}`;

@@ -8,7 +8,7 @@ import { RTM_DELCHAIN, RTM_DELTFILTER, RTM_NEWCHAIN, RTM_NEWTFILTER } from '../.
 import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
 import { AF_UNSPEC } from '../../netns/socket.ts';
 import { RTM_DELQDISC, RTM_NEWQDISC } from '../../netns/traffic-control.ts';
-import { goneAlias, ownership, podOfLink, protocol, vxlanAlias } from './marks.ts';
+import { goneAlias, ownership, podOfLimiter, podOfLink, protocol, vxlanAlias } from './marks.ts';
 
 /** What the kernel is asked to tell of. */
 export const noticeGroups =
@@ -32,7 +32,7 @@ const maxRemovals = 1000;
 export interface KnownNetwork {
   /** Links by ifindex, as they were when everything was compared last. */
   readonly links: ReadonlyMap<number, Link>;
-  /** Whether the node's end of a pod's link is as it shall be. */
+  /** Whether a link of the node's for a pod (one end of the pod's, or a limiter) is as it shall be. */
   readonly isPodAsPlanned: (link: Link) => boolean;
   /** Whether it is some pod's address here. */
   readonly isPodAddress: (address: string) => boolean;
@@ -133,7 +133,8 @@ export function isRemoval(type: number, payload: Buffer, links: ReadonlyMap<numb
 function isAlarmingLink({ isGone, payload }: LinkNews, known: KnownNetwork): boolean {
   const link = decodeLink(payload);
   if (link.alias === goneAlias) return false;
-  if (podOfLink(link) !== undefined && !isGone) return !known.isPodAsPlanned(link);
+  const isOfPod = podOfLink(link) !== undefined || podOfLimiter(link) !== undefined;
+  if (isOfPod && !isGone) return !known.isPodAsPlanned(link);
   // Somebody may have set its offloads, which no link here knows (agent/paths/offload-guard.ts). It tells seldom.
   if (link.alias === vxlanAlias) return true;
   // The kernel tells of a link's traffic and carrier, too.

@@ -22,7 +22,7 @@ function limiter({ id }: AttachedPod, { mtu }: PodPlan): DesiredLink {
  * its rules. Routed it has the hardware address that pods know as their gateway's: from inside both look alike, so
  * that one can become the other while the pod runs.
  */
-export function podLink({ id }: AttachedPod, { mtu, podLink, bridgeMac }: PodPlan): DesiredLink {
+function podLink({ id }: AttachedPod, { mtu, podLink, bridgeMac }: PodPlan): DesiredLink {
   const [name, alias] = [marks.podHostLinkName(id), marks.podAlias(id)];
   const shared = { name, alias, kind: 'veth', up: true, mtu, linkLocal: false } as const;
   return podLink === 'bridge'

@@ -136,7 +136,9 @@ export class TrafficKeeper {
 
 /** Whether what came is just what is wanted, as after requests of ours. */
 function isAsPlanned({ traffic, ends }: Kept, type: number, payload: Buffer): boolean {
-  if (type === RTM_DELQDISC || type === RTM_DELTFILTER) return false;
+  // What the kernel gives a link by itself makes room for what is wanted.
+  if (type === RTM_DELQDISC) return decodeQdisc(payload).isDefault;
+  if (type === RTM_DELTFILTER) return false;
   const seen =
     type === RTM_NEWQDISC
       ? { qdiscs: [decodeQdisc(payload)], filters: [] }

@@ -55,6 +55,8 @@ if (skipUnlessRoot(t)) {
     JSON.parse(run(node.namespace, 'tc', '-j', what, 'show', 'dev', link, ...more) || '[]') as Listed[];
   const limiters = (): string[] =>
     ip(node.namespace, 'link', 'show', 'type', 'ifb').map(({ ifname }) => String(ifname));
+  /** The node's ends of pods' links, and its card. */
+  const ends = (): unknown[] => ip(node.namespace, 'link', 'show', 'type', 'veth');
   /** Without the numbers that the kernel gives actions. */
   const listing = (): string =>
     [
@@ -78,6 +80,41 @@ if (skipUnlessRoot(t)) {
     t.match(run(node.namespace, 'tc', 'filter', 'show', 'dev', pod.hostLink, 'ingress'), `device ${limiter}`);
     for (const address of [gateway, 'fd00:10:244:1::1']) t.ok(pings(pod.netns, address), address);
     t.same(await node.ask('check', id), []);
+  });
+
+  await t.test('a pod that comes and goes is no reason to look at everything', async (t) => {
+    const counters = (): Promise<{ passes: number; fullPasses: number }> => node.ask('counters');
+    let moves = 0;
+    /** How many passes over everything there were, once all is judged that was told: a change of another node is behind it. */
+    const fullPasses = async (): Promise<number> => {
+      const { passes } = await counters();
+      moves += 1;
+      await node.ask('changeNode', {
+        metadata: { name: 'other' },
+        spec: { podCIDRs: ['10.244.9.0/24'] },
+        status: { addresses: [{ type: 'InternalIP', address: `172.30.0.${100 + moves}` }] },
+      });
+      await eventually('a pass', async () => (await counters()).passes > passes);
+      return (await counters()).fullPasses;
+    };
+    let before = -1;
+    await eventually('what the start brought is seen', async () => {
+      const last = before;
+      before = await fullPasses();
+      return before === last;
+    });
+    const other = cluster.uid('passing');
+    for (const [what, request] of Object.entries({
+      'without limits': { id: other },
+      'with limits': { id: other, bandwidth },
+    })) {
+      await node.ask('attach', request);
+      t.equal(await fullPasses(), before, `it comes, ${what}`);
+      await node.ask('detach', other);
+      t.equal(await fullPasses(), before, `it goes, ${what}`);
+      await eventually('its links go', () => limiters().length === 1 && ends().length === 2);
+      t.equal(await fullPasses(), before, `and its links, ${what}`);
+    }
   });
 
   await t.test('nothing goes faster, and from inside nobody changes that', async (t) => {

@@ -11,6 +11,8 @@ import {
   bridgeAlias,
   bridgeName,
   goneAlias,
+  limiterAlias,
+  limiterName,
   podAlias,
   protocol,
   vxlanAlias,
@@ -71,6 +73,10 @@ t.test('links', (t) => {
   t.same(judge([RTM_DELLINK, encode(pod)]), changed, 'taken away by somebody');
   t.same(judge([RTM_NEWLINK, encode({ ...pod, alias: goneAlias })]), settled);
   t.same(judge([RTM_DELLINK, encode({ ...pod, alias: goneAlias })]), settled);
+  const limiter: Link = { ...pod, ifindex: 8, name: limiterName('a'), alias: limiterAlias('a') };
+  t.same(judge([RTM_NEWLINK, encode(limiter)]), settled, 'in which what a pod sends waits');
+  t.same(judge([RTM_NEWLINK, encode({ ...limiter, mtu: 1500 })]), changed);
+  t.same(judge([RTM_DELLINK, encode(limiter)]), changed);
   const port = encode({ ...bridge, mtu: 1400 });
   port.writeUInt8(7, 0);
   t.same(judge([RTM_NEWLINK, port]), { due: false, alarming: false }, 'as a port of a bridge (AF_BRIDGE)');
