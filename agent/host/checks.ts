@@ -16,6 +16,8 @@ import type { HostDirectories, LinkManager } from './link-managers.ts';
 export interface PassedLinks {
   readonly underlay: string | undefined;
   readonly ours: readonly Link[];
+  /** All links of the host. */
+  readonly all: readonly Link[];
 }
 
 export function readLinks(nodeIP: string | undefined): PassedLinks {
@@ -25,6 +27,7 @@ export function readLinks(nodeIP: string | undefined): PassedLinks {
   return {
     underlay: links.find((link) => link.ifindex === ifindex)?.name,
     ours: links.filter((link) => ownership.ownsLink(link)),
+    all: links,
   };
 }
 

@@ -1,5 +1,6 @@
-import { Gauge } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import { watchAllRules } from '../../iptables/rule-news.ts';
+import type { Link } from '../../netns/link.ts';
 import * as netlink from '../../netns/netlink.ts';
 import { NetlinkMonitor } from '../../netns/netlink.ts';
 import { NodeEvents } from '../node/events.ts';
@@ -11,6 +12,7 @@ import { checkLinkManagers, readLinks } from './checks.ts';
 import type { Finding } from './finding.ts';
 import { renderFinding } from './finding.ts';
 import { hostDirectories } from './link-managers.ts';
+import { LinkNotices } from './link-notices.ts';
 import { routingSysctls } from './settings.ts';
 import type { SettingsKeeper } from './settings.ts';
 
@@ -40,6 +42,12 @@ export class HostWatch implements Subsystem {
   readonly #settings: SettingsKeeper;
   readonly #quick: Runner;
   readonly #rules: Runner;
+  readonly #looks: Counter<'cause'>;
+  readonly #notices = new LinkNotices();
+  #monitor: NetlinkMonitor | undefined;
+  /** By ifindex, as they were at the last quick look. */
+  #links: ReadonlyMap<number, Link> = new Map();
+  #lookedMs = -Infinity;
   /** What each kind of look found last. */
   readonly #findings = new Map<'quick' | 'rules', readonly Finding[]>();
   #undo = new DisposableStack();
@@ -71,12 +79,18 @@ export class HostWatch implements Subsystem {
         onError: (err, retryMs) => this.#log.warn({ err, retryMs }, 'the host could not be looked at'),
       });
     this.#quick = runner(quickIntervalMs, () => {
-      this.#note('quick', this.#lookQuickly());
+      this.#lookIfNeeded();
       return Promise.resolve();
     });
     this.#rules = runner(intervals, async () => {
       if (!this.#rulesStand()) throw new Error('the rules of weft do not stand yet');
       this.#note('rules', await checkFirewalls(this.#known(), { mend: true }));
+    });
+    this.#looks = new Counter({
+      name: 'weft_host_looks_total',
+      help: 'Looks at the settings and links of this host, by what they were for: something told, or their turn.',
+      labelNames: ['cause'],
+      registers: [context.metrics],
     });
     const metric = new Gauge({
       name: 'weft_host_troubles',
@@ -92,9 +106,15 @@ export class HostWatch implements Subsystem {
 
   start(): Promise<void> {
     const { RTMGRP_LINK, RTMGRP_IPV4_NETCONF, RTMGRP_IPV6_NETCONF } = netlink;
-    const request = (): void => this.#quick.request();
     const groups = RTMGRP_LINK | RTMGRP_IPV4_NETCONF | RTMGRP_IPV6_NETCONF;
-    this.#undo.use(new NetlinkMonitor({ groups, onMessage: request, onOverrun: request }));
+    const onMessage = (type: number, payload: Buffer): void => {
+      if (this.#notices.note(type, payload)) this.#quick.request();
+    };
+    const onOverrun = (): void => {
+      this.#notices.alarm();
+      this.#quick.request();
+    };
+    this.#monitor = this.#undo.use(new NetlinkMonitor({ groups, onMessage, onOverrun }));
     try {
       this.#undo.use(watchAllRules(() => this.#rules.request()));
     } catch (error) {
@@ -116,9 +136,26 @@ export class HostWatch implements Subsystem {
     return troubles.length === 0 ? { ready: true } : { ready: true, reason: troubles.join('; ') };
   }
 
+  /** Pods that come and go are told of all the time, and change nothing here. */
+  #lookIfNeeded(): void {
+    this.#monitor?.drain();
+    const isTold = this.#notices.take(this.#links);
+    const { min, max } = quickIntervalMs;
+    if (!isTold && performance.now() - this.#lookedMs < max - min) return;
+    this.#lookedMs = performance.now();
+    this.#looks.inc({ cause: isTold ? 'told' : 'turn' });
+    try {
+      this.#note('quick', this.#lookQuickly());
+    } catch (error) {
+      this.#notices.alarm();
+      throw error;
+    }
+  }
+
   #lookQuickly(): Finding[] {
     const { nodeIPs, networkMode } = this.#context.config;
-    const { underlay, ours } = readLinks(nodeIPs[0]);
+    const { underlay, ours, all } = readLinks(nodeIPs[0]);
+    this.#links = new Map(all.map((link) => [link.ifindex, link]));
     const settings = this.#settings.look(routingSysctls(underlay, ours, networkMode));
     return [...settings, ...checkLinkManagers(hostDirectories, { mend: true })];
   }

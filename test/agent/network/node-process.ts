@@ -6,6 +6,7 @@ import type { AttachmentRequest } from '../../../agent/network/attachment.ts';
 import { ContainerRuntimes } from '../../../agent/cni/container-runtimes.ts';
 import { hostPortGate } from '../../../agent/host-ports/gate.ts';
 import { HostPorts } from '../../../agent/host-ports/host-ports.ts';
+import { HostWatch } from '../../../agent/host/host-watch.ts';
 import { SettingsKeeper } from '../../../agent/host/settings.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../../agent/network/node-network.ts';
 import type { Tunnel } from '../../../agent/network/tunnel.ts';
@@ -83,6 +84,7 @@ const context = {
     podLink: settings.podLink ?? 'bridge',
     podMTU: settings.podMTU,
     vxlan,
+    port: 10_250,
     stateDir: settings.stateDir,
     runDir: join(settings.stateDir, 'run'),
     cni: {
@@ -90,7 +92,7 @@ const context = {
       binDirs: [join(settings.stateDir, 'cni', 'bin')],
     },
   } as const,
-  cluster: { dnsIPs: settings.dnsIPs, zone: 'cluster.local' },
+  cluster: { dnsIPs: settings.dnsIPs, clusterCIDRs: ['10.244.0.0/16'], zone: 'cluster.local' },
   caches: { nodes: cache },
 };
 const pods = new PodNetwork(context);
@@ -103,6 +105,7 @@ const client = {
     return Promise.resolve(event);
   },
 } as unknown as ApiClient;
+const keeper = new SettingsKeeper();
 const paths = new PathWatch({ ...context, client }, { wellMs: 1_000, troubledMs: 1_000 });
 const straight = new StraightWatch({ ...context, client }, { keepMs: 200, hastyMs: 50, holdMs: 500 });
 const network = new NodeNetwork(
@@ -112,8 +115,10 @@ const network = new NodeNetwork(
     noteFenced: (reason) => reports.push(`fenced: ${reason}`),
     noteReleased: () => reports.push('released'),
   },
-  { paths, straight, settings: new SettingsKeeper() },
+  { paths, straight, settings: keeper },
 );
+// Nobody follows rules here.
+const host = new HostWatch({ ...context, client }, keeper, () => false);
 const rules =
   settings.backend === undefined
     ? undefined
@@ -138,6 +143,7 @@ const verbs = {
   },
   addresses: () => underlay.addresses,
   underlayHealth: () => underlay.health(),
+  startHost: () => host.start(),
   startPaths: () => paths.start(),
   pathHealth: () => paths.health(),
   straightHealth: () => straight.health(),
@@ -185,10 +191,16 @@ const verbs = {
     const [all, peers] = [count('all'), count('peers')];
     return { passes: all + peers, fullPasses: all, changes: changes?.values[0]?.value ?? 0 };
   },
+  /** How often the kernel told of something to look at on the host. */
+  async looks() {
+    const counts = await metrics.getSingleMetric('weft_host_looks_total')?.get();
+    return counts?.values.find(({ labels }) => labels['cause'] === 'told')?.value ?? 0;
+  },
   cleanup: () => removeNodeNetwork(),
   serveRuntimes: () => runtimes.start(),
   stop: async () => {
     await runtimes.stop();
+    await host.stop();
     await rules?.rules.stop();
     await network.stop();
     await paths.stop();
