@@ -30,7 +30,10 @@ const IFLA_INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const IFLA_VXLAN = { id: 1, local: 4, learning: 7, port: 15, local6: 17 } as const;
 const IFLA_BR_MCAST_SNOOPING = 23;
 const IFLA_BRPORT_ISOLATED = 33;
+const IFLA_INET6_CONF = 2;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
+/** Place in the array of a link's IPv6 settings, 4 bytes each (linux/ipv6.h). */
+const DEVCONF_DISABLE_IPV6 = 26;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 const VETH_INFO_PEER = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
@@ -61,6 +64,8 @@ export interface Link {
   readonly isolated: boolean;
   /** Whether the kernel gives it an IPv6 link-local address by itself. */
   readonly linkLocal: boolean;
+  /** There, when IPv6 is switched off on it (net.ipv6.conf.<name>.disable_ipv6). */
+  readonly withoutIPv6?: true;
   readonly vxlan?: Vxlan;
 }
 
@@ -106,7 +111,11 @@ export function listLinks(socket: NetlinkSocket): Link[] {
 
 /** One link by name, as it is after these requests. @throws KernelError ENODEV, or of the first request that failed */
 export function getLink(socket: NetlinkSocket, name: string, after: readonly Request[] = []): Link {
-  const payload = Buffer.concat([encodeHeader(0), m.encodeString(IFLA.ifname, name)]);
+  const payload = Buffer.concat([
+    encodeHeader(0),
+    m.encodeString(IFLA.ifname, name),
+    m.encodeU32(IFLA.extMask, RTEXT_FILTER_SKIP_STATS),
+  ]);
   const request = { type: RTM_GETLINK, flags: 0, payload, name: 'RTM_GETLINK', about: name };
   return decodeLink(socket.get(request, after));
 }
@@ -186,6 +195,7 @@ export function decodeLink(payload: Buffer): Link {
   const kind = text(info, IFLA_INFO.kind);
   const inet6 = m.decodeNested(m.decodeNested(attributes, IFLA.afSpec), AF_INET6);
   const vxlan = kind === 'vxlan' ? decodeVxlan(m.decodeNested(info, IFLA_INFO.data)) : undefined;
+  const withoutIPv6 = s32At(inet6.get(IFLA_INET6_CONF), DEVCONF_DISABLE_IPV6) > 0;
   const isBridgePort = text(info, IFLA_INFO.slaveKind) === 'bridge';
   const port = isBridgePort ? m.decodeNested(info, IFLA_INFO.slaveData) : new Map<number, Buffer>();
   return {
@@ -201,6 +211,7 @@ export function decodeLink(payload: Buffer): Link {
     peer: kind === 'veth' ? u32(attributes, IFLA.link) : 0,
     isolated: port.get(IFLA_BRPORT_ISOLATED)?.[0] === 1,
     linkLocal: inet6.get(IFLA_INET6_ADDR_GEN_MODE)?.[0] !== IN6_ADDR_GEN_MODE_NONE,
+    ...(withoutIPv6 ? { withoutIPv6 } : {}),
     ...(vxlan ? { vxlan } : {}),
   };
 }
@@ -290,6 +301,10 @@ function encodeAddressGeneration(linkLocal: boolean): Buffer {
 function text(attributes: Attributes, type: number): string {
   const value = attributes.get(type);
   return value ? m.decodeString(value) : '';
+}
+
+function s32At(values: Buffer | undefined, place: number): number {
+  return values && values.length >= 4 * place + 4 ? values.readInt32LE(4 * place) : 0;
 }
 
 function u32(attributes: Attributes, type: number): number {

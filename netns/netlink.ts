@@ -18,11 +18,14 @@ const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const NLMSGERR_ATTR_MSG = 1;
 const NLMSGERR_ATTR_OFFS = 2;
-/** A default receive buffer holds 256 acknowledgements; stay well below. */
+/** A default receive buffer holds 256 refusals; stay well below. */
 const requestsPerSend = 100;
 const bufferBytes = 1 << 20;
 /** The kernel builds dump replies of at most 32 KiB. */
 const datagramBytes = 64 * 1024;
+/** Buffers of sockets that were closed: sockets come and go with each pod, and large buffers bring garbage collections. */
+const spareBuffers: Buffer[] = [];
+const mostSpareBuffers = 4;
 
 export interface NetlinkOptions {
   /** Default {@link NETLINK_ROUTE}. */
@@ -37,7 +40,7 @@ export interface NetlinkOptions {
  */
 export class NetlinkSocket implements Disposable {
   readonly #fd: number;
-  readonly #buffer = Buffer.allocUnsafe(datagramBytes);
+  readonly #buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(datagramBytes);
   #sequence = 0;
   #open = true;
 
@@ -89,8 +92,10 @@ export class NetlinkSocket implements Disposable {
   }
 
   close(): void {
-    if (this.#open) close(this.#fd);
+    if (!this.#open) return;
     this.#open = false;
+    close(this.#fd);
+    if (spareBuffers.length < mostSpareBuffers) spareBuffers.push(this.#buffer);
   }
 
   [Symbol.dispose](): void {
@@ -140,33 +145,30 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
-  /** @param onObject gets what is answered beside acknowledgements; valid only during the call */
+  /**
+   * Errors are answered unasked, in the requests' order: an answer to the last request ends the batch.
+   * @param onObject gets the object that the last request asks for; valid only during the call
+   */
   #sendBatch(
     requests: readonly Request[],
     onObject?: (payload: Buffer) => void,
   ): (KernelError | undefined)[] {
     const first = this.#sequence + 1;
-    const bytes = requests.map(({ type, flags, payload }) =>
-      message.encodeMessage(
-        type,
-        flags | message.NLM_F_REQUEST | message.NLM_F_ACK,
-        ++this.#sequence,
-        payload,
-      ),
-    );
+    const last = this.#sequence + requests.length;
+    const bytes = requests.map(({ type, flags, payload }) => {
+      const sequence = ++this.#sequence;
+      const acknowledge = sequence === last && !onObject ? message.NLM_F_ACK : 0;
+      return message.encodeMessage(type, flags | message.NLM_F_REQUEST | acknowledge, sequence, payload);
+    });
     sockets.send(this.#fd, Buffer.concat(bytes));
     const errors = new Array<KernelError | undefined>(requests.length).fill(undefined);
-    let pending = requests.length;
-    while (pending > 0) {
+    for (let sequence = 0; sequence !== last;) {
       for (const answer of this.#receive()) {
-        const request = requests[answer.sequence - first];
+        ({ sequence } = answer);
+        const request = requests[sequence - first];
         if (!request) continue;
-        if (answer.type !== message.NLMSG_ERROR) {
-          onObject?.(answer.payload);
-          continue;
-        }
-        errors[answer.sequence - first] = decodeError(answer, request);
-        pending -= 1;
+        if (answer.type === message.NLMSG_ERROR) errors[sequence - first] = decodeError(answer, request);
+        else onObject?.(answer.payload);
       }
     }
     return errors;

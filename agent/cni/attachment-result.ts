@@ -1,21 +1,20 @@
 import { families, familyOf } from '../../netns/ip.ts';
-import type { Link } from '../../netns/link.ts';
 import type { CniDns, CniResult } from '../../cni/result.ts';
-import type { Attachment } from '../network/attachment.ts';
+import type { MadeAttachment } from '../network/attachment.ts';
 import { defaultRoutes } from '../network/pods.ts';
 
 /** What ADD tells of an attachment: the node's end of its link first, then the container's. */
 export function describeAttachment(
-  { ifname, mac, ips, netns, hostLink }: Attachment,
+  { ifname, mac, ips, netns, hostLink, host }: MadeAttachment,
   gateways: readonly string[],
-  { host, dns }: { readonly host: Pick<Link, 'mac' | 'mtu'> | undefined; readonly dns: CniDns },
+  dns: CniDns,
 ): CniResult {
   const gatewayOf = (address: string): string | undefined =>
     gateways.find((gateway) => familyOf(gateway) === familyOf(address));
   return {
     interfaces: [
-      { name: hostLink, ...(host && { mac: host.mac, mtu: host.mtu }) },
-      { name: ifname, mac, ...(host && { mtu: host.mtu }), sandbox: netns },
+      { name: hostLink, ...host },
+      { name: ifname, mac, mtu: host.mtu, sandbox: netns },
     ],
     ips: ips.map((ip) => {
       const gateway = gatewayOf(ip);

@@ -3,8 +3,6 @@ import { Counter, Histogram } from 'prom-client';
 import type { CniCall } from '../../cni/call.ts';
 import type { CniError } from '../../cni/cni-error.ts';
 import { cniCodes } from '../../cni/cni-error.ts';
-import { findLink } from '../../netns/link.ts';
-import { NetlinkSocket } from '../../netns/netlink.ts';
 import { answerOrder, isOrder } from '../ipam/order-message.ts';
 import type { LeaseHolder } from '../ipam/release.ts';
 import { isNamespace } from '../network/pod-namespace.ts';
@@ -54,7 +52,7 @@ export class ContainerRuntimes implements Subsystem {
     this.#network = network;
     this.#log = context.log.child({ subsystem: this.name });
     const notes = new GoneNotes(context.config.runDir);
-    this.#verbs = new CniVerbs({ network, notes, findHostLink });
+    this.#verbs = new CniVerbs({ network, notes });
     const registers = [context.metrics];
     this.#seconds = new Histogram({
       name: 'weft_cni_seconds',
@@ -141,9 +139,4 @@ export class ContainerRuntimes implements Subsystem {
       this.#log.warn({ err: error }, 'cannot install the CNI plugin and its configuration');
     }
   }
-}
-
-function findHostLink(name: string): ReturnType<typeof findLink> {
-  using socket = new NetlinkSocket();
-  return findLink(socket, name);
 }

@@ -4,7 +4,6 @@ import { CniError, cniCodes } from '../../cni/cni-error.ts';
 import type { NetworkConfig } from '../../cni/network-config.ts';
 import type { CniResult } from '../../cni/result.ts';
 import { appendResult } from '../../cni/result.ts';
-import type { Link } from '../../netns/link.ts';
 import { describeAttachment } from './attachment-result.ts';
 import { toCniError } from './errors.ts';
 import type { GoneNotes } from './gone-notes.ts';
@@ -14,8 +13,6 @@ import { Turns } from './turns.ts';
 export interface CniVerbsOptions {
   readonly network: CniNetwork;
   readonly notes: GoneNotes;
-  /** The node's end of an attachment's link, if it is there. */
-  readonly findHostLink: (name: string) => Pick<Link, 'mac' | 'mtu'> | undefined;
 }
 
 /** How an attachment of a runtime's is called on this node. */
@@ -39,8 +36,7 @@ export class CniVerbs {
       await this.#clearTheWay(id, containerId, ifname);
       const cni = { network: config.name, containerId };
       const attachment = await network.attach({ id, netns, ifname, ...config.wishes, cni });
-      const host = this.#options.findHostLink(attachment.hostLink);
-      const result = describeAttachment(attachment, network.gateways, { host, dns: config.dns });
+      const result = describeAttachment(attachment, network.gateways, config.dns);
       return config.prevResult ? appendResult(config.prevResult, result) : result;
     });
   }

@@ -1,6 +1,7 @@
 import type { HostPort } from '../../api/kinds/host-ports.ts';
 import type { AddressSpan } from '../../cni/span.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import type { Link } from '../../netns/link.ts';
 import type { AttachedPod } from './view.ts';
 
 /** Who an attachment is for, as the API names it. */
@@ -47,4 +48,10 @@ export interface Attachment extends AttachedPod, Pick<AttachmentRecord, 'ports' 
   /** The node's end of the link. */
   readonly hostLink: string;
   readonly cni?: AttachmentRecord['cni'];
+}
+
+/** An attachment that was just made or completed. */
+export interface MadeAttachment extends Attachment {
+  /** Of the node's end of the link. */
+  readonly host: Pick<Link, 'mac' | 'mtu'>;
 }

@@ -10,7 +10,7 @@ import { ensureNeighbor, removeNeighbor } from '../../netns/neighbor.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { sendFrames } from '../../netns/packet-socket.ts';
 import { replaceRoute } from '../../netns/route.ts';
-import { readSysctl, writeSysctl } from '../../netns/sysctl.ts';
+import { writeSysctl } from '../../netns/sysctl.ts';
 import { announcementsOf } from '../announce/frames.ts';
 import type { Attachment } from './attachment.ts';
 import * as marks from './marks.ts';
@@ -18,6 +18,13 @@ import { NetworkError } from './network-error.ts';
 import { defaultRoutes, podNeighbors, podRoutes } from './pods.ts';
 import type { TrafficKeeper } from './traffic-keeper.ts';
 import type { PodPlan } from './view.ts';
+
+/** Both ends of a pod's link. */
+interface PodLink {
+  readonly host: Pick<Link, 'mac' | 'mtu'>;
+  /** The ifindex inside. */
+  readonly inner: number;
+}
 
 /**
  * Connects a namespace, or completes what is there. Synchronous, so nobody sees it half done.
@@ -28,25 +35,25 @@ export function ensurePodLink(
   namespace: NamespaceHandle,
   attachment: Attachment,
   { plan, traffic }: { readonly plan: PodPlan; readonly traffic: TrafficKeeper },
-): void {
+): PodLink {
   using inside = new NetlinkSocket({ namespace });
   const bridge = getLink(socket, marks.bridgeName);
-  const { ifindex: outer, isNew } = ensureVeth(socket, inside, attachment, {
+  const { host, isNew } = ensureVeth(socket, inside, attachment, {
     namespace,
     mtu: plan.mtu,
     // What pods know as their gateway: behind a port it is the bridge's address, a routed link has it itself.
     ...(plan.podLink === 'bridge' ? { master: bridge.ifindex } : { master: 0, mac: plan.bridgeMac }),
   });
   const limiter = ensureLimiter(socket, attachment, plan.mtu, isNew);
-  const ends = { link: outer, limiter };
-  traffic.make(socket, { ends, pod: attachment, isNew }, plan.mtu, [setLink(outer, { up: true })]);
-  if (attachment.ips.some((address) => familyOf(address) === 'ipv6')) allowIpv6(namespace, attachment.ifname);
-  configureInside(inside, attachment, plan);
-  const ifindex = plan.podLink === 'bridge' ? bridge.ifindex : outer;
+  const ends = { link: host.ifindex, limiter };
+  traffic.make(socket, { ends, pod: attachment, isNew }, plan.mtu, [setLink(host.ifindex, { up: true })]);
+  const inner = configureInside(inside, namespace, attachment, plan);
+  const ifindex = plan.podLink === 'bridge' ? bridge.ifindex : host.ifindex;
   socket.request([
     ...podNeighbors(attachment, plan).map((neighbor) => ensureNeighbor({ ...neighbor, ifindex })),
     ...podRoutes(attachment, plan).map((route) => replaceRoute({ ...route, ifindex })),
   ]);
+  return { host: { mac: host.mac, mtu: host.mtu }, inner };
 }
 
 /**
@@ -74,13 +81,11 @@ export function retirePodLink(
 }
 
 /** Sends gratuitous ARP and unsolicited neighbour advertisements from inside (RFC 5227, RFC 4861 section 7.2.6). */
-export function announcePodLink({ netns, ifname, mac, ips }: Attachment): void {
+export function announcePodLink({ netns, mac, ips }: Attachment, inner: number): void {
   using namespace = openNamespace(netns);
-  using inside = new NetlinkSocket({ namespace });
-  const { ifindex } = getLink(inside, ifname);
   sendFrames(
     namespace,
-    ifindex,
+    inner,
     ips.flatMap((address) => announcementsOf(address, mac)),
   );
 }
@@ -107,22 +112,19 @@ function ensureVeth(
   inside: NetlinkSocket,
   attachment: Attachment,
   { namespace, ...settings }: Pair,
-): { readonly ifindex: number; readonly isNew: boolean } {
+): { readonly host: Link; readonly isNew: boolean } {
   const { id, hostLink: name, ifname, mac } = attachment;
   const { mtu, master } = settings;
   const peer = { name: ifname, mac, mtu, namespaceFd: namespace.fd };
   // The peer is born inside the pod: a pair made here and moved takes ten times as long.
   const creation = createLink(name, { kind: 'veth', peer }, settings);
   const marked = { alias: marks.podAlias(id), linkLocal: false, ...(master === 0 ? {} : { isolated: true }) };
-  let link = findLink(socket, name) ? undefined : tryCreate(socket, creation, marked);
-  let isNew = link !== undefined;
-  if (!link) {
-    const missing = isConnected(socket, inside, { id, name, ifname }) ? [] : [creation];
-    isNew = missing.length > 0;
-    link = getLink(socket, name, [...missing, setLink(name, { ...settings, ...marked, group: 0 })]);
-    inside.request([setLink(ifname, { mtu, mac })]);
-  }
-  return { ifindex: link.ifindex, isNew };
+  const created = findLink(socket, name) ? undefined : tryCreate(socket, creation, marked);
+  if (created) return { host: created, isNew: true };
+  const missing = isConnected(socket, inside, { id, name, ifname }) ? [] : [creation];
+  const host = getLink(socket, name, [...missing, setLink(name, { ...settings, ...marked, group: 0 })]);
+  inside.request([setLink(ifname, { mtu, mac })]);
+  return { host, isNew: missing.length > 0 };
 }
 
 /** Makes a link that has its marks from the beginning; undefined: the other end's name is taken. */
@@ -190,20 +192,23 @@ function isConnected(
   return false;
 }
 
-/** A runtime may have switched IPv6 off in the namespace that it made; for this interface it is wanted. */
-function allowIpv6(namespace: NamespaceHandle, ifname: string): void {
-  const name = `net/ipv6/conf/${ifname}/disable_ipv6`;
-  runInNamespace(namespace, () => {
-    if (readSysctl(name) === '1') writeSysctl({ name, value: '0' });
-  });
-}
-
-function configureInside(inside: NetlinkSocket, { ips, ifname }: Attachment, plan: PodPlan): void {
-  const { ifindex } = getLink(inside, ifname, [
+/** @returns the ifindex inside */
+function configureInside(
+  inside: NetlinkSocket,
+  namespace: NamespaceHandle,
+  { ips, ifname }: Attachment,
+  plan: PodPlan,
+): number {
+  const { ifindex, withoutIPv6 } = getLink(inside, ifname, [
     setLink('lo', { up: true }),
     setLink(ifname, { linkLocal: false }),
     setLink(ifname, { up: true }),
   ]);
+  // A runtime may have switched IPv6 off in the namespace that it made; for this interface it is wanted.
+  if (withoutIPv6 && ips.some((address) => familyOf(address) === 'ipv6')) {
+    const name = `net/ipv6/conf/${ifname}/disable_ipv6`;
+    runInNamespace(namespace, () => writeSysctl({ name, value: '0' }));
+  }
   const { protocol } = marks;
   inside.request(
     ips.flatMap((address) => {
@@ -219,4 +224,5 @@ function configureInside(inside: NetlinkSocket, { ips, ifname }: Attachment, pla
       ];
     }),
   );
+  return ifindex;
 }

@@ -7,7 +7,7 @@ import { removeNamespace } from '../../netns/namespace.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { describeClash } from '../host-ports/clash.ts';
 import type { AgentContext } from '../subsystem.ts';
-import type { Attachment, AttachmentRecord, AttachmentRequest } from './attachment.ts';
+import type { Attachment, AttachmentRecord, AttachmentRequest, MadeAttachment } from './attachment.ts';
 import { Gates } from './gates.ts';
 import type { Gate } from './gates.ts';
 import { describeLease, leasesFile, restMs } from './lease.ts';
@@ -103,7 +103,12 @@ export class PodNetwork {
    * behind.
    * @throws NetworkError `not-ready`, `conflict`, `port-taken`, `bad-namespace`, `exists`, `kernel`; IpamError
    */
-  async attach({ id, addresses: asked = [], spans = [], ...record }: AttachmentRequest): Promise<Attachment> {
+  async attach({
+    id,
+    addresses: asked = [],
+    spans = [],
+    ...record
+  }: AttachmentRequest): Promise<MadeAttachment> {
     const plan = await this.#whenPlanned();
     if (this.#refusal !== undefined) throw new NetworkError('conflict', this.#refusal);
     const observe = this.#attachSeconds.startTimer();
@@ -111,8 +116,9 @@ export class PodNetwork {
     const isNew = !this.#ipam.leases.has(id);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
     const attachment = describeLease(id, { addresses, record });
+    let link: ReturnType<typeof ensurePodLink>;
     try {
-      this.#connect(attachment, plan, record.netns === undefined);
+      link = this.#connect(attachment, plan, record.netns === undefined);
       await saved;
       this.#tell(id);
       await this.#admit(attachment, isNew);
@@ -126,8 +132,8 @@ export class PodNetwork {
     }
     this.#sweep.postpone();
     // Whoever waits for the attachment does not wait for this.
-    setImmediate(() => this.#announce(attachment));
-    return attachment;
+    setImmediate(() => this.#announce(attachment, link.inner));
+    return { ...attachment, host: link.host };
   }
 
   /**
@@ -226,10 +232,14 @@ export class PodNetwork {
     this.traffic.ensure(socket, pods, this.#plan.mtu);
   }
 
-  #connect(attachment: Attachment, plan: PodPlan, hasOwnNamespace: boolean): void {
+  #connect(
+    attachment: Attachment,
+    plan: PodPlan,
+    hasOwnNamespace: boolean,
+  ): ReturnType<typeof ensurePodLink> {
     using socket = new NetlinkSocket();
     using namespace = hasOwnNamespace ? ensurePodNamespace(attachment.id) : enterNamespace(attachment.netns);
-    ensurePodLink(socket, namespace, attachment, { plan, traffic: this.traffic });
+    return ensurePodLink(socket, namespace, attachment, { plan, traffic: this.traffic });
   }
 
   /** A pod whose packets are larger than what the way takes would have to learn it from each destination. */
@@ -245,9 +255,9 @@ export class PodNetwork {
   }
 
   /** Tells the bridge, and whoever may still know somebody else by these addresses, where they are now. */
-  #announce(attachment: Attachment): void {
+  #announce(attachment: Attachment, inner: number): void {
     try {
-      announcePodLink(attachment);
+      announcePodLink(attachment, inner);
     } catch (error) {
       // It is taken away already, or its queue is full: packets of its own will tell.
       this.#log.debug({ err: error, id: attachment.id }, 'addresses were not announced');

@@ -20,7 +20,7 @@ class Runtime {
     const runDir = t.testdir();
     this.notesDir = path.join(runDir, 'cni-gone');
     const notes = new GoneNotes(runDir);
-    this.verbs = new CniVerbs({ network: this.network, notes, findHostLink: () => undefined });
+    this.verbs = new CniVerbs({ network: this.network, notes });
   }
 
   async call(

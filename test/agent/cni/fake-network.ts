@@ -1,5 +1,5 @@
 import type { CniNetwork } from '../../../agent/cni/network-door.ts';
-import type { Attachment, AttachmentRequest } from '../../../agent/network/attachment.ts';
+import type { Attachment, AttachmentRequest, MadeAttachment } from '../../../agent/network/attachment.ts';
 
 /** A network that notes what is asked of it, and refuses what a test says. */
 export class FakeNetwork implements CniNetwork {
@@ -11,13 +11,13 @@ export class FakeNetwork implements CniNetwork {
   readonly delays = new Map<string, Promise<unknown>>();
   readonly #attached = new Map<string, Attachment>();
 
-  attach({ id, netns = '', ifname = '', cni }: AttachmentRequest): Promise<Attachment> {
+  attach({ id, netns = '', ifname = '', cni }: AttachmentRequest): Promise<MadeAttachment> {
     return this.#do('attach', id, () => {
       const ips = [`10.244.1.${this.calls.length + 1}`];
       const mac = '02:00:5e:00:53:01';
       const attachment = { id, netns, ifname, ips, mac, hostLink: 'weft0', ...(cni && { cni }) };
       this.#attached.set(id, attachment);
-      return attachment;
+      return { ...attachment, host: { mac: '02:00:5e:00:53:02', mtu: 1450 } };
     });
   }
 

@@ -203,7 +203,7 @@ if (skipUnlessRoot(t)) {
       ...{ ips: [], bandwidth },
     };
     const plan = { podLink: 'bridge', mtu: 1450, bridgeMac: podMac('bridge'), ranges: [] } as const;
-    const make = (): void =>
+    const make = (): unknown =>
       ensurePodLink(socket, namespace, attachment, { plan, traffic: new TrafficKeeper() });
     t.throws(make, { code: 'EIO' });
     t.equal(limiters().length, own.length + 1);
