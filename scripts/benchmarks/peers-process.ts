@@ -1,5 +1,4 @@
 /** Measures a node's network with many other nodes, in this process's network namespace; sends its parent the times. */
-import { SettingsKeeper } from '../../agent/host/settings.ts';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,16 +6,17 @@ import path from 'node:path';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import { SettingsKeeper } from '../../agent/host/settings.ts';
 import { ownership } from '../../agent/network/marks.ts';
 import { NodeNetwork, removeNodeNetwork } from '../../agent/network/node-network.ts';
 import { PodNetwork } from '../../agent/network/pod-network.ts';
 import type { NetworkMode } from '../../agent/network/view.ts';
-import type { CacheEvent, ReadCache } from '../../api/client/cache.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import { ensureAddress } from '../../netns/address.ts';
 import { createLink, getLink, setLink } from '../../netns/link.ts';
 import { NetlinkSocket } from '../../netns/netlink.ts';
 import { observe } from '../../netns/state.ts';
+import { FakeCache } from '../../rig/fake-cache.ts';
 
 /** Times in ms. */
 export interface PeerTimes {
@@ -58,48 +58,12 @@ function nodeIP(number: number): string {
   return `172.30.${number >> 8}.${number & 255}`;
 }
 
-/** The cluster's nodes, as a watch would tell of them. */
-class Nodes implements ReadCache<Node> {
-  readonly synced = true;
-  readonly #nodes = new Map<string, Node>();
-  readonly #listeners = new Set<(event: CacheEvent<Node>) => void>();
-
-  constructor(nodes: readonly Node[]) {
-    for (const node of nodes) this.#nodes.set(node.metadata.name, node);
-  }
-
-  whenSynced(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  get(key: string): Node | undefined {
-    return this.#nodes.get(key);
-  }
-
-  list(): Iterable<Node> {
-    return this.#nodes.values();
-  }
-
-  subscribe(listener: (event: CacheEvent<Node>) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  set(object: Node): void {
-    const key = object.metadata.name;
-    const previous = this.#nodes.get(key);
-    this.#nodes.set(key, object);
-    this.#tell(previous ? { type: 'updated', key, object, previous } : { type: 'added', key, object });
-  }
-
-  delete(object: Node): void {
-    this.#nodes.delete(object.metadata.name);
-    this.#tell({ type: 'deleted', key: object.metadata.name, object });
-  }
-
-  #tell(event: CacheEvent<Node>): void {
-    for (const listener of this.#listeners) listener(event);
-  }
+/** The cluster's nodes, as a watch would tell of them: this one and its peers. */
+function makeNodes(): FakeCache<Node> {
+  const nodes = new FakeCache<Node>(({ metadata }) => metadata.name);
+  for (let number = 1; number <= peers + 1; number += 1) nodes.set(makeNode(number));
+  nodes.sync();
+  return nodes;
 }
 
 function fail(): void {
@@ -119,7 +83,7 @@ function makeHost(): void {
 
 /** The network of node1, with a register of its own to read passes from. */
 function makeNetwork(
-  nodes: Nodes,
+  nodes: FakeCache<Node>,
   stateDir: string,
 ): { network: NodeNetwork; passes: () => Promise<number> } {
   const metrics = new Registry();
@@ -184,7 +148,7 @@ async function measureStarts(stateDir: string): Promise<Pick<PeerTimes, 'start' 
   const startCpu: number[] = [];
   const restart: number[] = [];
   for (let i = 0; i < repetitions; i += 1) {
-    const nodes = new Nodes(Array.from({ length: peers + 1 }, (_, number) => makeNode(number + 1)));
+    const nodes = makeNodes();
     const first = makeNetwork(nodes, stateDir);
     const cpu = process.cpuUsage();
     start.push(await timePass(first.passes, () => first.network.start()));
@@ -200,7 +164,7 @@ async function measureStarts(stateDir: string): Promise<Pick<PeerTimes, 'start' 
 }
 
 async function measureChanges(stateDir: string): Promise<Pick<PeerTimes, 'move' | 'join' | 'leave'>> {
-  const nodes = new Nodes(Array.from({ length: peers + 1 }, (_, number) => makeNode(number + 1)));
+  const nodes = makeNodes();
   const { network, passes } = makeNetwork(nodes, stateDir);
   await timePass(passes, () => network.start());
   const measure = async (act: (i: number) => void): Promise<number[]> => {
@@ -214,7 +178,7 @@ async function measureChanges(stateDir: string): Promise<Pick<PeerTimes, 'move' 
   };
   const other = (i: number): number => 2 + Math.floor((i * peers) / changes);
   const move = await measure((i) => nodes.set(makeNode(other(i), peers + 100 + i)));
-  const leave = await measure((i) => nodes.delete(makeNode(other(i))));
+  const leave = await measure((i) => nodes.delete(`node${other(i)}`));
   const join = await measure((i) => nodes.set(makeNode(other(i))));
   await network.stop();
   return { move, join, leave };
