@@ -5,16 +5,7 @@ import { listNamespaces, namespacePath } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { eventually, ip, pings, run, TestCluster } from '../network/cluster-fixture.ts';
-import {
-  containerLinks,
-  firstAddress,
-  hasNoWeftVeth,
-  leasesOf,
-  makeContainer,
-  ownerOf,
-  runDirOf,
-} from './node.ts';
-import { Plugin } from './plugin.ts';
+import { firstAddress, makeContainer, ownerOf, ServingNode } from './node.ts';
 
 const versions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 
@@ -22,10 +13,10 @@ if (skipUnlessRoot(t)) {
   t.test('a container runtime calls', async (t) => {
     await using cluster = new TestCluster(1);
     const [node] = cluster.nodes as [TestNode];
-    const runDir = runDirOf(node);
+    const serving = new ServingNode(node);
+    const { plugin, runDir } = serving;
     const cniDir = path.join(node.settings.stateDir, 'cni');
     const notes = path.join(runDir, 'cni-gone');
-    const plugin = new Plugin(runDir);
     const a = makeContainer('a');
     mkdirSync(node.settings.stateDir);
 
@@ -41,8 +32,7 @@ if (skipUnlessRoot(t)) {
     });
 
     await t.test('before the network is up, and when it comes up', async (t) => {
-      await node.start([]);
-      await node.ask('serveRuntimes');
+      await serving.start([]);
       t.same(readdirSync(notes), [], 'the note is done with');
       t.equal(statSync(path.join(runDir, 'cni.sock')).mode & 0o777, 0o600);
       t.match(await plugin.call({ verb: 'STATUS' }), { exitCode: 1, said: { code: 50 } });
@@ -87,7 +77,7 @@ if (skipUnlessRoot(t)) {
         t.ok(pings(a.netns, gw), `${gw} answers`);
       }
       t.same(
-        leasesOf(node)[ownerOf(a, 'net7')]?.addresses,
+        serving.leases()[ownerOf(a, 'net7')]?.addresses,
         present.map(({ local }) => local),
       );
       const again = await plugin.call({ verb: 'ADD', ...a, ifname: 'net7' });
@@ -106,7 +96,7 @@ if (skipUnlessRoot(t)) {
     });
 
     await t.test('a failed ADD leaves nothing', async (t) => {
-      const before = { links: containerLinks(node), leases: leasesOf(node) };
+      const before = { links: serving.links(), leases: serving.leases() };
       run(a.netns, 'ip', 'link', 'add', 'taken0', 'type', 'bridge');
       const refused = [
         ['a namespace that is none', { netns: '/run/netns/nowhere' }, 8],
@@ -122,7 +112,7 @@ if (skipUnlessRoot(t)) {
         const answer = await plugin.call({ verb: 'ADD', ...a, ...call });
         t.match(answer, { exitCode: 1, said: { code, msg: /\w/ } }, what);
       }
-      t.same({ links: containerLinks(node), leases: leasesOf(node) }, before);
+      t.same({ links: serving.links(), leases: serving.leases() }, before);
       t.same(
         ip(a.netns, 'link', 'show').map(({ ifname }) => ifname),
         ['lo', 'taken0'],
@@ -189,7 +179,7 @@ if (skipUnlessRoot(t)) {
       await plugin.add({ ...a, config });
       const refused = await plugin.call({ verb: 'ADD', ...late, config });
       t.match(refused, { exitCode: 1, said: { code: 104, msg: /hostPort 8080\/TCP belongs to cni:a-/ } });
-      t.same(Object.keys(leasesOf(node)), [ownerOf(a)], 'nothing is left of it');
+      t.same(Object.keys(serving.leases()), [ownerOf(a)], 'nothing is left of it');
       await plugin.succeed({ verb: 'DEL', ...a });
       await plugin.add({ ...late, config });
       await plugin.succeed({ verb: 'DEL', ...late });
@@ -203,8 +193,8 @@ if (skipUnlessRoot(t)) {
       await plugin.add(gone);
       gone.remove();
       await plugin.succeed({ verb: 'DEL', containerId: gone.containerId });
-      t.same(leasesOf(node), {});
-      t.same(containerLinks(node), []);
+      t.same(serving.leases(), {});
+      t.same(serving.links(), []);
     });
 
     await t.test('CHECK', async (t) => {
@@ -238,7 +228,7 @@ if (skipUnlessRoot(t)) {
       await node.ask('attach', own);
       const gc = (valid: unknown, config: object = {}) =>
         plugin.call({ verb: 'GC', config: { 'cni.dev/valid-attachments': valid, ...config } });
-      const ids = () => Object.keys(leasesOf(node)).sort();
+      const ids = () => Object.keys(serving.leases()).sort();
       const sorted = (...owners: string[]) => owners.toSorted();
       t.match(await gc([], { cniVersion: '1.0.0' }), { exitCode: 1, said: { code: 1 } });
       t.match(await gc(undefined), { exitCode: 1, said: { code: 7 } });
@@ -261,7 +251,7 @@ if (skipUnlessRoot(t)) {
       t.equal(new Set(results.map(firstAddress)).size, 20);
       t.ok(all.every(({ netns }) => pings(netns, '10.244.1.1')));
       await Promise.all(all.map((each) => plugin.succeed({ verb: 'DEL', ...each })));
-      t.same(leasesOf(node), {});
+      t.same(serving.leases(), {});
       for (const each of all) each.remove();
     });
 
@@ -272,13 +262,12 @@ if (skipUnlessRoot(t)) {
       t.ok(pings(a.netns, '10.244.1.1'), 'traffic flows on');
       await plugin.succeed({ verb: 'DEL', ...b });
       c.remove();
-      await node.start(cluster.objects());
-      await node.ask('serveRuntimes');
-      t.same(Object.keys(leasesOf(node)), [ownerOf(a)], 'b was deleted, c has no namespace');
+      await serving.start(cluster.objects());
+      t.same(Object.keys(serving.leases()), [ownerOf(a)], 'b was deleted, c has no namespace');
       t.same(readdirSync(notes), []);
       const check = await plugin.call({ verb: 'CHECK', ...a, config: { prevResult: first } });
       t.match(check, { exitCode: 0 }, 'a is known');
-      t.same(containerLinks(node), [first.interfaces[0]?.name]);
+      t.same(serving.links(), [first.interfaces[0]?.name]);
       await plugin.succeed({ verb: 'DEL', ...a });
       b.remove();
     });
@@ -287,17 +276,16 @@ if (skipUnlessRoot(t)) {
       const first = await plugin.add(a);
       await node.kill();
       await plugin.succeed({ verb: 'DEL', ...a });
-      await node.start(cluster.objects());
-      await node.ask('serveRuntimes');
+      await serving.start(cluster.objects());
       const second = await plugin.add(a);
       t.not(firstAddress(second), firstAddress(first));
       t.ok(pings(a.netns, '10.244.1.1'));
       await plugin.succeed({ verb: 'DEL', ...a });
     });
 
-    t.same(leasesOf(node), {});
-    t.same(containerLinks(node), []);
-    await eventually('links are gone', () => hasNoWeftVeth(node));
+    t.same(serving.leases(), {});
+    t.same(serving.links(), []);
+    await eventually('links are gone', () => serving.hasNoLink());
     a.remove();
   });
 

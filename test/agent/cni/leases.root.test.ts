@@ -7,17 +7,8 @@ import { listNamespaces } from '../../../netns/namespace.ts';
 import { skipUnlessRoot } from '../../root.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { eventually, pings, testNamespace, TestCluster } from '../network/cluster-fixture.ts';
-import {
-  type Container,
-  containerLinks,
-  firstAddress,
-  hasNoWeftVeth,
-  leasesOf,
-  makeContainer,
-  ownerOf,
-  runDirOf,
-} from './node.ts';
-import { Plugin } from './plugin.ts';
+import { firstAddress, makeContainer, ownerOf, ServingNode } from './node.ts';
+import type { Container } from './node.ts';
 
 if (skipUnlessRoot(t)) {
   await using cluster = new TestCluster(1);
@@ -30,12 +21,9 @@ if (skipUnlessRoot(t)) {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
   using mounted = new DisposableStack();
   mounted.defer(() => execFileSync('umount', ['--lazy', directory]));
-  const plugin = new Plugin(runDirOf(node));
+  const serving = new ServingNode(node);
+  const { plugin } = serving;
   const [a, b, c] = ['a', 'b', 'c'].map(makeContainer) as [Container, Container, Container];
-  const start = async (): Promise<void> => {
-    await node.start(cluster.objects());
-    await node.ask('serveRuntimes');
-  };
   /** Takes what is left. */
   const fill = (): void => {
     for (let bytes = 64 << 10; bytes > 0; bytes = Math.floor(bytes / 2)) {
@@ -49,7 +37,7 @@ if (skipUnlessRoot(t)) {
   // A lease that does not fit into what is left of a page: its line in the log breaks off.
   const portMappings = Array.from({ length: 100 }, (_, i) => ({ hostPort: 20_000 + i, containerPort: 80 }));
   const config = { runtimeConfig: { portMappings } };
-  await start();
+  await serving.start(cluster.objects());
 
   for (const [what, prepare] of [
     ['the first lease after a start', () => undefined],
@@ -57,7 +45,7 @@ if (skipUnlessRoot(t)) {
   ] as const) {
     await t.test(`a full disk: ${what} is refused, and works once there is room`, async (t) => {
       await prepare();
-      const before = { leases: leasesOf(node), links: containerLinks(node), files: readdirSync(directory) };
+      const before = { leases: serving.leases(), links: serving.links(), files: readdirSync(directory) };
       fill();
       const refused = await plugin.call({ verb: 'ADD', ...b, config });
       t.match(refused, {
@@ -65,17 +53,17 @@ if (skipUnlessRoot(t)) {
         said: { code: 5, msg: new RegExp(`cannot save addresses to ${file}: .*ENOSPC`) },
       });
       rmSync(filler);
-      const after = { leases: leasesOf(node), links: containerLinks(node), files: readdirSync(directory) };
+      const after = { leases: serving.leases(), links: serving.links(), files: readdirSync(directory) };
       t.same(after, before, 'nothing is left of it');
       const added = await plugin.add({ ...b, config });
       t.ok(pings(node.namespace, firstAddress(added)));
-      t.ok(ownerOf(b) in leasesOf(node));
+      t.ok(ownerOf(b) in serving.leases());
       await plugin.succeed({ verb: 'DEL', ...b });
     });
   }
 
   await t.test('after the machine started again nobody has an address, and the walk goes on', async (t) => {
-    const [first, second] = [leasesOf(node)[ownerOf(a)]?.addresses[0], firstAddress(await plugin.add(c))];
+    const [first, second] = [serving.leases()[ownerOf(a)]?.addresses[0], firstAddress(await plugin.add(c))];
     await node.kill();
     // What another boot wrote: pods, links and sockets went with it.
     const content = JSON.parse(readFileSync(file, 'utf8')) as object;
@@ -84,16 +72,16 @@ if (skipUnlessRoot(t)) {
     const lines = readFileSync(log, 'utf8').split('\n');
     writeFileSync(log, [JSON.stringify({ bootId: 'an-earlier-boot' }), ...lines.slice(1)].join('\n'));
     for (const each of [a, b, c]) each.remove();
-    await start();
-    t.same(leasesOf(node), {});
+    await serving.start(cluster.objects());
+    t.same(serving.leases(), {});
     const next = makeContainer('next');
     const address = firstAddress(await plugin.add(next));
     t.notOk([first, second].includes(address), `${address} was nobody's`);
-    t.same(Object.keys(leasesOf(node)), [ownerOf(next)]);
+    t.same(Object.keys(serving.leases()), [ownerOf(next)]);
     t.ok(pings(node.namespace, address));
     await plugin.succeed({ verb: 'DEL', ...next });
     next.remove();
-    await eventually('links are gone', () => hasNoWeftVeth(node));
+    await eventually('links are gone', () => serving.hasNoLink());
   });
 
   await t.test('nothing is left behind', async (t) => {

@@ -2,32 +2,51 @@ import path from 'node:path';
 import { readBootId, readState } from '../../../cni/lease-file.ts';
 import type { Lease } from '../../../cni/pool.ts';
 import { createNamespace, namespacePath, removeNamespace } from '../../../netns/namespace.ts';
+import type { Node } from '../../../api/kinds/node.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { ip, testNamespace } from '../network/cluster-fixture.ts';
+import { Plugin } from './plugin.ts';
 import type { PrintedResult } from './plugin.ts';
 
-/** Where a node's agent listens and keeps its notes. */
-export function runDirOf({ settings }: TestNode): string {
-  return path.join(settings.stateDir, 'run');
-}
+/** A node whose agent serves container runtimes. */
+export class ServingNode {
+  /** Where the agent listens and keeps its notes. */
+  readonly runDir: string;
+  readonly plugin: Plugin;
+  readonly #node: TestNode;
 
-/** The node's ends of containers' links by name; those that were retired go a moment later, all at once. */
-export function containerLinks(node: TestNode): string[] {
-  return ip(node.namespace, 'link', 'show', 'type', 'veth')
-    .filter(({ ifalias }) => String(ifalias).startsWith('weft:pod:'))
-    .map(({ ifname }) => String(ifname));
-}
+  constructor(node: TestNode) {
+    this.#node = node;
+    this.runDir = path.join(node.settings.stateDir, 'run');
+    this.plugin = new Plugin(this.runDir);
+  }
 
-/** Whether retired links are gone, too. */
-export function hasNoWeftVeth(node: TestNode): boolean {
-  return ip(node.namespace, 'link', 'show', 'type', 'veth').every(
-    ({ ifname }) => !String(ifname).startsWith('weft'),
-  );
-}
+  async start(nodes: readonly Node[]): Promise<void> {
+    await this.#node.start(nodes);
+    await this.#node.ask('serveRuntimes');
+  }
 
-/** Leases by their owners, as the disk has them. */
-export function leasesOf({ settings }: TestNode): Record<string, Lease<unknown>> {
-  return readState(path.join(settings.stateDir, 'network', 'leases.json'), readBootId()).leases;
+  /** The node's ends of containers' links by name; those that were retired go a moment later, all at once. */
+  links(): string[] {
+    return this.#veths()
+      .filter(({ ifalias }) => String(ifalias).startsWith('weft:pod:'))
+      .map(({ ifname }) => String(ifname));
+  }
+
+  /** Whether retired links are gone, too. */
+  hasNoLink(): boolean {
+    return this.#veths().every(({ ifname }) => !String(ifname).startsWith('weft'));
+  }
+
+  /** Leases by their owners, as the disk has them. */
+  leases(): Record<string, Lease<unknown>> {
+    const file = path.join(this.#node.settings.stateDir, 'network', 'leases.json');
+    return readState(file, readBootId()).leases;
+  }
+
+  #veths(): ReturnType<typeof ip> {
+    return ip(this.#node.namespace, 'link', 'show', 'type', 'veth');
+  }
 }
 
 export interface Container {

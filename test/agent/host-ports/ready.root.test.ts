@@ -4,8 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { skipUnlessRoot } from '../../root.ts';
 import { Probe } from '../../iptables/probe-client.ts';
-import { makeContainer, runDirOf } from '../cni/node.ts';
-import { Plugin } from '../cni/plugin.ts';
+import { makeContainer, ServingNode } from '../cni/node.ts';
 import type { TestNode } from '../network/cluster-fixture.ts';
 import { run, TestCluster } from '../network/cluster-fixture.ts';
 
@@ -19,7 +18,7 @@ if (skipUnlessRoot(t)) {
   process.env['XTABLES_LOCKFILE'] = path.join(cluster.stateDir, 'xtables.lock');
   // A test asks more often than the kernel likes to refuse: one ICMP error per second and host.
   run(node.namespace, 'sysctl', '-qw', 'net.ipv4.icmp_ratelimit=0', 'net.ipv6.icmp.ratelimit=0');
-  const plugin = new Plugin(runDirOf(node));
+  const { plugin } = new ServingNode(node);
   const container = makeContainer('web');
   const [inside, outside, local] = [
     container.netns.split('/').at(-1) ?? '',
