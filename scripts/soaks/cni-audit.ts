@@ -3,9 +3,9 @@ import { runInNamespace } from '../../netns/namespace.ts';
 import type { CniClient } from './cni-client.ts';
 import { ifname } from './cni-containers.ts';
 import type { Container, Containers } from './cni-containers.ts';
-import { readDescriptors } from './cni-descriptors.ts';
+import { apiConnection, readDescriptors } from './cni-descriptors.ts';
 import type { CniNode } from './cni-node.ts';
-import { readNetwork, readRules } from './cni-readings.ts';
+import { isPodAddress, readNetwork, readRules, readTracked } from './cni-readings.ts';
 import type { Readings } from './cni-readings.ts';
 
 interface InnerLink {
@@ -18,6 +18,9 @@ export interface AuditClients {
   readonly outside: CniClient;
   readonly onNode: CniClient;
 }
+
+/** Its client keeps a connection for some seconds after a request; the node's lease and its status are told now and then. */
+const spareConnections = 2;
 
 /**
  * Compares a node with what it was before any container was there, and with what those that are connected now shall
@@ -58,9 +61,17 @@ export class CniAudit {
       ...compare('lease', connected.map(idOf), this.#node.leaseholders()),
       ...this.#compareRules(connected),
       ...compare('conntrack entry', [], this.#strayFlows(connected)),
-      ...compareCounts('descriptor', this.#descriptorsBefore, readDescriptors(this.#node.pid)),
+      ...readTracked(this.#node)
+        .filter((address) => connected.every(({ ips }) => !ips.includes(address)))
+        .map((address) => `conntrack entry of nobody's address: ${address}`),
+      ...this.#compareDescriptors((kind) => kind !== apiConnection),
       ...this.#findInside(connected),
     ];
+  }
+
+  /** Connections to the API that are too many. */
+  findConnections(): string[] {
+    return this.#compareDescriptors((kind) => kind === apiConnection, spareConnections);
   }
 
   /** Who of the connected does not answer, or somebody else for it. */
@@ -102,15 +113,19 @@ export class CniAudit {
   #compareRules(connected: readonly Container[]): string[] {
     const ports = new Set(this.#containers.hostPorts.map(String));
     const words = readRules(this.#node).filter((word) => !this.#rulesBefore.has(word));
-    const isAddress = (word: string): boolean => /^(10\.244\.|fd00:10:244:)/.test(word);
     return [
-      ...compare('address in a rule', [...connected.flatMap(({ ips }) => ips)], words.filter(isAddress)),
+      ...compare('address in a rule', [...connected.flatMap(({ ips }) => ips)], words.filter(isPodAddress)),
       ...compare(
         'port in a rule',
         connected.map(({ hostPort }) => String(hostPort)),
         words.filter((word) => ports.has(word)),
       ),
     ];
+  }
+
+  #compareDescriptors(isMeant: (kind: string) => boolean, spare = 0): string[] {
+    const now = readDescriptors(this.#node.pid);
+    return compareCounts('descriptor', this.#descriptorsBefore.filter(isMeant), now.filter(isMeant), spare);
   }
 
   /** Flows to a port of the node that are led to somebody else than who has it now. */
@@ -183,10 +198,15 @@ function compare(what: string, expected: readonly string[], found: readonly stri
 }
 
 /** What an agent holds open comes and goes, but does not become more. */
-function compareCounts(what: string, atFirst: readonly string[], now: readonly string[]): string[] {
+function compareCounts(
+  what: string,
+  atFirst: readonly string[],
+  now: readonly string[],
+  spare: number,
+): string[] {
   const before = Map.groupBy(atFirst, (kind) => kind);
   return Array.from(Map.groupBy(now, (kind) => kind)).flatMap(([kind, { length }]) => {
-    const allowed = before.get(kind)?.length ?? 0;
+    const allowed = (before.get(kind)?.length ?? 0) + spare;
     return length > allowed ? [`${what} too many: ${length - allowed} of ${kind}, beside ${allowed}`] : [];
   });
 }

@@ -40,18 +40,8 @@ export class CniClient implements Disposable {
   }
 
   /** What answers over TCP; undefined: nothing. */
-  async askTcp(host: string, port: number): Promise<string | undefined> {
-    const fd = connectInNamespace(this.#namespace, { host, port });
-    const socket = new net.Socket({ fd, readable: true, writable: true });
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('nobody answers')));
-    socket.end('');
-    try {
-      return (await text(socket)) || undefined;
-    } catch {
-      return undefined; // refused, reset, nobody: who asks knows what that means
-    } finally {
-      socket.destroy();
-    }
+  askTcp(host: string, port: number): Promise<string | undefined> {
+    return askTcp(this.#namespace, host, port);
   }
 
   [Symbol.dispose](): void {
@@ -72,5 +62,20 @@ export class CniClient implements Disposable {
       this.#waiting.get(`${address} ${port}`)?.(String(answer)),
     );
     return socket;
+  }
+}
+
+/** What answers over TCP when somebody in a namespace connects; undefined: nothing. Both ends have closed by then. */
+export async function askTcp(namespace: string, host: string, port: number): Promise<string | undefined> {
+  const fd = connectInNamespace(namespace, { host, port });
+  const socket = new net.Socket({ fd, readable: true, writable: true });
+  socket.setTimeout(timeoutMs, () => socket.destroy(new Error('nobody answers')));
+  socket.end('');
+  try {
+    return (await text(socket)) || undefined;
+  } catch {
+    return undefined; // refused, reset, nobody: who asks knows what that means
+  } finally {
+    socket.destroy();
   }
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createNamespace, listNamespaces, namespacePath, removeNamespace } from '../../netns/namespace.ts';
 import type { CniNode, PluginAnswer } from './cni-node.ts';
+import { askTcp } from './cni-client.ts';
 import { ContainerServers, serverPort } from './cni-servers.ts';
 
 /** A container as its runtime knows it. */
@@ -30,6 +31,8 @@ interface Result {
 type OnStart = (plugin: ChildProcess) => void;
 
 export const ifname = 'eth0';
+/** The Service that every cluster has: `kubernetes`, by whose address the API is reached. */
+const apiService = { address: '10.96.0.1', port: 443 };
 const firstHostPort = 20_000;
 /** Bits and bits per second. */
 const limits = {
@@ -79,6 +82,26 @@ export class Containers implements AsyncDisposable {
         else if (shouldGo()) await this.#del(place, place.container, onStart);
       }),
     );
+  }
+
+  /**
+   * Each of the connected asks the next one for its name over TCP, in each family, and connects to a Service: entries of
+   * conntrack that are to go with either end. Returns what went wrong.
+   */
+  async talk(): Promise<string[]> {
+    const { connected } = this;
+    const answers = connected.map(async ({ namespace }, i) => {
+      const { ips = [], containerId = '' } = connected[(i + 1) % connected.length] ?? {};
+      const wrong: string[] = [];
+      for (const ip of ips) {
+        const answer = await askTcp(namespace, ip, serverPort);
+        if (answer !== containerId) wrong.push(`${ip} answers ${namespace} ${answer ?? 'nothing'}`);
+      }
+      // It speaks TLS, and closes where nobody greets it.
+      await askTcp(namespace, apiService.address, apiService.port);
+      return wrong;
+    });
+    return (await Promise.all(answers)).flat();
   }
 
   isConnected(number: number): boolean {

@@ -71,6 +71,7 @@ async function faultAt(
   if ((verb === 'DEL') !== isThere()) await containers.turn(subject);
   if ((verb === 'DEL') !== isThere()) throw new Error('without a fault the container could not be connected');
   site.speak();
+  await containers.talk();
   node.arm(fault);
   await containers.turn(subject);
   const deadline = performance.now() + restMs;

@@ -71,13 +71,14 @@ export async function leakRounds(options: LeakOptions): Promise<string[]> {
   for (let round = 0; round < rounds; round += 1) {
     const way = names[round % names.length] ?? 'agent';
     site.speak();
+    wrong.push(...(await containers.talk()).map((each) => `${round} before ${way}: ${each}`));
     await ways[way](site, random, steps);
     await node.ensure();
     if (way === 'plugins') steps = Math.max(node.steps.length, 100);
     wrong.push(...(await site.findAfterGarbageCollection()).map((each) => `${round} ${way}: ${each}`));
     report(`${round} ${way}: ${containers.connected.length} containers are left`);
   }
-  wrong.push(...(await containers.removeAll()), ...(await site.settled()));
+  wrong.push(...(await containers.removeAll()), ...(await site.settled(true)));
   const { kills, killedPlugins } = node;
   report(
     `${renderKind(kind)}, seed ${seed}: ${rounds} rounds, ${kills} agents killed, ${killedPlugins} plugins, ${containers.made} containers, ${wrong.length} wrong`,

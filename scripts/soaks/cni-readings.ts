@@ -1,3 +1,4 @@
+import { decodeIp, encodeIp } from '../../netns/ip.ts';
 import { listNamespaces } from '../../netns/namespace.ts';
 import type { HostShell } from './host-shell.ts';
 
@@ -72,10 +73,30 @@ export function readRules(node: HostShell): string[] {
   const words =
     texts
       .join('\n')
+      .replaceAll(/^#.*$/gm, '') // when it was printed
       .replaceAll(/\[\d+:\d+\]/g, '')
       .match(/[\w.:]+/g) ?? [];
   // `10.244.1.2:80`, but no IPv6 address
   return [...new Set(words.map((word) => word.replace(/^([^:]+):\d+$/, '$1')))];
+}
+
+/** The pods' addresses that tracked connections name at either end, each once; the node's own are none. */
+export function readTracked(node: HostShell): string[] {
+  const links = readJson<{ readonly addr_info: readonly { readonly local: string }[] }>(
+    node,
+    'ip',
+    'address',
+    'show',
+  );
+  const own = new Set(links.flatMap(({ addr_info }) => addr_info.map(({ local }) => local)));
+  const ends = node.run('cat', '/proc/net/nf_conntrack').matchAll(/(?:src|dst)=(\S+)/g);
+  const addresses = new Set(Array.from(ends, ([, address = '']) => decodeIp(encodeIp(address))));
+  return [...addresses].filter((address) => isPodAddress(address) && !own.has(address));
+}
+
+/** Whether it is in the ranges that the lab's pods have. */
+export function isPodAddress(address: string): boolean {
+  return /^(10\.244\.|fd00:10:244:)/.test(address);
 }
 
 /** What judges the packets that come in by links, each as `bpf of LINK`. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CniAudit } from './cni-audit.ts';
 import { CniClient } from './cni-client.ts';
 import { Containers } from './cni-containers.ts';
-import { readDescriptors } from './cni-descriptors.ts';
+import { apiConnection, readDescriptors } from './cni-descriptors.ts';
 import { CniNode } from './cni-node.ts';
 import type { NodeKind } from './cni-node.ts';
 
@@ -54,11 +54,15 @@ export class CniSite implements AsyncDisposable {
     return [...failed, ...(await this.settled())];
   }
 
-  /** What the audit still finds when an agent has had time to do what it does by itself. */
-  async settled(): Promise<string[]> {
+  /**
+   * What the audit still finds when an agent has had time to do what it does by itself.
+   * @param isWhole whether the agent's connections to the API are looked at, too, which takes seconds
+   */
+  async settled(isWhole = false): Promise<string[]> {
     const deadline = performance.now() + settleMs;
     for (;;) {
       const found = this.#audit.find();
+      if (isWhole) found.push(...this.#audit.findConnections());
       if (found.length === 0) found.push(...(await this.#audit.findSilent()));
       if (found.length === 0 || performance.now() > deadline) return found;
       await sleep(100);
@@ -74,7 +78,7 @@ async function whenQuiet({ pid }: CniNode): Promise<void> {
   let count = 0;
   let since = performance.now();
   while (performance.now() - since < quietMs) {
-    const { length } = readDescriptors(pid);
+    const { length } = readDescriptors(pid).filter((kind) => kind !== apiConnection);
     if (length !== count) since = performance.now();
     count = length;
     await sleep(100);
