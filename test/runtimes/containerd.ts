@@ -57,11 +57,20 @@ export class Containerd implements AsyncDisposable {
     return new Containerd(daemon, new CriClient(socket));
   }
 
+  /** Ends it at once; its containers live on. */
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cri[Symbol.dispose]();
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     if (this.#daemon.exitCode !== null || this.#daemon.signalCode !== null) return;
     const ended = once(this.#daemon, 'exit');
-    this.#daemon.kill('SIGTERM');
+    this.#daemon.kill(signal);
     await ended;
   }
 }

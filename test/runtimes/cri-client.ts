@@ -54,6 +54,12 @@ export class CriClient implements Disposable {
     return pod_sandbox_id;
   }
 
+  /** The ids of all sandboxes that the runtime knows of. */
+  async listSandboxes(): Promise<string[]> {
+    const { items = [] } = await this.#call<{ items?: { id: string }[] }>('ListPodSandbox', {});
+    return items.map(({ id }) => id);
+  }
+
   /** All addresses of a sandbox, the primary one first. */
   async addressesOf(sandbox: string): Promise<string[]> {
     const { status } = await this.#call<{

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNamespace } from '../../netns/namespace.ts';
@@ -39,6 +40,13 @@ export class Podman implements Disposable {
   run(...args: string[]): string {
     return runInNamespace(this.#options.namespace, () =>
       execFileSync('podman', args, { env: this.#env, encoding: 'utf8', stdio: 'pipe', timeout: 60_000 }),
+    );
+  }
+
+  /** `podman ARGS`, which may be ended before it is done. */
+  start(...args: string[]): ChildProcess {
+    return runInNamespace(this.#options.namespace, () =>
+      spawn('podman', args, { env: this.#env, stdio: 'ignore' }),
     );
   }
 
