@@ -17,6 +17,11 @@ type Verb = 'ADD' | 'DEL';
 
 /** A bystander, which nothing may happen to, and the container that comes and goes. */
 const [bystander, subject] = [0, 1];
+/**
+ * What the agent did besides while its steps were listed, it does not do each time: after so many that are not reached
+ * one after the other, there are none of the verb's left.
+ */
+const mostNotReached = 10;
 /** How long after its answer an agent goes on with what a verb has begun: it sweeps links, and looks at everything. */
 const restMs = 500;
 
@@ -34,10 +39,12 @@ async function faultAtEachStep(options: FaultOptions): Promise<string[]> {
   let reached = 0;
   for (const what of whats) {
     for (const verb of ['ADD', 'DEL'] as const) {
-      for (let step = 1; step <= steps[verb].length; step += stride) {
+      let notReached = 0;
+      for (let step = 1; step <= steps[verb].length && notReached < mostNotReached; step += stride) {
         if (what !== 'refuse' && steps[verb][step - 1]?.endsWith('same call')) continue;
         const { name, found } = await faultAt(site, verb, { what, step });
         const place = `${what} ${step} of ${verb}, ${name ?? 'not reached'}`;
+        notReached = name === undefined ? notReached + 1 : 0;
         if (name !== undefined) reached += 1;
         report(`${place}: ${found.length === 0 ? 'well' : found.join('; ')}`);
         wrong.push(...found.map((each) => `${place}: ${each}`));
