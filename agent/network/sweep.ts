@@ -9,6 +9,14 @@ const quietMs = 100;
 /** But not for longer than this. */
 const maxMs = 1000;
 
+/** What is swept. */
+interface Swept {
+  readonly removeLinks: () => void;
+  readonly forget: (addresses: readonly string[]) => void;
+}
+
+const kernel: Swept = { removeLinks, forget: forgetConnections };
+
 /**
  * Some time after pods are gone removes their links, which were retired, and then lets the kernel forget connections with
  * their addresses: who gets an address next shall not inherit any, and closed ones stay for two minutes, others for days.
@@ -16,15 +24,20 @@ const maxMs = 1000;
 export class Sweep {
   readonly #log: AgentContext['log'];
   readonly #isTaken: (address: string) => boolean;
+  readonly #swept: Swept;
   /** Addresses whose connections are to be forgotten. */
   readonly #freed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #latestMs = Infinity;
 
-  /** @param isTaken whether somebody has the address now */
-  constructor(log: AgentContext['log'], isTaken: (address: string) => boolean) {
+  /**
+   * @param isTaken whether somebody has the address now
+   * @param swept the kernel; tests hand in another
+   */
+  constructor(log: AgentContext['log'], isTaken: (address: string) => boolean, swept = kernel) {
     this.#log = log;
     this.#isTaken = isTaken;
+    this.#swept = swept;
   }
 
   /** There is something to remove: pods are gone that had these addresses. */
@@ -45,27 +58,31 @@ export class Sweep {
   #run(): void {
     this.#latestMs = Infinity;
     try {
-      using socket = new NetlinkSocket();
-      removeRetiredLinks(socket);
-      this.#forgetConnections();
+      this.#swept.removeLinks();
+      this.#swept.forget([...this.#freed].filter((address) => !this.#isTaken(address)));
+      this.#freed.clear();
     } catch (error) {
-      this.#log.warn({ err: error }, 'cannot remove what is left of pods that are gone');
+      this.#log.warn({ err: error }, 'cannot remove what is left of pods that are gone, yet');
+      this.#timer = setTimeout(() => this.request([]), maxMs).unref();
     }
   }
+}
 
-  /** Addresses are translated to pods' for who answers, and from pods' for who began: so each is found at one of two places. */
-  #forgetConnections(): void {
-    const addresses = [...this.#freed].filter((address) => !this.#isTaken(address));
-    this.#freed.clear();
-    using conntrack = new Conntrack();
-    conntrack.forget(
-      addresses.flatMap((address) => {
-        const family = familyOf(address);
-        return [
-          { family, origSrc: address },
-          { family, replySrc: address },
-        ];
-      }),
-    );
-  }
+function removeLinks(): void {
+  using socket = new NetlinkSocket();
+  removeRetiredLinks(socket);
+}
+
+/** Addresses are translated to pods' for who answers, and from pods' for who began: so each is found at one of two places. */
+function forgetConnections(addresses: readonly string[]): void {
+  using conntrack = new Conntrack();
+  conntrack.forget(
+    addresses.flatMap((address) => {
+      const family = familyOf(address);
+      return [
+        { family, origSrc: address },
+        { family, replySrc: address },
+      ];
+    }),
+  );
 }
