@@ -3,8 +3,8 @@ export interface Incident {
   readonly name: string;
   /** From its start on time counts. */
   readonly script: string;
-  /** The node goes away by this, some seconds before. */
-  readonly before?: string;
+  /** The node goes away by this, for so long before. */
+  readonly before?: { readonly script: string; readonly awayMs: number };
 }
 
 /** The names that scripts use. */
@@ -21,6 +21,8 @@ export interface Change {
 
 /** IPv6 addresses go when a link goes down: who brings it up gives them back, and the kernel proves them unique anew. */
 const giveBack = 'ip address replace $from dev';
+/** The node goes. */
+const leave = 'ip address delete $from dev $link; ip link set $link down';
 
 export const incidents: readonly Incident[] = [
   {
@@ -40,7 +42,13 @@ export const incidents: readonly Incident[] = [
   { name: 'another hardware address', script: 'ip link set $link address $mac' },
   {
     name: 'back with another address',
-    before: 'ip address delete $from dev $link; ip link set $link down',
+    before: { script: leave, awayMs: 3_000 },
     script: 'ip link set $link up; ip address add $to dev $link',
+  },
+  // By then neighbours have given it up, and so have connections to the API.
+  {
+    name: 'back with the same address after 20 s',
+    before: { script: leave, awayMs: 20_000 },
+    script: 'ip link set $link up; ip address add $from dev $link',
   },
 ];

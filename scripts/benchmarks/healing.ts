@@ -10,8 +10,6 @@ import { median } from './statistics.ts';
 
 const rounds = 5;
 const aimMs = 2_000;
-/** How long a node that comes back was away. */
-const awayMs = 3_000;
 
 const familyNames: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const sites: Readonly<Record<string, SiteSettings>> = {
@@ -32,8 +30,8 @@ async function measureGap(
   await settle(Date.now());
   const change = site.nextChange();
   if (before !== undefined) {
-    site.run(before, change);
-    await sleep(awayMs);
+    site.run(before.script, change);
+    await sleep(before.awayMs);
   }
   const since = Date.now();
   site.run(script, change);
