@@ -58,7 +58,7 @@ export function removeAddress(address: Address): Request {
 }
 
 /** The address of an RTM_NEWADDR or RTM_DELADDR message, or undefined when it is of another family. */
-function decodeAddress(payload: Buffer): ObservedAddress | undefined {
+export function decodeAddress(payload: Buffer): ObservedAddress | undefined {
   const family = familyOfNumber(payload.readUInt8(0));
   const attributes = m.decodeAttributes(payload, headerLength);
   const bytes = attributes.get(IFA.local) ?? attributes.get(IFA.address);

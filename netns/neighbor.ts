@@ -13,10 +13,13 @@ const AF_BRIDGE = 7;
 const headerLength = 12;
 /** linux/neighbour.h */
 const NDA = { dst: 1, lladdr: 2, port: 6, vni: 7, ifindex: 8, protocol: 12 } as const;
+const NUD_NONE = 0x00;
+const NUD_INCOMPLETE = 0x01;
 const NUD_NOARP = 0x40;
 const NUD_PERMANENT = 0x80;
 /** Reachable, stale, delayed, being asked, without ARP, permanent (net/neighbour.h). */
 const NUD_VALID = 0xde;
+const NTF_USE = 0x01;
 const NTF_SELF = 0x02;
 
 /** A permanent neighbour: an address on a link and the hardware address behind it. */
@@ -111,6 +114,35 @@ export function listFdb(socket: NetlinkSocket, ifindex: number): FdbEntry[] {
       },
     ];
   });
+}
+
+/** The IPv6 addresses whose neighbours on a link the kernel has asked for, and waits for. */
+export function listAwaited(socket: NetlinkSocket, ifindex: number): string[] {
+  const { number: family } = families.ipv6;
+  const payload = Buffer.concat([encodeHeader({ family }), m.encodeU32(NDA.ifindex, ifindex)]);
+  return dump(socket, payload).flatMap((answer) => {
+    const address = m.decodeAttributes(answer, headerLength).get(NDA.dst);
+    return answer.readUInt16LE(8) === NUD_INCOMPLETE && address ? [decodeIp(address)] : [];
+  });
+}
+
+/** Has the kernel ask for a neighbour from the beginning, now; packets that wait for it go on waiting. */
+export function askForNeighbor(ifindex: number, address: string): Request[] {
+  const { number: family } = families[familyOf(address)];
+  const about = `${address} on link ${ifindex}`;
+  return [
+    { state: NUD_NONE, flags: 0 },
+    { state: NUD_NONE, flags: NTF_USE },
+  ].map((fields) => ({
+    type: RTM_NEWNEIGH,
+    flags: m.NLM_F_REPLACE,
+    payload: Buffer.concat([
+      encodeHeader({ family, ifindex, ...fields }),
+      m.encodeAttribute(NDA.dst, encodeIp(address)),
+    ]),
+    name: 'RTM_NEWNEIGH',
+    about,
+  }));
 }
 
 /** Asks for a permanent neighbour; one that is there already takes the new hardware address. */

@@ -9,6 +9,7 @@ import type { HealthSource } from '../health.ts';
 import { protocol } from '../network/marks.ts';
 import { Runner } from '../runner.ts';
 import type { Health } from '../subsystem.ts';
+import { askAgain } from './ask-again.ts';
 import { chooseAddresses } from './choice.ts';
 import { observeHost } from './observe.ts';
 import { settlingMs } from './settling.ts';
@@ -64,6 +65,7 @@ export class Underlay implements HealthSource {
   async start(): Promise<void> {
     const request = (): void => this.#runner.request();
     const onMessage = (type: number, payload: Buffer): void => {
+      askAgain(type, payload);
       if (!isRouteOf(protocol, type, payload)) request();
     };
     this.#undo.use(new NetlinkMonitor({ groups: groupsFor(this.#wish), onMessage, onOverrun: request }));
