@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { isErrno } from '../netns/kernel-error.ts';
@@ -6,32 +7,40 @@ import type { Lease, PoolChange, PoolState } from './pool.ts';
 import { emptyState, Pool } from './pool.ts';
 
 /** The leases file: everything, as it was when the log beside it was begun. */
-interface Snapshot<R> extends PoolState<R> {
+interface Snapshot<R> extends PoolState<R>, LogHead {}
+
+/** The first line of the log: what it goes on from. */
+interface LogHead {
   readonly bootId: string;
+  /** Names the log; one that is called otherwise belongs to another snapshot. */
+  readonly log?: string;
 }
 
-/** A line of the log: what one write made durable. The first line names the boot instead. */
+/** A line of the log: what one write made durable. */
 type LogLine<R> = readonly PoolChange<R>[];
 
-/** A log beyond this is begun anew with a new snapshot: some thousand changes. */
-const maxLogBytes = 256 << 10;
+/** A log that has no room any more, some thousand changes, is begun anew with a new snapshot. */
+const logBytes = 256 << 10;
 
 /**
  * What a pool remembers, on disk: a snapshot, replaced as a whole (`leases.json`), and a log of the changes since
  * (`leases.json.log`). A change costs one write that waits for the disk, however many leases there are; to replace a
- * file durably takes a journalling file system some milliseconds. A line that a crash cut off was promised to nobody.
+ * file durably takes a journalling file system some milliseconds. The log is full of zeros before it is written: a
+ * file that grows waits for the file system's journal, and so for what others write. A line that a crash cut off was
+ * promised to nobody.
  */
 export class LeaseFile<R> {
   readonly #file: string;
-  readonly #bootId: string;
+  #head: LogHead;
   #logFd: number | undefined;
-  #logBytes = 0;
+  /** How many bytes of the log are written. */
+  #written = 0;
   /** The log cannot be continued: nobody looked at its end, or a write to it failed. */
   #isSnapshotDue = true;
 
   constructor(file: string, bootId: string) {
     this.#file = file;
-    this.#bootId = bootId;
+    this.#head = { bootId };
   }
 
   /**
@@ -39,31 +48,30 @@ export class LeaseFile<R> {
    * @param state what the pool remembers with these changes
    */
   async write(changes: LogLine<R>, state: () => PoolState<R>): Promise<void> {
-    if (this.#isSnapshotDue || this.#logBytes > maxLogBytes) await this.#replace(state());
-    else await this.#append(changes);
+    const head = this.#written === 0 ? `${JSON.stringify(this.#head)}\n` : '';
+    const bytes = Buffer.from(`${head}${JSON.stringify(changes)}\n`);
+    const fits = this.#written + bytes.length < logBytes;
+    if (this.#isSnapshotDue || !fits) await this.#replace(state());
+    else await this.#append(bytes);
   }
 
   async #replace(state: PoolState<R>): Promise<void> {
     this.#isSnapshotDue = true;
-    const content: Snapshot<R> = { bootId: this.#bootId, ...state };
+    this.#head = { bootId: this.#head.bootId, log: randomUUID() };
+    const content: Snapshot<R> = { ...this.#head, ...state };
     await replaceFile(this.#file, JSON.stringify(content));
-    const { O_WRONLY, O_CREAT, O_APPEND, O_DSYNC } = fs.constants;
-    this.#logFd ??= fs.openSync(logOf(this.#file), O_WRONLY | O_CREAT | O_APPEND | O_DSYNC, 0o644);
-    // Should a crash keep this from being: to read it again on top of the snapshot changes nothing.
-    fs.ftruncateSync(this.#logFd);
-    this.#logBytes = 0;
+    const { O_WRONLY, O_CREAT, O_DSYNC } = fs.constants;
+    this.#logFd ??= fs.openSync(logOf(this.#file), O_WRONLY | O_CREAT | O_DSYNC, 0o644);
+    await clear(this.#logFd);
+    this.#written = 0;
     this.#isSnapshotDue = false;
   }
 
-  async #append(changes: LogLine<R>): Promise<void> {
-    const head = this.#logBytes === 0 ? `${JSON.stringify({ bootId: this.#bootId })}\n` : '';
-    const bytes = Buffer.from(`${head}${JSON.stringify(changes)}\n`);
+  async #append(bytes: Buffer): Promise<void> {
     // Should it fail half way the log is not continued behind the half.
     this.#isSnapshotDue = true;
-    // A full disk takes a part at first, and says why not at the second try.
-    for (let written = 0; written < bytes.length;)
-      written += await writeSome(this.#logFd ?? -1, bytes.subarray(written));
-    this.#logBytes += bytes.length;
+    await writeAll(this.#logFd ?? -1, bytes, this.#written);
+    this.#written += bytes.length;
     this.#isSnapshotDue = false;
   }
 }
@@ -93,7 +101,8 @@ export function readFiles<R>(
   const lines = completeLines(logText ?? '');
   understand(logOf(file), () => {
     const [head, ...rest] = lines.map((line) => JSON.parse(line) as unknown);
-    if ((head as { bootId?: string } | undefined)?.bootId !== snapshot.bootId) return;
+    const { bootId, log } = (head ?? {}) as Partial<LogHead>;
+    if (bootId !== snapshot.bootId || log !== snapshot.log) return;
     for (const changes of rest as LogLine<R>[]) for (const change of changes) pool.replay(change);
   });
   return { bootId: snapshot.bootId, state: pool.state() };
@@ -135,9 +144,10 @@ function readText(file: string): string | undefined {
   }
 }
 
-/** The lines that were written to their ends; one that was not is not JSON, or none at all. */
+/** The lines that were written to their ends, before what was not written yet. */
 function completeLines(text: string): string[] {
-  return text.split('\n').slice(0, -1);
+  const [written = ''] = text.split('\0', 1);
+  return written.split('\n').slice(0, -1);
 }
 
 function parseSnapshot<R>(text: string): Snapshot<R> {
@@ -161,10 +171,27 @@ function understand<T>(file: string, read: () => T): T {
   }
 }
 
-/** One write(2), away from the main thread. @returns how many bytes were taken */
-function writeSome(fd: number, bytes: Buffer): Promise<number> {
+/** Fills the log with zeros. */
+async function clear(fd: number): Promise<void> {
+  try {
+    await writeAll(fd, Buffer.alloc(logBytes), 0);
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+    // Where there is no room for zeros there may be some for a few lines.
+    fs.ftruncateSync(fd);
+  }
+}
+
+/** Writes away from the main thread. A full disk takes a part at first, and says why not at the second try. */
+async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length;)
+    written += await writeSome(fd, bytes.subarray(written), position + written);
+}
+
+/** One pwrite(2). @returns how many bytes were taken */
+function writeSome(fd: number, bytes: Buffer, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.write(fd, bytes, (error, written) => {
+    fs.write(fd, bytes, 0, bytes.length, position, (error, written) => {
       if (error) reject(error);
       else resolve(written);
     });

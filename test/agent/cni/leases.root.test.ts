@@ -70,7 +70,8 @@ if (skipUnlessRoot(t)) {
     writeFileSync(file, JSON.stringify({ ...content, bootId: 'an-earlier-boot' }));
     const log = `${file}.log`;
     const lines = readFileSync(log, 'utf8').split('\n');
-    writeFileSync(log, [JSON.stringify({ bootId: 'an-earlier-boot' }), ...lines.slice(1)].join('\n'));
+    const head = { ...(JSON.parse(lines[0] ?? '') as object), bootId: 'an-earlier-boot' };
+    writeFileSync(log, [JSON.stringify(head), ...lines.slice(1)].join('\n'));
     for (const each of [a, b, c]) each.remove();
     await serving.start(cluster.objects());
     t.same(serving.leases(), {});
