@@ -53,6 +53,11 @@ export function podHostLinkName(id: string): string {
   return `weft${digest(id).slice(0, 11)}`;
 }
 
+/** The name of a link on its way out whose own name is wanted again. */
+export function goneLinkName(ifindex: number): string {
+  return `weft-gone${ifindex.toString(36)}`;
+}
+
 /** The name of the link (an ifb) in which what an attachment sends waits for its limit. */
 export function limiterName(id: string): string {
   return `weft-${digest(id).slice(0, 10)}`;

@@ -119,12 +119,25 @@ function ensureVeth(
   // The peer is born inside the pod: a pair made here and moved takes ten times as long.
   const creation = createLink(name, { kind: 'veth', peer }, settings);
   const marked = { alias: marks.podAlias(id), linkLocal: false, ...(master === 0 ? {} : { isolated: true }) };
-  const created = findLink(socket, name) ? undefined : tryCreate(socket, creation, marked);
+  const isFree = makeWay(socket, name);
+  const created = isFree ? tryCreate(socket, creation, marked) : undefined;
   if (created) return { host: created, isNew: true };
   const missing = isConnected(socket, inside, { id, name, ifname }) ? [] : [creation];
   const host = getLink(socket, name, [...missing, setLink(name, { ...settings, ...marked, group: 0 })]);
   inside.request([setLink(ifname, { mtu, mac })]);
   return { host, isNew: missing.length > 0 };
+}
+
+/**
+ * Whether no link has the name any more. One that was retired and still waits for its end takes another: who comes back
+ * at once does not wait for the kernel.
+ */
+function makeWay(socket: NetlinkSocket, name: string): boolean {
+  const link = findLink(socket, name);
+  if (link?.alias !== marks.goneAlias) return link === undefined;
+  const [error] = socket.attempt([setLink(link.ifindex, { name: marks.goneLinkName(link.ifindex) })]);
+  if (error && !isErrno(error, 'ENODEV')) throw error;
+  return true;
 }
 
 /** Makes a link that has its marks from the beginning; undefined: the other end's name is taken. */

@@ -168,6 +168,21 @@ if (skipUnlessRoot(t)) {
       await eventually('gone', () => !linkNames(node.namespace).includes(hostLink));
     });
 
+    await t.test('detached, attached again at once in another namespace', async (t) => {
+      const other = cluster.foreignNamespace('other');
+      const again = { id: 'cni:again:eth0', netns: cluster.foreignNamespace('again') };
+      const { hostLink } = await attach(again);
+      const indexOf = (): unknown => ip(node.namespace, 'link', 'show', hostLink)[0]?.['ifindex'];
+      const first = indexOf();
+      await node.ask('detach', again.id);
+      await attach({ ...again, netns: other });
+      t.not(indexOf(), first, 'it has a new link of the same name');
+      t.same(await node.ask('check', again.id), []);
+      for (const gateway of gateways) t.ok(pings(other, gateway), gateway);
+      await eventually('the old one is gone', () => linkNames(again.netns).length === 1);
+      await node.ask('detach', again.id);
+    });
+
     await t.test('detached, attached again at once, detached', async (t) => {
       await node.ask('detach', request.id);
       const again = await attach(request);
