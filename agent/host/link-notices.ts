@@ -2,21 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Link } from '../../netns/link.ts';
 import { decodeLink, RTM_DELLINK, RTM_NEWLINK } from '../../netns/link.ts';
 import { decodeNetconfLink, RTM_DELNETCONF } from '../../netns/netconf.ts';
-import { AF_UNSPEC } from '../../netns/socket.ts';
+import { LinkNews } from '../network/link-news.ts';
 import { goneAlias, podOfLimiter, podOfLink } from '../network/marks.ts';
-
-interface LinkNews {
-  readonly isGone: boolean;
-  readonly payload: Buffer;
-}
 
 /**
  * What the kernel told of links and their settings since somebody looked. A pod's link comes in a dozen steps, each of
  * which is told: whether there is anything to look at is decided when it is complete.
  */
 export class LinkNotices {
-  /** The last of each, by ifindex. */
-  readonly #links = new Map<number, LinkNews>();
+  readonly #links = new LinkNews();
   /** The ifindexes of those whose settings were told. */
   readonly #settings = new Set<number>();
   #isAlarming = false;
@@ -29,13 +23,7 @@ export class LinkNotices {
     switch (type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
-        // A bridge tells of its ports as well: what it tells is in the link's own message.
-        if (payload.readUInt8(0) !== AF_UNSPEC) return false;
-        this.#links.set(payload.readInt32LE(4), {
-          isGone: type === RTM_DELLINK,
-          payload: Buffer.from(payload),
-        });
-        return true;
+        return this.#links.note(type, payload);
       case RTM_DELNETCONF:
         // They go with their link, which is told by itself.
         return false;

@@ -6,8 +6,9 @@ import { decodeNeighborNews, RTM_DELNEIGH, RTM_NEWNEIGH } from '../../netns/neig
 import * as netlink from '../../netns/netlink.ts';
 import { RTM_DELCHAIN, RTM_DELTFILTER, RTM_NEWCHAIN, RTM_NEWTFILTER } from '../../netns/ingress-filter.ts';
 import { decodeRoute, RTM_DELROUTE, RTM_NEWROUTE } from '../../netns/route.ts';
-import { AF_UNSPEC } from '../../netns/socket.ts';
 import { RTM_DELQDISC, RTM_NEWQDISC } from '../../netns/traffic-control.ts';
+import { LinkNews } from './link-news.ts';
+import type { LinkNotice } from './link-news.ts';
 import { goneAlias, ownership, podOfLimiter, podOfLink, protocol, vxlanAlias } from './marks.ts';
 
 /** What the kernel is asked to tell of. */
@@ -40,12 +41,6 @@ export interface KnownNetwork {
   readonly isInPodRange: (address: string) => boolean;
 }
 
-/** A notification, of which only the last one counts: payload and whether it tells of an end. */
-interface LinkNews {
-  readonly isGone: boolean;
-  readonly payload: Buffer;
-}
-
 const traffic: ReadonlySet<number> = new Set([RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER]);
 
 /** Whether a notification is of a qdisc or a filter. */
@@ -58,7 +53,7 @@ export function isOfTraffic(type: number): boolean {
  * pods come and go all the time, in several steps, and by then they are there or gone.
  */
 export class Notices {
-  readonly #links = new Map<number, LinkNews>();
+  readonly #links = new LinkNews();
   /** Payloads of RTM_DELNEIGH and RTM_DELROUTE. */
   #neighbors: Buffer[] = [];
   #routes: Buffer[] = [];
@@ -74,13 +69,7 @@ export class Notices {
     switch (type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
-        // A bridge tells of its ports as well: what it tells is in the link's own message.
-        if (payload.readUInt8(0) !== AF_UNSPEC) return false;
-        this.#links.set(payload.readInt32LE(4), {
-          isGone: type === RTM_DELLINK,
-          payload: Buffer.from(payload),
-        });
-        return true;
+        return this.#links.note(type, payload);
       case RTM_DELNEIGH:
         return this.#keep(this.#neighbors, payload);
       case RTM_DELROUTE:
@@ -109,7 +98,7 @@ export class Notices {
   isAlarming(known: KnownNetwork): boolean {
     return (
       this.#isAlarming ||
-      [...this.#links.values()].some((news) => isAlarmingLink(news, known)) ||
+      [...this.#links].some(([, notice]) => isAlarmingLink(notice, known)) ||
       this.#neighbors.some((payload) => isAlarmingNeighbor(payload, known)) ||
       this.#routes.some((payload) => isAlarmingRoute(payload, known))
     );
@@ -130,7 +119,7 @@ export function isRemoval(type: number, payload: Buffer, links: ReadonlyMap<numb
   return link !== undefined && ownership.ownsLink(link);
 }
 
-function isAlarmingLink({ isGone, payload }: LinkNews, known: KnownNetwork): boolean {
+function isAlarmingLink({ isGone, payload }: LinkNotice, known: KnownNetwork): boolean {
   const link = decodeLink(payload);
   if (link.alias === goneAlias) return false;
   const isOfPod = podOfLink(link) !== undefined || podOfLimiter(link) !== undefined;

@@ -20,7 +20,7 @@ import type { TrafficKeeper } from './traffic-keeper.ts';
 import type { PodPlan } from './view.ts';
 
 /** Both ends of a pod's link. */
-interface PodLink {
+export interface PodLink {
   readonly host: Pick<Link, 'mac' | 'mtu'>;
   /** The ifindex inside. */
   readonly inner: number;

@@ -15,6 +15,7 @@ import { limiterName, podAlias, podNamespaceName, podOfLink } from './marks.ts';
 import { NetworkError } from './network-error.ts';
 import { checkPodLink } from './pod-check.ts';
 import { announcePodLink, ensurePodLink, retirePodLink } from './pod-link.ts';
+import type { PodLink } from './pod-link.ts';
 import { setPodMtu } from './pod-mtu.ts';
 import { ensurePodNamespace, enterNamespace } from './pod-namespace.ts';
 import { Sweep } from './sweep.ts';
@@ -116,7 +117,7 @@ export class PodNetwork {
     const isNew = !this.#ipam.leases.has(id);
     const { addresses, saved } = this.#ipam.allocate(id, { addresses: asked, spans, record });
     const attachment = describeLease(id, { addresses, record });
-    let link: ReturnType<typeof ensurePodLink>;
+    let link: PodLink;
     try {
       link = this.#connect(attachment, plan, record.netns === undefined);
       await saved;
@@ -232,11 +233,7 @@ export class PodNetwork {
     this.traffic.ensure(socket, pods, this.#plan.mtu);
   }
 
-  #connect(
-    attachment: Attachment,
-    plan: PodPlan,
-    hasOwnNamespace: boolean,
-  ): ReturnType<typeof ensurePodLink> {
+  #connect(attachment: Attachment, plan: PodPlan, hasOwnNamespace: boolean): PodLink {
     using socket = new NetlinkSocket();
     using namespace = hasOwnNamespace ? ensurePodNamespace(attachment.id) : enterNamespace(attachment.netns);
     return ensurePodLink(socket, namespace, attachment, { plan, traffic: this.traffic });
